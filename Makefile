@@ -1,0 +1,62 @@
+# `make` alone lists the targets; scripts/bootstrap.sh makes the environment.
+
+PYTHON_BIN := .venv/bin/python
+ROOMS      := models serving components pipeline
+UV         := $(or $(shell command -v uv),.cache/uv-venv/bin/uv)
+COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
+              --custom-compile-command "make lock" --extra g2p --extra dev $(UPGRADE) pyproject.toml
+
+# Our own modules deserve byte code as well: the pipeline starts many processes.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-unit test-e2e test-modern check-env lint format types lock clean distclean
+
+help:  ## list the targets
+	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## make .venv (SEQ2SEQ_LANE=wide|modern and PYTHON=... override the choice)
+	@scripts/bootstrap.sh
+
+run: setup  ## fetch the default data, then run the pipeline on it
+	@.venv/bin/seq2seq data cmudict
+	@.venv/bin/seq2seq run
+
+test: setup  ## run all tests
+	$(PYTHON_BIN) -m pytest
+
+test-unit: setup  ## run the quick tests
+	$(PYTHON_BIN) -m pytest -m "not slow"
+
+test-e2e: setup  ## run the tests that train and run pipelines
+	$(PYTHON_BIN) -m pytest -m slow
+
+test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
+	scripts/test_modern.sh
+
+check-env: setup  ## import the stack and show its versions
+	$(PYTHON_BIN) scripts/check_env.py
+
+lint: setup  ## check style and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: setup  ## mend what ruff can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+types: setup  ## check types
+	@mkdir -p build/typing/seq2seq_tfx
+	@for room in $(ROOMS); do ln -sfn "$(CURDIR)/$$room" build/typing/seq2seq_tfx/$$room; done
+	.venv/bin/mypy
+
+lock: setup  ## renew both lock files (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) --python-version 3.10 --python-platform x86_64-manylinux_2_17 -o requirements/wide.txt
+	$(COMPILE) --python-version 3.11 --universal -o requirements/modern.txt
+
+clean:  ## remove build products and tool caches; data, output and .venv stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(ROOMS) tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv and .cache too
+	rm -rf --one-file-system .venv .cache

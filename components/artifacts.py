@@ -1,0 +1,23 @@
+"""Artifact types of our own, beside TFX's standard ones."""
+
+from __future__ import annotations
+
+from tfx.types.artifact import Artifact
+
+
+class RejectedPairs(Artifact):
+    """What ingestion did not keep: `rejected.jsonl`, and the counts in `counts.json`."""
+
+    TYPE_NAME = "Seq2SeqRejectedPairs"
+
+
+class TokenizerModel(Artifact):
+    """The SentencePiece models of both sides, and their vocabularies to read."""
+
+    TYPE_NAME = "Seq2SeqTokenizerModel"
+
+
+class GateVerdict(Artifact):
+    """Why a model was blessed or not: `verdict.json`."""
+
+    TYPE_NAME = "Seq2SeqGateVerdict"

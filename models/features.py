@@ -1,0 +1,35 @@
+"""The contract between the rooms: feature names, special ids, signature names.
+
+Everything that two components must agree on stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+# Features of an example as ingestion writes it: UTF-8 text.
+SOURCE = "source"
+TARGET = "target"
+REFERENCES = "references"  # every accepted target of the source, the first is TARGET
+
+# Features as preprocessing writes them: int64 token ids, unpadded.
+SOURCE_IDS = "source_ids"  # tokens, then EOS
+TARGET_IDS = "target_ids"  # BOS, tokens, then EOS
+
+# Special ids, the same in every vocabulary.
+PAD = 0
+BOS = 1
+EOS = 2
+UNK = 3
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>")
+
+# Splits, by what they are for.
+TRAIN = "train"  # learning: statistics, tokenizer, weights
+VALIDATION = "validation"  # early stopping and tuning
+TEST = "test"  # evaluation and the gate alone
+
+# The exported signatures and what they give.
+SERVING_SIGNATURE = "serving_default"  # text [N] -> the best hypothesis of each
+NBEST_SIGNATURE = "nbest"  # text [N] -> K hypotheses of each, best first
+EXAMPLES_SIGNATURE = "examples"  # serialized tf.Example [N] -> as serving_default
+TEXT = "text"
+SCORE = "score"  # what ranks hypotheses: the log-probability, length-normalized
+LOG_PROB = "log_prob"  # the model's own log-probability

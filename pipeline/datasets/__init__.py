@@ -1,0 +1,10 @@
+"""The real data of the shipped jobs, obtained on the user's machine and never committed."""
+
+from . import cmudict, home_assistant
+from .common import Dataset, DataUnavailable
+
+__all__ = ["DATASETS", "DataUnavailable", "Dataset"]
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset for dataset in (cmudict.DATASET, home_assistant.DATASET)
+}

@@ -1,0 +1,111 @@
+"""What is exported: strings in, strings out, with everything in between inside.
+
+One `tf.Module` holds the tokenizers, the weights and the search. It loads in a
+process that imports tensorflow and tensorflow_text alone, and it uses no XLA,
+which stock TensorFlow Serving refuses on a CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import tensorflow as tf
+from pydantic import Field
+
+from ..models import features
+from ..models.configuration import Section
+from ..models.search import SearchConfig, search
+from ..models.seq2seq import Seq2Seq
+from .tokenizer import Tokenizer, source_ids
+
+
+class ServingConfig(Section):
+    """The `serving` section: the limits and the name of the exported model."""
+
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "seq2seq"
+    max_source_tokens: Annotated[int, Field(ge=1)] = 256
+
+
+class Predictor(tf.Module):
+    """A trained model as a service: text [N] -> text, score and log_prob.
+
+    A source of which no token is left (empty, or white space alone) is answered
+    with an empty string, score 0 and log-probability 0. A source longer than
+    `max_source_tokens` is cut there. Zero rows are answered with zero rows.
+
+    Args:
+      model: the trained network.
+      source_tokenizer: of the language it reads.
+      target_tokenizer: of the language it writes.
+      search_config: how it looks for its answer.
+      max_source_tokens: tokens of a source that are read.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        search_config: SearchConfig,
+        max_source_tokens: int,
+    ):
+        super().__init__(name="predictor")
+        self.model = model
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self._search_config = search_config
+        self._max_source_tokens = max_source_tokens
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
+    def nbest(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """K hypotheses of each source, best first: text, score, log_prob, each [N, K].
+
+        K is the beam size of the export. A place that search left empty holds
+        '' and the lowest finite float.
+        """
+        rows = tf.shape(text)[0]
+        # An LSTM cannot run over no rows: give it one and take the answer away.
+        text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
+        ids_BS = source_ids(self.source_tokenizer, text)
+        empty = ids_BS.row_lengths() == 1
+        ids_BS = self._cut(ids_BS).to_tensor(features.PAD)
+        encoded = self.model.encoder(ids_BS, training=False)
+        state, memory = self.model.decoder.begin(encoded)
+        found = search(self.model.decoder.step, state, memory, self._search_config)
+
+        shape = tf.shape(found.ids_BWL)
+        flat = tf.reshape(found.ids_BWL, [-1, shape[2]])
+        answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
+        no_answer = empty[:, tf.newaxis]
+        return {
+            features.TEXT: tf.where(no_answer, "", answers)[:rows],
+            features.SCORE: tf.where(no_answer, 0.0, found.scores_BW)[:rows],
+            features.LOG_PROB: tf.where(no_answer, 0.0, found.log_probs_BW)[:rows],
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
+    def best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The best hypothesis of each source: text, score, log_prob, each [N]."""
+        return {name: values[:, 0] for name, values in self.nbest(text).items()}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `best`, for serialized `tf.train.Example`s with a `source` each."""
+        spec = {features.SOURCE: tf.io.FixedLenFeature([], tf.string)}
+        return self.best(tf.io.parse_example(examples, spec)[features.SOURCE])
+
+    def export(self, directory: str) -> None:
+        """Writes a SavedModel with the signatures that `features` names."""
+        signatures: dict[str, Any] = {
+            features.SERVING_SIGNATURE: self.best,
+            features.NBEST_SIGNATURE: self.nbest,
+            features.EXAMPLES_SIGNATURE: self.examples,
+        }
+        tf.saved_model.save(self, directory, signatures=signatures)
+
+    def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Cuts sources to the limit, keeping the EOS that every source ends with."""
+        limit = self._max_source_tokens
+        kept = ids_BS[:, : limit + 1]
+        end = tf.fill([ids_BS.nrows(), 1], tf.constant(features.EOS, tf.int64))
+        return tf.concat([kept[:, :-1], end], axis=1)
