@@ -114,7 +114,7 @@ def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool)
         raise PipelineError(
             f"tokenizer: SentencePiece cannot learn a '{side.kind}' vocabulary of "
             f"{side.vocabulary_size or 'any'} tokens from this text: {error}. "
-            "Try a smaller vocabulary_size."
+            "Mend tokenizer.source or tokenizer.target, or give more text."
         ) from error
     return model.getvalue()
 

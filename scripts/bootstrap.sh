@@ -127,7 +127,7 @@ get_uv() {
   { "$python" -m venv "$home" && "$home/bin/python" -m pip install --quiet uv; } >/dev/null 2>&1 && return
   # Debian's python3 comes without ensurepip; its pip may be there all the same.
   rm -rf "$home"
-  "$python" -m pip install --quiet --target "$home" uv || die \
+  "$python" -m pip install -qq --target "$home" uv || die \
     "uv is missing, and $python could not fetch it (its reason is above)." \
     "Install uv, or python3-venv (Debian: apt-get install python3-venv), and look at pip's index settings."
 }
@@ -136,19 +136,12 @@ need_uv() {
   uv=$(find_uv) || { get_uv && uv=$(find_uv); } || die "the uv in $root/.cache/uv-venv does not run."
 }
 
-# uv does not read pip's configuration: hand it the index that pip is told to use.
-pass_index() {
-  index=${PIP_INDEX_URL:-$("${found#* }" -m pip config get global.index-url 2>/dev/null || true)}
-  if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
-    export UV_DEFAULT_INDEX="$index"
-  fi
-}
-
 if [ -z "$found" ]; then
   need_uv
   newest=3.${minors%% *}
   say "no $wanted with C headers here; uv looks for one"
-  if path=$("$uv" python install --quiet "$newest" && "$uv" python find --quiet --managed-python --no-project "$newest"); then
+  if "$uv" python install --no-progress "$newest" >&2 &&
+    path=$("$uv" python find --quiet --managed-python --no-project "$newest"); then
     found=$(probe "$path" "${newest#3.}") || found=
   fi
   [ -n "$found" ] || die \
@@ -185,7 +178,12 @@ command -v "${compiler%% *}" >/dev/null || command -v g++ >/dev/null || die \
   "Install one (Debian, Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++) and run this again."
 
 need_uv
-pass_index
+
+# uv does not read pip's configuration: hand it the index that pip is told to use.
+index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
+if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
+  export UV_DEFAULT_INDEX="$index"
+fi
 
 if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$base" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   rm -rf .venv

@@ -18,11 +18,28 @@ from tfx.v1 import components  # noqa: E402
 
 import seq2seq_tfx.models  # noqa: E402, F401
 
-USED = "Evaluator ExampleValidator Pusher SchemaGen StatisticsGen Trainer Transform".split()
+USED = (
+    "Evaluator",
+    "ExampleValidator",
+    "Pusher",
+    "SchemaGen",
+    "StatisticsGen",
+    "Trainer",
+    "Transform",
+)
 SHOWN = (
-    "tfx tensorflow keras tensorflow-text apache-beam tensorflow-transform "
-    "tensorflow-model-analysis ml-metadata protobuf numpy pyarrow"
-).split()
+    "tfx",
+    "tensorflow",
+    "keras",
+    "tensorflow-text",
+    "apache-beam",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "ml-metadata",
+    "protobuf",
+    "numpy",
+    "pyarrow",
+)
 
 print(f"python {platform.python_version()}, glibc {platform.libc_ver()[1]}")
 print("\n".join(f"{name} {version(name)}" for name in SHOWN))

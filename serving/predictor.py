@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
-from ..models.search import SearchConfig, search
+from ..models.search import SearchConfig, length_limits, search
 from ..models.seq2seq import Seq2Seq
 from .tokenizer import Tokenizer, source_ids
 
@@ -57,36 +57,18 @@ class Predictor(tf.Module):
         self._max_source_tokens = max_source_tokens
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
+    def best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The best hypothesis of each source: text, score, log_prob, each [N]."""
+        return {name: values[:, 0] for name, values in self._answer(text, 1).items()}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
     def nbest(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """K hypotheses of each source, best first: text, score, log_prob, each [N, K].
 
         K is the beam size of the export. A place that search left empty holds
         '' and the lowest finite float.
         """
-        rows = tf.shape(text)[0]
-        # An LSTM cannot run over no rows: give it one and take the answer away.
-        text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
-        ids_BS = source_ids(self.source_tokenizer, text)
-        empty = ids_BS.row_lengths() == 1
-        ids_BS = self._cut(ids_BS).to_tensor(features.PAD)
-        encoded = self.model.encoder(ids_BS, training=False)
-        state, memory = self.model.decoder.begin(encoded)
-        found = search(self.model.decoder.step, state, memory, self._search_config)
-
-        shape = tf.shape(found.ids_BWL)
-        flat = tf.reshape(found.ids_BWL, [-1, shape[2]])
-        answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
-        no_answer = empty[:, tf.newaxis]
-        return {
-            features.TEXT: tf.where(no_answer, "", answers)[:rows],
-            features.SCORE: tf.where(no_answer, 0.0, found.scores_BW)[:rows],
-            features.LOG_PROB: tf.where(no_answer, 0.0, found.log_probs_BW)[:rows],
-        }
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
-    def best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The best hypothesis of each source: text, score, log_prob, each [N]."""
-        return {name: values[:, 0] for name, values in self.nbest(text).items()}
+        return self._answer(text, self._search_config.beam_size)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -102,6 +84,29 @@ class Predictor(tf.Module):
             features.EXAMPLES_SIGNATURE: self.examples,
         }
         tf.saved_model.save(self, directory, signatures=signatures)
+
+    def _answer(self, text: tf.Tensor, n_best: int) -> dict[str, tf.Tensor]:
+        rows = tf.shape(text)[0]
+        # An LSTM cannot run over no rows: give it one and take the answer away.
+        text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
+        ragged_BS = self._cut(source_ids(self.source_tokenizer, text))
+        length_B = ragged_BS.row_lengths()
+        encoded = self.model.encoder(ragged_BS.to_tensor(features.PAD), training=False)
+        state, memory = self.model.decoder.begin(encoded)
+        limits_B = length_limits(length_B, self._search_config)
+        found = search(
+            self.model.decoder.step, state, memory, limits_B, self._search_config, n_best
+        )
+
+        shape = tf.shape(found.ids_BNL)
+        flat = tf.reshape(found.ids_BNL, [-1, shape[2]])
+        answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
+        empty = (length_B == 1)[:, tf.newaxis]
+        return {
+            features.TEXT: tf.where(empty, "", answers)[:rows],
+            features.SCORE: tf.where(empty, 0.0, found.scores_BN)[:rows],
+            features.LOG_PROB: tf.where(empty, 0.0, found.log_probs_BN)[:rows],
+        }
 
     def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:
         """Cuts sources to the limit, keeping the EOS that every source ends with."""

@@ -28,7 +28,11 @@ class Tokenizer(tf.Module):
     def __init__(self, model: bytes, name: str = "tokenizer"):
         super().__init__(name=name)
         self._pieces = tf_text.SentencepieceTokenizer(model)
-        self.vocabulary_size = int(self._pieces.vocab_size())
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many ids there are; to be asked outside of a graph."""
+        return int(self._pieces.vocab_size())
 
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Maps UTF-8 strings [N] to int64 ids [N, (tokens)], no BOS, no EOS."""

@@ -1,0 +1,113 @@
+"""Trainer with a tokenizer: TFX's Trainer, its settings typed, its code in the cache key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from tfx import types
+from tfx.components.trainer import executor, fn_args_utils
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.utils import json_utils
+
+from ..models import features
+from ..models.configuration import Section
+from ..models.search import SearchConfig
+from ..models.seq2seq import ModelConfig
+from ..serving.predictor import ServingConfig
+from .artifacts import TokenizerModel
+from .code_digest import code_digest
+
+TOKENIZER = "tokenizer"
+RUN_FN = "seq2seq_tfx.components.run_fn.run_fn"
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class TrainingConfig(Section):
+    """The `training` section: how the weights are found."""
+
+    epochs: Count = 10
+    batch_size: Count = 128
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 200
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    early_stopping_epochs: Count = 3
+    max_tokens: Annotated[int, Field(ge=3)] = 100
+    seed: int = 1
+
+
+class TrainerSettings(Section):
+    """All sections that decide what Trainer makes."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    search: SearchConfig
+    serving: ServingConfig
+
+
+class TrainerSpec(standard_component_specs.TrainerSpec):
+    """As TFX's, with the tokenizer as an input."""
+
+    PARAMETERS = {
+        **standard_component_specs.TrainerSpec.PARAMETERS,
+        "code_digest": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        **standard_component_specs.TrainerSpec.INPUTS,
+        TOKENIZER: ChannelParameter(type=TokenizerModel),
+    }
+
+
+class Executor(executor.GenericExecutor):
+    """Runs TFX's Trainer with the tokenizer's place in its custom configuration."""
+
+    def _GetFnArgs(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> fn_args_utils.FnArgs:
+        fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
+        fn_args.custom_config[TOKENIZER] = artifact_utils.get_single_uri(input_dict[TOKENIZER])
+        return fn_args
+
+
+class Trainer(base_component.BaseComponent):
+    """Trains and exports.
+
+    Args:
+      examples: token ids, of `Transform`.
+      tokenizer: of `TokenizerTrainer`.
+      settings: what to train, how, and what the export answers with.
+    """
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        tokenizer: types.BaseChannel,
+        settings: TrainerSettings,
+    ):
+        super().__init__(
+            spec=TrainerSpec(
+                examples=examples,
+                tokenizer=tokenizer,
+                train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
+                eval_args=trainer_pb2.EvalArgs(splits=[features.VALIDATION]),
+                run_fn=RUN_FN,
+                custom_config=json_utils.dumps({"settings": settings.model_dump_json()}),
+                code_digest=code_digest(
+                    "models", "serving", "components.run_fn", "components.training_data"
+                ),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
+            )
+        )

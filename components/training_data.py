@@ -1,0 +1,104 @@
+"""From files of token ids to the batches that a model fits.
+
+Shape suffixes: B batch, S source time, T target time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..models import features
+
+SHUFFLE_BUFFER = 100_000  # serialized examples
+# Batches are cut from a window sorted by length, so that little of one is padding.
+WINDOW = 64  # batches
+
+_SPEC = {
+    features.SOURCE_IDS: tf.io.RaggedFeature(tf.int64),
+    features.TARGET_IDS: tf.io.RaggedFeature(tf.int64),
+}
+
+
+class Corpus(NamedTuple):
+    """What is known of a split before the first step."""
+
+    examples: int  # that are used
+    too_long: int  # that are left out, for one side exceeds the limit
+    target_tokens: int  # of the used ones, EOS included
+    batches: int  # an epoch; where examples are left out, perhaps a few fewer
+
+
+def survey(files: list[str], batch_size: int, max_tokens: int) -> Corpus:
+    """Counts a split's examples, tokens and batches."""
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    lengths = [
+        [batch[features.SOURCE_IDS].row_lengths(), batch[features.TARGET_IDS].row_lengths()]
+        for batch in records.batch(4096).map(_parse)
+    ]
+    if not lengths:
+        return Corpus(0, 0, 0, 0)
+    source, target = np.concatenate(lengths, axis=1)
+    used = np.maximum(source, target) <= max_tokens
+    return Corpus(
+        examples=int(used.sum()),
+        too_long=int((~used).sum()),
+        target_tokens=int((target[used] - 1).sum()),
+        batches=-(-int(used.sum()) // batch_size),
+    )
+
+
+def batches(
+    files: list[str], batch_size: int, max_tokens: int, seed: int | None = None
+) -> tf.data.Dataset:
+    """One epoch of batches for teacher forcing.
+
+    Args:
+      files: gzipped TFRecords of Examples with `source_ids` and `target_ids`.
+      batch_size: B, examples a batch; the last of a window may have fewer.
+      max_tokens: examples with a longer side are left out.
+      seed: shuffles, each epoch differently; None keeps the order.
+
+    Returns:
+      Pairs of the model's inputs (`source_ids` [B, S], `target_ids` [B, T],
+      without the last token) and the labels [B, T] (without the first), padded
+      with `features.PAD`.
+    """
+
+    def cut(window: dict[str, tf.RaggedTensor]) -> tf.data.Dataset:
+        lengths = tf.maximum(
+            window[features.SOURCE_IDS].row_lengths(), window[features.TARGET_IDS].row_lengths()
+        )
+        order = tf.argsort(lengths, stable=True)
+        order = order[: tf.math.count_nonzero(lengths <= max_tokens, dtype=tf.int32)]
+
+        def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = order[start : start + batch_size]
+            return {
+                name: tf.gather(ids, rows).to_tensor(features.PAD) for name, ids in window.items()
+            }
+
+        starts = tf.range(0, tf.size(order), batch_size)
+        return tf.data.Dataset.from_tensor_slices(starts).map(batch)
+
+    def teacher_forcing(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        target_BT = batch[features.TARGET_IDS]
+        inputs = {
+            features.SOURCE_IDS: batch[features.SOURCE_IDS],
+            features.TARGET_IDS: target_BT[:, :-1],
+        }
+        return inputs, target_BT[:, 1:]
+
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    if seed is not None:
+        records = records.shuffle(SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=True)
+    dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
+    if seed is not None:
+        dataset = dataset.shuffle(WINDOW, seed=seed, reshuffle_each_iteration=True)
+    return dataset.map(teacher_forcing).prefetch(4)
+
+
+def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:
+    return tf.io.parse_example(records, _SPEC)

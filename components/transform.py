@@ -1,0 +1,118 @@
+"""Transform with a tokenizer: text to token ids, by the graph that serving runs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.transform import executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.io import fileio
+from tfx.proto import transform_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.utils import json_utils
+
+from ..models import features
+from ..serving.tokenizer import Tokenizer, load_tokenizers, source_ids, target_ids
+from .artifacts import TokenizerModel
+from .code_digest import code_digest
+
+TOKENIZER = "tokenizer"
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
+    """Turns `source` and `target` [N, 1] into ids, sparse int64 [N, (tokens)].
+
+    Args:
+      inputs: the raw features.
+      custom_config: where the tokenizer lies, under `TOKENIZER`.
+    """
+    source_tokenizer, target_tokenizer = read_tokenizers(custom_config[TOKENIZER])
+    source = tf.reshape(inputs[features.SOURCE], [-1])
+    target = tf.reshape(inputs[features.TARGET], [-1])
+    return {
+        features.SOURCE_IDS: source_ids(source_tokenizer, source).to_sparse(),
+        features.TARGET_IDS: target_ids(target_tokenizer, target).to_sparse(),
+    }
+
+
+def read_tokenizers(folder: str) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of source and target in a `TokenizerModel` artifact."""
+
+    def read(name: str) -> bytes:
+        with fileio.open(os.path.join(folder, name), "rb") as file:
+            return file.read()
+
+    return load_tokenizers(read)
+
+
+class TransformSpec(standard_component_specs.TransformSpec):
+    """As TFX's, with the tokenizer as an input."""
+
+    PARAMETERS = {
+        **standard_component_specs.TransformSpec.PARAMETERS,
+        "code_digest": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        **standard_component_specs.TransformSpec.INPUTS,
+        TOKENIZER: ChannelParameter(type=TokenizerModel),
+    }
+
+
+class Executor(executor.Executor):
+    """Runs TFX's Transform with the tokenizer's place in its custom configuration."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        folder = artifact_utils.get_single_uri(input_dict[TOKENIZER])
+        custom_config = json_utils.dumps({TOKENIZER: folder})
+        super().Do(input_dict, output_dict, {**exec_properties, "custom_config": custom_config})
+
+
+class Transform(base_beam_component.BaseBeamComponent):
+    """Tokenizes the splits that training reads.
+
+    The test split stays text: it is decoded by the exported model alone.
+
+    Args:
+      examples: of `PairExampleGen`.
+      schema: of the examples.
+      tokenizer: of `TokenizerTrainer`.
+    """
+
+    SPEC_CLASS = TransformSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        schema: types.BaseChannel,
+        tokenizer: types.BaseChannel,
+    ):
+        transformed = types.Channel(type=standard_artifacts.Examples)
+        transformed.matching_channel_name = "examples"
+        super().__init__(
+            spec=TransformSpec(
+                examples=examples,
+                schema=schema,
+                tokenizer=tokenizer,
+                preprocessing_fn=f"{preprocessing_fn.__module__}.{preprocessing_fn.__name__}",
+                splits_config=transform_pb2.SplitsConfig(
+                    analyze=[features.TRAIN], transform=[features.TRAIN, features.VALIDATION]
+                ),
+                force_tf_compat_v1=0,
+                custom_config=json_utils.dumps(None),
+                # The statistics that matter are taken of the text, upstream.
+                disable_statistics=1,
+                code_digest=code_digest("components.transform", "serving.tokenizer"),
+                transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
+                transformed_examples=transformed,
+            )
+        )

@@ -1,0 +1,132 @@
+"""Search against brute force: every hypothesis of a small random model, scored one by one."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from seq2seq_tfx.models import features
+from seq2seq_tfx.models.search import IMPOSSIBLE, beam_search, greedy_search, length_penalty
+from seq2seq_tfx.models.seq2seq import ModelConfig, build_seq2seq
+
+VOCABULARY = 6  # PAD, BOS, EOS, UNK and two words
+LIMIT = 4
+SOURCES = np.array([[3, 4, 5, 2], [5, 2, 0, 0], [4, 4, 2, 0]])
+
+
+@pytest.fixture(scope="module", params=[("additive", 1), ("dot_product", 2)])
+def model(request):
+    attention, layers = request.param
+    keras.utils.set_random_seed(7)
+    config = ModelConfig(
+        embedding_size=8, units=12, attention=attention, encoder_layers=layers, decoder_layers=layers
+    )
+    model = build_seq2seq(config, 6, VOCABULARY)
+    for weight in model.trainable_variables:  # far from uniform, so that hypotheses differ
+        weight.assign(weight * 4.0)
+    return model
+
+
+def begin(model):
+    return model.decoder.begin(model.encoder(SOURCES, training=False))
+
+
+def enumerate_all(model, source, alpha):
+    """(score, log_prob, ids) of every hypothesis of up to LIMIT tokens, best first."""
+    words = [i for i in range(VOCABULARY) if i not in (features.PAD, features.BOS, features.EOS)]
+    found = []
+    for length in range(LIMIT):
+        for body in itertools.product(words, repeat=length):
+            ids = [*body, features.EOS]
+            inputs = {
+                features.SOURCE_IDS: source[None],
+                features.TARGET_IDS: np.array([[features.BOS, *body]]),
+            }
+            log_probs = ops.convert_to_numpy(ops.log_softmax(model(inputs)))[0]
+            log_prob = sum(log_probs[t, token] for t, token in enumerate(ids))
+            penalty = ((5 + len(ids)) / 6) ** alpha
+            found.append((log_prob / penalty, log_prob, ids))
+    return sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_wide_beam_finds_what_enumeration_finds(model, alpha):
+    state, memory = begin(model)
+    found = beam_search(
+        model.decoder.step, state, memory, ops.full((3,), LIMIT), LIMIT, 81, 5, alpha
+    )
+    for row, source in enumerate(SOURCES):
+        for rank, (score, log_prob, ids) in enumerate(enumerate_all(model, source, alpha)[:5]):
+            assert [int(i) for i in found.ids_BNL[row][rank] if i] == ids
+            assert float(found.scores_BN[row][rank]) == pytest.approx(score, abs=1e-4)
+            assert float(found.log_probs_BN[row][rank]) == pytest.approx(log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_asking_for_one_hypothesis_gives_the_first_of_many(model, alpha):
+    state, memory = begin(model)
+    common = (model.decoder.step, state, memory, ops.full((3,), 12), 12, 4)
+    one, many = beam_search(*common, 1, alpha), beam_search(*common, 4, alpha)
+    np.testing.assert_array_equal(one.ids_BNL[:, 0], many.ids_BNL[:, 0])
+    np.testing.assert_allclose(one.scores_BN[:, 0], many.scores_BN[:, 0], atol=1e-5)
+
+
+def test_beam_of_one_is_greedy(model):
+    state, memory = begin(model)
+    common = (model.decoder.step, state, memory, ops.full((3,), 9), 9)
+    greedy, beam = greedy_search(*common, 1.0), beam_search(*common, 1, 1, 1.0)
+    for one, other in zip(greedy, beam, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_log_prob_is_that_of_teacher_forcing(model):
+    state, memory = begin(model)
+    found = beam_search(model.decoder.step, state, memory, ops.full((3,), 9), 9, 3, 3, 0.6)
+    for row, source in enumerate(SOURCES):
+        for ids, log_prob in zip(found.ids_BNL[row], found.log_probs_BN[row], strict=True):
+            ids = [int(i) for i in ids if i != features.PAD]
+            inputs = {
+                features.SOURCE_IDS: source[None],
+                features.TARGET_IDS: np.array([[features.BOS, *ids[:-1]]]),
+            }
+            expected = ops.convert_to_numpy(ops.log_softmax(model(inputs)))[0]
+            total = sum(expected[t, token] for t, token in enumerate(ids))
+            assert float(log_prob) == pytest.approx(total, abs=1e-4)
+
+
+def test_an_answer_does_not_depend_on_the_batch(model):
+    state, memory = begin(model)
+    limits = np.array([9, 5, 7], "int32")
+    together = beam_search(model.decoder.step, state, memory, limits, 9, 3, 3, 1.0)
+    for row in range(3):
+        ids = SOURCES[row][SOURCES[row] != features.PAD][None]
+        alone_state, alone_memory = model.decoder.begin(model.encoder(ids, training=False))
+        alone = beam_search(
+            model.decoder.step, alone_state, alone_memory, limits[row : row + 1], 9, 3, 3, 1.0
+        )
+        np.testing.assert_array_equal(alone.ids_BNL[0], together.ids_BNL[row])
+        np.testing.assert_allclose(alone.scores_BN[0], together.scores_BN[row], atol=1e-5)
+
+
+def test_every_hypothesis_ends_with_eos_within_its_limit(model):
+    state, memory = begin(model)
+    limits = [1, 2, 3]
+    for search in (
+        greedy_search(model.decoder.step, state, memory, np.array(limits), 3),
+        beam_search(model.decoder.step, state, memory, np.array(limits), 3, 4, 4),
+    ):
+        for row, limit in enumerate(limits):
+            for ids, score in zip(search.ids_BNL[row], search.scores_BN[row], strict=True):
+                kept = [int(i) for i in ids if i != features.PAD]
+                if float(score) == IMPOSSIBLE:
+                    assert kept == []
+                else:
+                    assert len(kept) <= limit
+                    assert kept[-1] == features.EOS
+
+
+def test_length_penalty_is_gnmts_formula():
+    assert float(length_penalty(7, 0.65)) == pytest.approx((12 / 6) ** 0.65)
+    assert float(length_penalty(1, 2.0)) == pytest.approx(1.0)
