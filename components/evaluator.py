@@ -95,7 +95,12 @@ def read_evaluation(uri: str, model: str) -> Evaluation | None:
     Raises:
       PipelineError: the evaluation holds no figure at all.
     """
-    result = tfma.load_eval_result(uri, model_name=model)
+    whole = tfma.load_eval_result(uri)
+    alone = len(whole.config.model_specs) == 1
+    if alone and model == BASELINE:
+        return None
+    # TFMA drops the name of a model that is evaluated alone.
+    result = whole if alone else tfma.load_eval_result(uri, model_name=model)
     for slice_key, outputs in result.slicing_metrics:
         if slice_key == ():
             figures = {
@@ -103,11 +108,8 @@ def read_evaluation(uri: str, model: str) -> Evaluation | None:
                 for name, value in outputs[""][""].items()
                 if "doubleValue" in value
             }
-            if figures:
-                return Evaluation(int(figures.pop(EXAMPLE_COUNT)), figures)
-    if model == CANDIDATE:
-        raise PipelineError(f"{uri} holds no evaluation of the candidate model")
-    return None
+            return Evaluation(int(figures.pop(EXAMPLE_COUNT)), figures)
+    raise PipelineError(f"{uri} holds no evaluation of the {model} model")
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):

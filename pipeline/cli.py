@@ -1,0 +1,168 @@
+"""The `seq2seq` command. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+# Before anything imports TensorFlow or Keras.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets with lines about absent GPUs
+os.environ["KERAS_BACKEND"] = "tensorflow"  # what is exported is a SavedModel
+warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+
+import click
+
+ERROR = 1
+NOT_RELEASED = 3
+BUSY = 4
+
+EXIT_CODES = f"""
+\b
+Exit codes:
+  0  done; for `run`: the model was blessed and pushed
+  {ERROR}  an error: the message and the log say which
+  2  the command line or the configuration is wrong; nothing was run
+  {NOT_RELEASED}  the run went through, and the model was not blessed or not servable
+  {BUSY}  another run is using the output folder
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seq2seq-tfx", prog_name="seq2seq")
+def main() -> None:
+    """From a file of text pairs to a served, gated model."""
+
+
+@main.command(epilog=EXIT_CODES)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline_config.yaml"),
+    show_default=True,
+    help="The job.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where all that the run makes goes.  [default: output/NAME]",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["local", "beam"]),
+    default="local",
+    show_default=True,
+    help="Run components one by one, or the DAG as a Beam pipeline.",
+)
+def run(config_path: Path, output: Path | None, runner: str) -> None:
+    """Run the pipeline of a configuration."""
+    from .reporting import print_summary
+
+    config = _load(config_path)
+    from . import runners
+
+    output = output or Path("output") / config.name
+    log = output / runners.LOG
+    click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
+    try:
+        summary = runners.run_pipeline(config, output, runner)
+    except runners.OutputBusy as error:
+        _fail(str(error), BUSY)
+    except runners.RunFailed as error:
+        _fail(f"{error}\nThe whole story is in {log}", ERROR)
+    print_summary(summary, config_path)
+    sys.exit(0 if summary.released else NOT_RELEASED)
+
+
+@main.command()
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A pushed version.  [default: the newest below --output]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("output"),
+    show_default=True,
+    help="Where to look for pushed models.",
+)
+@click.option("--nbest", type=click.IntRange(min=1), default=1, help="Hypotheses a line.")
+@click.option("--scores", is_flag=True, help="Give each hypothesis' score after it.")
+def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
+    """Answer lines of standard input, a line each on standard output.
+
+    Hypotheses of one line, and their scores, are separated by tabs, best first.
+    A line that is no UTF-8 is answered with an empty line and reported.
+    """
+    from ..serving.local_model import LocalModel, ModelError, newest_model
+    from .predict_lines import predict_lines
+
+    try:
+        loaded = LocalModel(model or newest_model(output))
+        click.echo(f"model: {model or newest_model(output)}", err=True)
+        bad = predict_lines(loaded, sys.stdin.buffer, sys.stdout, nbest, scores)
+    except ModelError as error:
+        _fail(str(error), ERROR)
+    except BrokenPipeError:
+        # Whoever read the answers has enough; keep Python from flushing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(ERROR)
+    if bad:
+        _fail(f"{bad} lines were not UTF-8 and got an empty answer", ERROR)
+
+
+@main.group()
+def config() -> None:
+    """Look at configurations."""
+
+
+@config.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+def config_check(file: Path) -> None:
+    """Check a configuration without running anything."""
+    checked = _load(file)
+    click.echo(f"{file}: the job '{checked.name}' is valid")
+
+
+def _dataset_names() -> list[str]:
+    from .datasets import DATASETS
+
+    return list(DATASETS)
+
+
+@main.command()
+@click.argument("name", type=click.Choice(_dataset_names()))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where it goes.  [default: data/NAME, as the shipped jobs expect]",
+)
+def data(name: str, output: Path | None) -> None:
+    """Obtain the data of a shipped job, with its licence."""
+    from .data_command import obtain
+    from .datasets import DataUnavailable
+
+    try:
+        obtain(name, output)
+    except DataUnavailable as error:
+        _fail(str(error), ERROR)
+
+
+def _load(path: Path):  # noqa: ANN202  its type is imported with the rest
+    from .config import ConfigurationError, load_config
+
+    try:
+        return load_config(path)
+    except ConfigurationError as error:
+        count = len(error.problems)
+        plural = "problems" if count > 1 else "problem"
+        _fail(f"{count} {plural} in the configuration:\n{error}", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    click.secho("error: ", fg="red", nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,186 @@
+"""The whole configuration: the rooms' sections composed, read and checked.
+
+Importing this module imports TensorFlow and TFX, for each section is defined
+beside the component that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from glob import glob
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from ..components.evaluator import EvaluationConfig
+from ..components.gate import GateConfig
+from ..components.infra_validator import InfraValidationConfig
+from ..components.pair_example_gen import DataConfig
+from ..components.tokenizer_trainer import TokenizerConfig
+from ..components.trainer import TrainerSettings, TrainingConfig
+from ..models.configuration import Section
+from ..models.search import SearchConfig
+from ..models.seq2seq import ModelConfig
+from ..serving.predictor import ServingConfig
+
+
+class ConfigurationError(Exception):
+    """A configuration cannot be used; holds every problem found, one a line."""
+
+    def __init__(self, problems: Sequence[str]):
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class PipelineConfig(Section):
+    """A job: its name and one section for each component."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    data: DataConfig
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    gate: GateConfig
+    infra_validation: InfraValidationConfig = InfraValidationConfig()
+    serving: ServingConfig = ServingConfig()
+
+    @property
+    def trainer_settings(self) -> TrainerSettings:
+        """The sections that Trainer depends on."""
+        return TrainerSettings(
+            model=self.model, training=self.training, search=self.search, serving=self.serving
+        )
+
+    @model_validator(mode="after")
+    def _gate_knows_its_metrics(self) -> PipelineConfig:
+        judged = {*self.gate.thresholds, *self.gate.max_loss}
+        if missing := sorted(judged - set(self.evaluation.metrics)):
+            raise ValueError(
+                f"gate: expected metrics of evaluation.metrics {self.evaluation.metrics}, "
+                f"received {missing}"
+            )
+        return self
+
+
+def load_config(path: str | Path) -> PipelineConfig:
+    """Reads a configuration file (YAML 1.2) and checks all of it.
+
+    Paths in it are relative to the working directory.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The configuration, with the path of the data made absolute.
+
+    Raises:
+      ConfigurationError: with every problem: where, what was expected, what came.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error}"]) from error
+    try:
+        document = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigurationError([f"{path}{line}: not valid YAML: {error.problem}"]) from error
+    except YAMLError as error:
+        raise ConfigurationError([f"{path}: not valid YAML: {error}"]) from error
+    if not isinstance(document, Mapping):
+        raise ConfigurationError([f"{path}: expected keys and values, received {document!r}"])
+
+    problems = []
+    lines = _lines_of(document)
+    # Each section on its own and then the whole, so that a fault in one place
+    # does not hide those that a check across sections would find.
+    try:
+        config = PipelineConfig.model_validate(_plain(document))
+    except ValidationError as error:
+        for problem in error.errors():
+            where = tuple(part for part in problem["loc"] if part != "[key]")
+            key = ".".join(map(str, where))
+            line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 0)
+            place = f"{path}:{line}" if line else str(path)
+            problems.append(f"{place}: {key + ': ' if key else ''}{_explain(problem, where)}")
+    source = document.get("data")
+    pattern = source.get("input") if isinstance(source, Mapping) else None
+    if isinstance(pattern, str) and pattern.strip() and not _is_remote(pattern):
+        if not glob(pattern):
+            line = lines.get(("data", "input"), 0)
+            problems.append(
+                f"{path}:{line}: data.input: expected a file, found none at '{pattern}' "
+                f"(relative to {Path.cwd()}). `seq2seq data` obtains the data of the shipped jobs."
+            )
+    if problems:
+        raise ConfigurationError(problems)
+    if _is_remote(config.data.input):
+        return config
+    data = config.data.model_copy(update={"input": str(Path(config.data.input).absolute())})
+    return config.model_copy(update={"data": data})
+
+
+def _is_remote(pattern: str) -> bool:
+    return "://" in pattern
+
+
+def _plain(node: Any) -> Any:
+    """The YAML tree as built-in types."""
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _lines_of(node: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
+    """The line of every key, from 1."""
+    lines = {}
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            lines[(*path, str(key))] = node.lc.key(key)[0] + 1
+            lines |= _lines_of(value, (*path, str(key)))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            lines[(*path, i)] = node.lc.item(i)[0] + 1
+            lines |= _lines_of(value, (*path, i))
+    return lines
+
+
+def _explain(problem: Any, where: tuple[Any, ...]) -> str:
+    """What was expected and what came, in the words of a configuration file."""
+    kind, received = problem["type"], problem["input"]
+    if kind == "extra_forbidden":
+        known = ", ".join(sorted(_keys_at(where[:-1])))
+        return f"unknown key; expected one of: {known}"
+    if kind == "missing":
+        return "required key is missing"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
+    message = problem["msg"].replace("Input should be", "expected").replace("valid ", "")
+    if kind == "model_type":
+        message = "expected keys and values"
+    return f"{message}, received {received!r}"
+
+
+def _keys_at(where: tuple[Any, ...]) -> list[str]:
+    section: Any = PipelineConfig
+    for part in where:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        if field is None:
+            # Inside a mapping of sections, such as gate.thresholds.<metric>.
+            continue
+        section = field.annotation
+        for inner in getattr(section, "__args__", ()):
+            if hasattr(inner, "model_fields"):
+                section = inner
+    return list(getattr(section, "model_fields", {}))

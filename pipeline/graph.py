@@ -1,0 +1,105 @@
+"""The whole DAG on one screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.pusher.component import Pusher
+from tfx.components.schema_gen.component import SchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2
+
+from ..components.baseline import baseline_resolver
+from ..components.evaluator import Evaluator
+from ..components.gate import Gate
+from ..components.infra_validator import InfraValidator
+from ..components.pair_example_gen import PairExampleGen
+from ..components.tokenizer_trainer import TokenizerTrainer
+from ..components.trainer import Trainer
+from ..components.transform import Transform
+from .config import PipelineConfig
+
+# Small data is served best by one process: several would each import the whole
+# stack. Named in full, for what 'DirectRunner' means changes between releases.
+BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+BEAM_ARGS = [f"--runner={BEAM_RUNNER}", "--direct_running_mode=in_memory"]
+
+
+def serving_dir(config: PipelineConfig, output: Path) -> Path:
+    """Where versions of the model are pushed, as TensorFlow Serving wants them."""
+    return output / "serving" / config.serving.model_name
+
+
+def metadata_path(output: Path) -> Path:
+    """Where the runs are recorded."""
+    return output / "metadata.sqlite"
+
+
+def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
+    """Builds the pipeline; each component gets its own section and no more.
+
+    Args:
+      config: the job.
+      output: the folder of all that it makes.
+    """
+    pairs = PairExampleGen(config.data)
+    examples = pairs.outputs["examples"]
+    statistics = StatisticsGen(examples=examples)
+    schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    tokenizer = TokenizerTrainer(examples, config.tokenizer)
+    transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
+    trainer = Trainer(
+        transform.outputs["transformed_examples"],
+        tokenizer.outputs["tokenizer"],
+        config.trainer_settings,
+    )
+    model = trainer.outputs["model"]
+    baseline = baseline_resolver(model)
+    evaluator = Evaluator(
+        examples,
+        schema.outputs["schema"],
+        model,
+        baseline.outputs["model"],
+        config.evaluation,
+    )
+    gate = Gate(evaluator.outputs["evaluation"], model, config.gate)
+    infra_validator = InfraValidator(model, examples, config.infra_validation)
+    pusher = Pusher(
+        model=model,
+        model_blessing=gate.outputs["blessing"],
+        infra_blessing=infra_validator.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=str(serving_dir(config, output))
+            )
+        ),
+    )
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(output / "artifacts"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(metadata_path(output))
+        ),
+        components=[
+            pairs,
+            statistics,
+            schema,
+            validator,
+            tokenizer,
+            transform,
+            trainer,
+            baseline,
+            evaluator,
+            gate,
+            infra_validator,
+            pusher,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=BEAM_ARGS,
+    )

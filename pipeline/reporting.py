@@ -1,0 +1,72 @@
+"""The summary at the end of a run, for people."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .summary import RunSummary
+
+
+def print_summary(summary: RunSummary, config_path: Path) -> None:
+    """Prints what ran, what came of it and what to do next."""
+    console = Console(highlight=False)
+    console.print()
+    console.print(_components(summary))
+    console.print(_pairs(summary.counts))
+    console.print(_metrics(summary.verdict))
+
+    for rule in summary.verdict["rules"]:
+        sign = "passed" if rule["passed"] else "FAILED"
+        figure = "no number" if rule["figure"] is None else f"{rule['figure']:.4f}"
+        console.print(f"  gate: {rule['rule']}: {figure}, {sign}")
+    for fault in summary.infra["faults"]:
+        console.print(f"  infra validation: {fault}", markup=False)
+    if summary.released:
+        place = os.path.relpath(summary.pushed_to or "")
+        console.print(f"[bold green]BLESSED[/] and pushed to {place}")
+        console.print(f"next: echo hello | seq2seq predict --model {place}")
+    else:
+        blessed = summary.verdict["blessed"]
+        why = "blessed, but not servable" if blessed else "NOT BLESSED"
+        console.print(f"[bold red]{why}[/]: nothing was pushed")
+        console.print(f"next: mend the data, the model or the gate's rules in {config_path}")
+
+
+def _components(summary: RunSummary) -> Table:
+    table = Table("component", "state", title="components", title_justify="left")
+    table.add_column("time", justify="right")
+    for node in summary.nodes:
+        time = "" if node.state == "cached" else f"{node.seconds:.1f} s"
+        table.add_row(node.node, node.state, time)
+    table.add_row("all", "", f"{sum(node.seconds for node in summary.nodes):.1f} s")
+    return table
+
+
+def _pairs(counts: dict[str, Any]) -> str:
+    rejected = sum(counts["rejected"].values())
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["rejected"].items())
+    splits = ", ".join(f"{split} {n:,}" for split, n in counts["examples"].items())
+    return (
+        f"pairs: {counts['read']:,} read, {counts['accepted']:,} accepted, {rejected:,} rejected"
+        f"{f' ({reasons})' if reasons else ''}; examples: {splits}"
+    )
+
+
+def _metrics(verdict: dict[str, Any]) -> Table:
+    baseline = verdict["baseline"]
+    table = Table(
+        "metric",
+        "this model",
+        *(["last blessed"] if baseline else []),
+        title=f"test split, {verdict['examples']:,} sources",
+        title_justify="left",
+    )
+    for name, figure in sorted(verdict["candidate"].items()):
+        row = [figure, baseline[name]] if baseline else [figure]
+        table.add_row(name, *("no number" if value is None else f"{value:.4f}" for value in row))
+    return table

@@ -1,0 +1,161 @@
+"""Binds the one pipeline to a runner, and keeps runs of one output apart."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import filelock
+from absl import logging as absl_logging
+from apache_beam.options.pipeline_options import StandardOptions
+from rich.console import Console
+from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+from ..components.errors import PipelineError
+from ..components.progress import listening
+from .config import PipelineConfig
+from .display import ComponentWatcher, LiveDisplay, PlainDisplay
+from .graph import BEAM_RUNNER, create_pipeline
+from .summary import RunSummary, summarize
+
+LOG = "run.log"
+LOCK = "run.lock"
+RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
+
+
+class OutputBusy(Exception):
+    """Another run is using the output folder."""
+
+
+class RunFailed(Exception):
+    """A component failed; the message says which and why."""
+
+
+def run_pipeline(
+    config: PipelineConfig, output: Path, runner: str = "local", console: Console | None = None
+) -> RunSummary:
+    """Runs a job to its end.
+
+    Args:
+      config: the job.
+      output: the folder of all that it makes.
+      runner: one of `RUNNERS`.
+      console: where to show progress; standard output if None.
+
+    Raises:
+      OutputBusy: another process runs on the same output.
+      RunFailed: a component failed.
+    """
+    output = output.absolute()
+    output.mkdir(parents=True, exist_ok=True)
+    with exclusive(output), _quiet(output / LOG) as terminal:
+        console = console or Console(file=terminal)
+        pipeline = create_pipeline(config, output)
+        display = (
+            LiveDisplay(console, len(pipeline.components))
+            if console.is_terminal
+            else PlainDisplay(console)
+        )
+        watcher = ComponentWatcher(display)
+        logging.getLogger().addHandler(watcher)
+        try:
+            with listening(display.training), _beam_left_alone():
+                RUNNERS[runner]().run(pipeline)
+        except Exception as error:
+            logging.exception("the run failed")
+            where = f"{watcher.current}: " if watcher.current else ""
+            raise RunFailed(f"{where}{_reason(error)}") from error
+        finally:
+            logging.getLogger().removeHandler(watcher)
+            display.close()
+        return summarize(output)
+
+
+@contextmanager
+def exclusive(output: Path) -> Iterator[None]:
+    """Holds an output folder for one run; the kernel lets go when the process dies.
+
+    Raises:
+      OutputBusy: another process holds it.
+    """
+    lock = filelock.FileLock(output / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise OutputBusy(
+            f"another run is using {output}: wait for it to end, or choose another --output"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[IO[str]]:
+    """Sends all that libraries say, in Python or below it, to the log.
+
+    Yields:
+      The standard output as it was, for what is meant for people.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w") as terminal:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s")
+        )
+        root.handlers, root.level = [handler], logging.INFO
+        absl_logging.set_verbosity(absl_logging.INFO)
+        logging.captureWarnings(True)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                yield terminal
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for fd, original in enumerate(saved, start=1):
+                os.dup2(original, fd)
+                os.close(original)
+            logging.captureWarnings(False)
+            root.handlers, root.level = handlers, level
+
+
+@contextmanager
+def _beam_left_alone() -> Iterator[None]:
+    """Keeps Beam from our command line, and BeamDagRunner's own pipeline in process.
+
+    A `beam.Pipeline()` without options parses `sys.argv` and takes the default
+    runner, which newer releases replace by a server they have to download.
+    """
+    arguments, default = sys.argv, StandardOptions.DEFAULT_RUNNER
+    sys.argv, StandardOptions.DEFAULT_RUNNER = sys.argv[:1], BEAM_RUNNER
+    try:
+        yield
+    finally:
+        sys.argv, StandardOptions.DEFAULT_RUNNER = arguments, default
+
+
+def _reason(error: BaseException) -> str:
+    """The message meant for the user, wherever in the chain Beam has put it."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, PipelineError):
+            return str(link).partition(" [while running")[0]
+        link = link.__cause__ or link.__context__
+    with suppress(Exception):
+        return f"{type(error).__name__}: {error}"
+    return type(error).__name__

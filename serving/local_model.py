@@ -1,0 +1,108 @@
+"""A pushed model in this process: what a server would answer, without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..models import features
+
+
+class Hypothesis(NamedTuple):
+    """One answer."""
+
+    text: str
+    score: float  # what ranks
+    log_prob: float  # the model's own
+
+
+class ModelError(Exception):
+    """A model cannot be found, loaded, or asked for so much."""
+
+
+def newest_model(root: Path) -> Path:
+    """The newest pushed version below a folder.
+
+    Args:
+      root: an output folder, or a folder of output folders.
+
+    Raises:
+      ModelError: there is none.
+    """
+    patterns = ("serving/*/*/saved_model.pb", "*/serving/*/*/saved_model.pb")
+    versions = [
+        path.parent
+        for pattern in patterns
+        for path in root.glob(pattern)
+        if path.parent.name.isdigit()
+    ]
+    if not versions:
+        raise ModelError(
+            f"expected a pushed model below {root.absolute()}, found none; "
+            "`seq2seq run` makes one, --model names another"
+        )
+    return max(versions, key=lambda path: int(path.name))
+
+
+class LocalModel:
+    """A SavedModel, loaded with tensorflow and tensorflow_text alone.
+
+    Args:
+      directory: of the SavedModel.
+
+    Raises:
+      ModelError: it is not a model of this project, or is damaged.
+    """
+
+    def __init__(self, directory: Path):
+        import tensorflow as tf
+        import tensorflow_text  # noqa: F401  registers the ops that the graph holds
+
+        self._tf = tf
+        if not (directory / "saved_model.pb").is_file():
+            raise ModelError(f"expected a SavedModel at {directory}, found no saved_model.pb")
+        try:
+            self._model = tf.saved_model.load(str(directory))
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise ModelError(f"{directory} cannot be loaded: {error}") from error
+        if features.NBEST_SIGNATURE not in self._model.signatures:
+            raise ModelError(
+                f"expected a signature '{features.NBEST_SIGNATURE}' in {directory}, "
+                f"found {sorted(self._model.signatures)}"
+            )
+        nbest = self._model.signatures[features.NBEST_SIGNATURE]
+        self.most = int(nbest.structured_outputs[features.TEXT].shape[1])
+
+    def predict(self, sources: Sequence[str], nbest: int = 1) -> list[list[Hypothesis]]:
+        """Answers each source with its best hypotheses, best first.
+
+        Args:
+          sources: texts.
+          nbest: how many hypotheses, at most `most`. Where search found fewer,
+            fewer come.
+
+        Raises:
+          ModelError: more were asked for than the export gives.
+        """
+        if nbest > self.most:
+            raise ModelError(
+                f"expected at most {self.most} hypotheses, which this model was exported "
+                f"with (search.beam_size), received {nbest}"
+            )
+        signature = features.SERVING_SIGNATURE if nbest == 1 else features.NBEST_SIGNATURE
+        text = self._tf.constant(list(sources), self._tf.string, shape=[len(sources)])
+        outputs = self._model.signatures[signature](text)
+        columns = [
+            outputs[name].numpy().reshape(len(sources), -1)[:, :nbest].tolist()
+            for name in (features.TEXT, features.SCORE, features.LOG_PROB)
+        ]
+        lowest = float(self._tf.float32.min)
+        return [
+            [
+                Hypothesis(text.decode(), score, log_prob)
+                for text, score, log_prob in zip(*row, strict=True)
+                if score > lowest
+            ]
+            for row in zip(*columns, strict=True)
+        ]
