@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
+from importlib.abc import Traversable
 
 PACKAGE = "seq2seq_tfx"
 
@@ -30,6 +31,6 @@ def code_digest(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _sources(folder: resources.abc.Traversable) -> list[resources.abc.Traversable]:
+def _sources(folder: Traversable) -> list[Traversable]:
     found = (file for file in folder.iterdir() if file.name.endswith(".py"))
     return sorted(found, key=lambda file: file.name)

@@ -122,9 +122,7 @@ class Executor(base_executor.BaseExecutor):
         name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
         _write(blessing.uri, name, "")
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id
-        )
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
         blessing.set_string_custom_property(
             constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
         )
@@ -159,9 +157,7 @@ class Gate(base_component.BaseComponent):
     SPEC_CLASS = GateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self, evaluation: types.BaseChannel, model: types.BaseChannel, config: GateConfig
-    ):
+    def __init__(self, evaluation: types.BaseChannel, model: types.BaseChannel, config: GateConfig):
         super().__init__(
             spec=GateSpec(
                 evaluation=evaluation,

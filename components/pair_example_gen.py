@@ -187,9 +187,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 rows.rejected
                 | "AsJson" >> beam.Map(lambda row: json.dumps(row._asdict(), ensure_ascii=False))
                 | "WriteRejected"
-                >> beam.io.WriteToText(
-                    os.path.join(rejected.uri, REJECTED), shard_name_template=""
-                )
+                >> beam.io.WriteToText(os.path.join(rejected.uri, REJECTED), shard_name_template="")
             )
             _ = (
                 rows.rejected

@@ -33,10 +33,10 @@ class Rejected(NamedTuple):
 
 
 def read_tsv(lines: Iterable[bytes], file: str, max_characters: int) -> Iterator[Pair | Rejected]:
-    """Reads `source TAB target` lines; each gives exactly one pair or one rejection.
+    r"""Reads `source TAB target` lines; each gives exactly one pair or one rejection.
 
     Args:
-      lines: the file's lines as bytes, with or without their ends ("\\n", "\\r\\n").
+      lines: the file's lines as bytes, with or without their ends ("\n", "\r\n").
       file: the name to report.
       max_characters: the longest side that is kept.
     """
@@ -49,7 +49,8 @@ def read_tsv(lines: Iterable[bytes], file: str, max_characters: int) -> Iterator
             shown = line[: 4 * SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
             yield Rejected(*problem, file, number, shown[:SHOWN_CHARACTERS])
         else:
-            yield Pair(*fields, file, number)
+            source, target = fields
+            yield Pair(source, target, file, number)
 
 
 def _parse(line: bytes, max_characters: int) -> tuple[list[str], tuple[str, str] | None]:

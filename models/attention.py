@@ -35,9 +35,7 @@ class Attention(keras.layers.Layer):
         """Returns the energies [B, T, S] before masking."""
         raise NotImplementedError
 
-    def call(
-        self, query_BTQ: Any, keys_BSK: Any, memory_BSM: Any, mask_BS: Any
-    ) -> tuple[Any, Any]:
+    def call(self, query_BTQ: Any, keys_BSK: Any, memory_BSM: Any, mask_BS: Any) -> tuple[Any, Any]:
         """Attends to a source.
 
         Args:

@@ -126,9 +126,7 @@ class Decoder(keras.layers.Layer):
         logits_BTV, weights_BTS = self._read_out(hidden_BH[:, None, :], memory, training=False)
         return logits_BTV[:, 0], new_state, weights_BTS[:, 0]
 
-    def _read_out(
-        self, hidden_BTH: Any, memory: Memory, training: bool | None
-    ) -> tuple[Any, Any]:
+    def _read_out(self, hidden_BTH: Any, memory: Memory, training: bool | None) -> tuple[Any, Any]:
         context_BTM, weights_BTS = self.attention(
             hidden_BTH, memory.keys_BSK, memory.values_BSM, memory.mask_BS
         )

@@ -6,13 +6,17 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from .config import PipelineConfig
 
 # Before anything imports TensorFlow or Keras.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets with lines about absent GPUs
 os.environ["KERAS_BACKEND"] = "tensorflow"  # what is exported is a SavedModel
 warnings.filterwarnings("ignore", category=FutureWarning, module="google")
-
-import click
 
 ERROR = 1
 NOT_RELEASED = 3
@@ -151,7 +155,7 @@ def data(name: str, output: Path | None) -> None:
         _fail(str(error), ERROR)
 
 
-def _load(path: Path):  # noqa: ANN202  its type is imported with the rest
+def _load(path: Path) -> PipelineConfig:
     from .config import ConfigurationError, load_config
 
     try:
@@ -162,7 +166,7 @@ def _load(path: Path):  # noqa: ANN202  its type is imported with the rest
         _fail(f"{count} {plural} in the configuration:\n{error}", 2)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     click.secho("error: ", fg="red", nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(code)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..components.evaluator import EvaluationConfig
@@ -96,38 +97,41 @@ def load_config(path: str | Path) -> PipelineConfig:
     if not isinstance(document, Mapping):
         raise ConfigurationError([f"{path}: expected keys and values, received {document!r}"])
 
-    problems = []
     lines = _lines_of(document)
-    # Each section on its own and then the whole, so that a fault in one place
-    # does not hide those that a check across sections would find.
+    problems = []
     try:
         config = PipelineConfig.model_validate(_plain(document))
     except ValidationError as error:
         for problem in error.errors():
             where = tuple(part for part in problem["loc"] if part != "[key]")
             key = ".".join(map(str, where))
-            line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 0)
-            place = f"{path}:{line}" if line else str(path)
-            problems.append(f"{place}: {key + ': ' if key else ''}{_explain(problem, where)}")
-    source = document.get("data")
-    pattern = source.get("input") if isinstance(source, Mapping) else None
-    if isinstance(pattern, str) and pattern.strip() and not _is_remote(pattern):
-        if not glob(pattern):
-            line = lines.get(("data", "input"), 0)
-            problems.append(
-                f"{path}:{line}: data.input: expected a file, found none at '{pattern}' "
-                f"(relative to {Path.cwd()}). `seq2seq data` obtains the data of the shipped jobs."
-            )
+            explained = _explain(problem, where)
+            problems.append(f"{_place(path, lines, where)}{key + ': ' if key else ''}{explained}")
+    # Asked of the file and not of the configuration, so that this is told
+    # together with whatever else is wrong.
+    data = document.get("data")
+    pattern = str(data.get("input") or "") if isinstance(data, Mapping) else ""
+    local = pattern.strip() != "" and "://" not in pattern
+    if local and not glob(pattern):
+        problems.append(
+            f"{_place(path, lines, ('data', 'input'))}data.input: expected a file, found none at "
+            f"'{pattern}' (relative to {Path.cwd()}). "
+            "`seq2seq data` obtains the data of the shipped jobs."
+        )
     if problems:
         raise ConfigurationError(problems)
-    if _is_remote(config.data.input):
+    if not local:
         return config
-    data = config.data.model_copy(update={"input": str(Path(config.data.input).absolute())})
-    return config.model_copy(update={"data": data})
+    absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
+    return config.model_copy(update={"data": absolute})
 
 
-def _is_remote(pattern: str) -> bool:
-    return "://" in pattern
+def _place(path: str | Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:
+    """`FILE:LINE: ` of a key, or of the closest one around it that is there."""
+    for length in range(len(where), 0, -1):
+        if line := lines.get(where[:length]):
+            return f"{path}:{line}: "
+    return f"{path}: "
 
 
 def _plain(node: Any) -> Any:
@@ -143,16 +147,19 @@ def _plain(node: Any) -> Any:
 
 
 def _lines_of(node: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
-    """The line of every key, from 1."""
+    """The line of every key of a tree that ruamel.yaml read, from 1."""
+    children: list[tuple[Any, Any, Any]]
+    if isinstance(node, CommentedMap):
+        children = [(str(key), value, node.lc.key(key)) for key, value in node.items()]
+    elif isinstance(node, CommentedSeq):
+        children = [(i, value, node.lc.item(i)) for i, value in enumerate(node)]
+    else:
+        return {}
     lines = {}
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            lines[(*path, str(key))] = node.lc.key(key)[0] + 1
-            lines |= _lines_of(value, (*path, str(key)))
-    elif isinstance(node, list):
-        for i, value in enumerate(node):
-            lines[(*path, i)] = node.lc.item(i)[0] + 1
-            lines |= _lines_of(value, (*path, i))
+    for key, value, (line, _) in children:
+        inner = path + (key,)  # noqa: RUF005  unpacking in an index needs Python 3.11
+        lines[inner] = line + 1
+        lines |= _lines_of(value, inner)
     return lines
 
 

@@ -112,9 +112,7 @@ def _quiet(log: Path) -> Iterator[IO[str]]:
     handlers, level = root.handlers[:], root.level
     with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w") as terminal:
         handler = logging.StreamHandler(file)
-        handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s")
-        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
         root.handlers, root.level = [handler], logging.INFO
         absl_logging.set_verbosity(absl_logging.INFO)
         logging.captureWarnings(True)

@@ -8,6 +8,7 @@ output as JSON.
 
 import json
 import sys
+from typing import Any
 
 
 def answer(model_dir: str, requests: list[list[str]]) -> dict:
@@ -35,7 +36,8 @@ def answer(model_dir: str, requests: list[list[str]]) -> dict:
     }
 
 
-def _plain(value):  # noqa: ANN001, ANN202  lists of anything, bytes become text
+def _plain(value: Any) -> Any:
+    """Lists of anything, bytes as text."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value.decode() if isinstance(value, bytes) else value

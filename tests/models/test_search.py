@@ -21,7 +21,11 @@ def model(request):
     attention, layers = request.param
     keras.utils.set_random_seed(7)
     config = ModelConfig(
-        embedding_size=8, units=12, attention=attention, encoder_layers=layers, decoder_layers=layers
+        embedding_size=8,
+        units=12,
+        attention=attention,
+        encoder_layers=layers,
+        decoder_layers=layers,
     )
     model = build_seq2seq(config, 6, VOCABULARY)
     for weight in model.trainable_variables:  # far from uniform, so that hypotheses differ

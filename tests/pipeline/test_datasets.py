@@ -165,6 +165,8 @@ def test_home_assistant_refuses_another_wheel_and_leaves_nothing(tmp_path, monke
 def test_home_assistant_without_a_network_says_what_pip_said(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(DataUnavailable, match="homeassistant==2026.2.3.*ERROR.*check the network"):
+    with pytest.raises(
+        DataUnavailable, match=r"homeassistant==2026\.2\.3.*ERROR.*check the network"
+    ):
         Run("home_assistant", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,240 @@
+"""The whole road, as a user walks it: files of pairs in, a pushed model's answers out."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq_tfx.models import features
+
+pytestmark = [pytest.mark.slow, pytest.mark.modern]
+
+ROOT = Path(__file__).parent.parent
+AFTER_TRAINING = ["Trainer", "Baseline", "Evaluator", "Gate", "InfraValidator", "Pusher"]
+
+JOB = """
+name: {name}
+data:
+  input: {data}
+  splits: {{train: 80, validation: 10, test: 10}}
+tokenizer:
+{tokenizer}
+model: {{embedding_size: 32, units: 64, attention: dot_product, dropout: 0.1}}
+training:
+  epochs: {epochs}
+  batch_size: 64
+  learning_rate: {learning_rate}
+search: {{beam_size: 3}}
+evaluation:
+  metrics: [sequence_error_rate, token_error_rate, bleu, chrf]
+gate:
+  thresholds:
+    sequence_error_rate: {{max: {worst}}}
+  max_loss:
+    sequence_error_rate: 0.05
+"""
+CHARACTERS = "  source: {kind: character}\n  target: {kind: character}"
+SHARED_UNIGRAM = """  shared: true
+  source: {kind: unigram, vocabulary_size: 60}
+  target: {kind: unigram, vocabulary_size: 60}"""
+
+
+def seq2seq(*arguments, cwd, stdin=b"", package=None):
+    """Runs the command in a process of its own; `package` puts other code before ours."""
+    environment = {**os.environ, **({"PYTHONPATH": str(package)} if package else {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    code = "from seq2seq_tfx.pipeline.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        env=environment,
+    )
+
+
+def write_job(folder, name, **values):
+    settings = {
+        "name": name,
+        "data": folder / "pairs.tsv",
+        "tokenizer": CHARACTERS,
+        "epochs": 12,
+        "learning_rate": 0.01,
+        "worst": 0.1,
+        **values,
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(JOB.format(**settings))
+    return path
+
+
+def words(seed, count):
+    generator = random.Random(seed)
+    lengths = [generator.randint(2, 6) for _ in range(count)]
+    return sorted({"".join(generator.choices("abcdefgh", k=length)) for length in lengths})
+
+
+def states(output):
+    """What the newest run did with each component, from ML Metadata."""
+    from seq2seq_tfx.pipeline.summary import summarize
+
+    return {node.node: node.state for node in summarize(output).nodes}
+
+
+def verdict(output):
+    from seq2seq_tfx.pipeline.summary import summarize
+
+    return summarize(output).verdict
+
+
+@pytest.fixture(scope="module")
+def reverse(tmp_path_factory):
+    """A finished run that learned to reverse words."""
+    folder = tmp_path_factory.mktemp("reverse")
+    lines = [f"{word}\t{word[::-1]}" for word in words(1, 6000)]
+    lines.insert(3, "no tab here")
+    lines.insert(7, "abc\t")
+    (folder / "pairs.tsv").write_text("\n".join(lines) + "\n")
+    done = seq2seq("run", "--config", write_job(folder, "reverse"), "--output", "out", cwd=folder)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    return folder, done.stdout.decode()
+
+
+def test_reversal_is_learned_and_judged_on_unseen_words(reverse):
+    folder, _ = reverse
+    found = verdict(folder / "out")
+    assert found["blessed"] is True
+    assert found["candidate"]["sequence_error_rate"] <= 0.1
+    assert found["candidate"]["bleu"] >= 0  # every metric that was asked for is there
+    assert found["candidate"]["chrf"] >= 90
+
+
+def test_the_summary_tells_components_counts_verdict_and_the_next_command(reverse):
+    _, printed = reverse
+    for component in ("PairExampleGen", "StatisticsGen", "Transform", *AFTER_TRAINING):
+        assert component in printed
+    assert "2 rejected (empty_target 1, wrong_field_count 1)" in " ".join(printed.split())
+    assert "BLESSED and pushed to out/serving/seq2seq/" in printed
+    assert "seq2seq predict --model" in printed
+
+
+def test_the_pushed_model_answers_lines_with_lines(reverse):
+    folder, _ = reverse
+    unseen = [word for word in words(2, 300) if word not in set(words(1, 6000))][:100]
+    stdin = ("\n".join(unseen) + "\n").encode()
+    done = seq2seq("predict", "--output", ".", cwd=folder, stdin=stdin)
+    assert done.returncode == 0, done.stderr.decode()
+    answers = done.stdout.decode().splitlines()
+    assert len(answers) == len(unseen)
+    right = sum(answer == word[::-1] for answer, word in zip(answers, unseen, strict=True))
+    assert right >= 0.85 * len(unseen)
+
+
+def test_training_and_serving_see_the_same_ids(reverse):
+    import tensorflow as tf
+
+    from seq2seq_tfx.components.transform import read_tokenizers
+    from seq2seq_tfx.serving.tokenizer import source_ids, target_ids
+
+    folder, _ = reverse
+    artifacts = folder / "out" / "artifacts"
+    tokenizers = read_tokenizers(str(next(artifacts.glob("TokenizerTrainer/tokenizer/*"))))
+    text, ids = [], []
+    for pattern, spec, rows in (
+        ("PairExampleGen/examples/*/Split-train/*", (features.SOURCE, features.TARGET), text),
+        ("Transform/transformed_examples/*/Split-train/*", None, ids),
+    ):
+        files = sorted(map(str, artifacts.glob(pattern)))
+        for record in tf.data.TFRecordDataset(files, compression_type="GZIP"):
+            example = tf.train.Example.FromString(record.numpy()).features.feature
+            if spec:
+                rows.append(tuple(example[name].bytes_list.value[0] for name in spec))
+            else:
+                rows.append(
+                    tuple(
+                        tuple(example[name].int64_list.value)
+                        for name in (features.SOURCE_IDS, features.TARGET_IDS)
+                    )
+                )
+    sources = source_ids(tokenizers[0], tf.constant([row[0] for row in text])).to_list()
+    targets = target_ids(tokenizers[1], tf.constant([row[1] for row in text])).to_list()
+    served = [(tuple(s), tuple(t)) for s, t in zip(sources, targets, strict=True)]
+    assert len(served) > 1000
+    assert sorted(served) == sorted(ids)
+
+
+def test_a_rerun_is_all_cache_and_what_changed_decides_what_runs(reverse):
+    folder, _ = reverse
+    job, output = folder / "reverse.yaml", folder / "out"
+    first = verdict(output)["candidate"]
+
+    again = seq2seq("run", "--config", job, "--output", "out", cwd=folder)
+    assert again.returncode == 0, again.stderr.decode()
+    assert {name for name, state in states(output).items() if state != "cached"} == {"Baseline"}
+
+    # A learning rate that learns nothing: Trainer and what follows run, nothing
+    # before; the gate refuses, and what was pushed stays.
+    pushed = sorted((output / "serving" / "seq2seq").iterdir())
+    worse = write_job(folder, "reverse", learning_rate=1e-7, epochs=1)
+    refused = seq2seq("run", "--config", worse, "--output", "out", cwd=folder)
+    assert refused.returncode == 3, refused.stderr.decode()
+    assert "NOT BLESSED" in refused.stdout.decode()
+    done = {name for name, state in states(output).items() if state == "done"}
+    assert done == set(AFTER_TRAINING)
+    assert verdict(output)["baseline"] == pytest.approx(first)
+    assert sorted((output / "serving" / "seq2seq").iterdir()) == pushed
+
+    # The old settings and other model code: Trainer runs, nothing before.
+    package = folder / "changed"
+    for room in ("models", "serving", "components", "pipeline"):
+        shutil.copytree(ROOT / room, package / "seq2seq_tfx" / room)
+    cells = package / "seq2seq_tfx" / "models" / "cells.py"
+    cells.write_text(cells.read_text() + "\n# a change\n")
+    changed = seq2seq(
+        *("run", "--config", write_job(folder, "reverse"), "--output", "out"),
+        cwd=folder,
+        package=package,
+    )
+    assert changed.returncode == 0, changed.stdout.decode() + changed.stderr.decode()
+    done = {name for name, state in states(output).items() if state == "done"}
+    assert done == set(AFTER_TRAINING)
+    # Same data, settings and seed: the same model but for the order of additions.
+    assert verdict(output)["baseline"] == pytest.approx(first)
+
+
+def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_path):
+    generator = random.Random(3)
+    pieces = ["an", "ber", "cu", "do", "el", "fi", "gu", "hol"]
+    lines = set()
+    while len(lines) < 3000:
+        text = "".join(generator.choices(pieces, k=generator.randint(1, 3)))
+        text += " " + "".join(generator.choices(pieces, k=generator.randint(1, 2)))
+        lines.add(f"{text}\t{text}")
+    (tmp_path / "pairs.tsv").write_text("\n".join(sorted(lines)) + "\n")
+    job = write_job(tmp_path, "copy", tokenizer=SHARED_UNIGRAM, worst=0.2)
+    done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert verdict(tmp_path / "out")["candidate"]["bleu"] >= 70
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no pair was kept"),
+        (b"one\ntwo\tthree\tfour\n\n", "wrong_field_count 2"),
+        (b"\xff\xfe\ta\n\0\tb\n", "invalid_utf8 1, nul_byte 1"),
+    ],
+)
+def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, content, message):
+    (tmp_path / "pairs.tsv").write_bytes(content)
+    job = write_job(tmp_path, "bad")
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    error = done.stderr.decode()
+    assert "PairExampleGen" in error
+    assert message in error
+    assert "Traceback" not in error

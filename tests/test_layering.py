@@ -1,0 +1,44 @@
+"""Imports run one way: models <- serving <- components <- pipeline."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ["models", "serving", "components", "pipeline"]
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported_modules(path):
+    """Absolute dotted names of all that a file imports, wherever in it."""
+    package = ["seq2seq_tfx", *path.relative_to(ROOT).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_rooms_below_it(path):
+    room = path.relative_to(ROOT).parts[0]
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    for module in imported_modules(path):
+        assert not any(module.startswith(f"seq2seq_tfx.{other}") for other in above), module
+
+
+@pytest.mark.parametrize(
+    ("rooms", "forbidden"),
+    [
+        (["models"], {"tfx", "apache_beam", "tensorflow", "tensorflow_text", "ml_metadata"}),
+        (["serving"], {"tfx", "apache_beam", "ml_metadata"}),
+    ],
+)
+def test_a_room_knows_nothing_of_what_is_above_it(rooms, forbidden):
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] in rooms:
+            found = {module.partition(".")[0] for module in imported_modules(path)}
+            assert not found & forbidden, path
