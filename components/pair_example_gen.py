@@ -29,7 +29,7 @@ from ..models.configuration import Section
 from .artifacts import RejectedPairs
 from .code_digest import code_digest
 from .errors import PipelineError
-from .pair_reader import Pair, Rejected, lines_of, read_tsv
+from .pair_reader import Rejected, lines_of, read_tsv
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
@@ -99,7 +99,8 @@ class ReadPairs(beam.DoFn):
                     if isinstance(row, Rejected):
                         yield beam.pvalue.TaggedOutput("rejected", row)
                     else:
-                        yield row.source, row
+                        # A plain tuple: Beam would pickle a named one.
+                        yield row.source, (row.file, row.line, row.target)
         except (OSError, EOFError) as error:
             raise PipelineError(f"{path} cannot be read: {error}") from error
 
@@ -114,9 +115,9 @@ class MakeExamples(beam.DoFn):
     def __init__(self, shares: SplitShares):
         self._shares = shares
 
-    def process(self, group: tuple[str, Iterable[Pair]]) -> Iterator[Any]:
+    def process(self, group: tuple[str, Iterable[tuple[str, int, str]]]) -> Iterator[Any]:
         source, pairs = group
-        targets = [pair.target for pair in sorted(pairs, key=lambda pair: pair[2:])]
+        targets = [target for _, _, target in sorted(pairs)]
         references = list(dict.fromkeys(targets))
         split = split_of(source, self._shares)
         if split == features.TEST:

@@ -142,7 +142,7 @@ def _dataset_names() -> list[str]:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where it goes.  [default: data/NAME, as the shipped jobs expect]",
+    help="Where it goes.  [default: where the shipped jobs read it]",
 )
 def data(name: str, output: Path | None) -> None:
     """Obtain the data of a shipped job, with its licence."""

@@ -6,6 +6,7 @@ a model was trained on are the ids it is served.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -27,7 +28,11 @@ class Tokenizer(tf.Module):
 
     def __init__(self, model: bytes, name: str = "tokenizer"):
         super().__init__(name=name)
-        self._pieces = tf_text.SentencepieceTokenizer(model)
+        # The kernel names its resource after its node, and whatever is loaded
+        # into one process shares resources by name: two tokenizers of one model,
+        # or of two models, would silently be the same. So the name tells them apart.
+        digest = hashlib.sha256(model).hexdigest()[:16]
+        self._pieces = tf_text.SentencepieceTokenizer(model, name=f"sentencepiece_{digest}")
 
     @property
     def vocabulary_size(self) -> int:
