@@ -55,7 +55,6 @@ def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
             is_baseline=name == BASELINE,
             model_type="tf_generic",
             signature_name=features.EXAMPLES_SIGNATURE,
-            prediction_key=features.TEXT,
             label_key=features.REFERENCES,
         )
         for name in (CANDIDATE, BASELINE)
@@ -143,7 +142,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 eval_config=eval_config(config),
                 example_splits=json_utils.dumps([features.TEST]),
                 fairness_indicator_thresholds=json_utils.dumps(None),
-                code_digest=code_digest("components.evaluator", "components.metrics"),
+                code_digest=code_digest("components.evaluator", "components.metrics", "models.features"),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             )
         )

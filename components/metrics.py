@@ -7,7 +7,7 @@ BLEU and chrF are sacreBLEU's own (Post, 2018), edit distances RapidFuzz's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
@@ -15,6 +15,8 @@ import numpy as np
 import sacrebleu
 from rapidfuzz.distance import Levenshtein
 from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+from ..models import features
 
 MetricName = Literal["sequence_error_rate", "token_error_rate", "bleu", "chrf"]
 
@@ -120,15 +122,15 @@ class Sentence(NamedTuple):
 
 def sentence_of(extracts: Any, model_name: str) -> Sentence:
     """Reads a hypothesis and its references out of TFMA's extracts."""
-    labels = extracts.get_labels(model_name)
-    prediction = extracts.get_predictions(model_name)
-    (hypothesis,) = _strings(prediction)
-    return Sentence(hypothesis, tuple(_strings(labels)))
+    predictions = extracts.get_predictions(model_name)
+    if isinstance(predictions, Mapping):  # all outputs of the signature
+        predictions = predictions[features.TEXT]
+    (hypothesis,) = _strings(predictions)
+    return Sentence(hypothesis, tuple(_strings(extracts.get_labels(model_name))))
 
 
 def _strings(values: Any) -> list[str]:
-    flat = np.asarray(values, dtype=object).ravel()
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in flat]
+    return [value.decode() for value in np.asarray(values, dtype=object).ravel()]
 
 
 class SumStatistics(beam.CombineFn):

@@ -14,7 +14,7 @@ from .summary import RunSummary
 
 def print_summary(summary: RunSummary, config_path: Path) -> None:
     """Prints what ran, what came of it and what to do next."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.print(_components(summary))
     console.print(_pairs(summary.counts))

@@ -1,5 +1,6 @@
 """Attention against its equations, written out in NumPy."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -20,7 +21,7 @@ def make(name, scale=1.0, dtype="float32"):
     rng = np.random.default_rng(5)
     query = (scale * rng.normal(size=(BATCH, TARGET, UNITS))).astype(dtype)
     memory = (scale * rng.normal(size=(BATCH, SOURCE, MEMORY))).astype(dtype)
-    attention = ATTENTIONS[name](UNITS, dtype=dtype)
+    attention = ATTENTIONS[name](UNITS)
     attention(query, attention.project_memory(memory), memory, MASK)
     attention.set_weights([rng.normal(size=w.shape) for w in attention.get_weights()])
     return attention, query, memory
@@ -28,15 +29,19 @@ def make(name, scale=1.0, dtype="float32"):
 
 def energies(attention, name, query, memory):
     """Bahdanau et al.: v^T tanh(W s + b + U h). Luong et al.: s^T W h."""
-    weights = {w.path.split("/", 1)[-1]: ops.convert_to_numpy(w) for w in attention.weights}
+
+    def weight(ending):
+        (found,) = (w for w in attention.weights if f"/{w.path}".endswith(f"/{ending}"))
+        return ops.convert_to_numpy(found)
+
     result = np.zeros((BATCH, TARGET, SOURCE))
     for b, t, s in np.ndindex(result.shape):
         if name == "additive":
-            inner = query[b, t] @ weights["W/kernel"] + weights["W/bias"]
-            inner = inner + memory[b, s] @ weights["U/kernel"]
-            result[b, t, s] = weights["v"] @ np.tanh(inner)
+            inner = query[b, t] @ weight("W/kernel") + weight("W/bias")
+            inner = inner + memory[b, s] @ weight("U/kernel")
+            result[b, t, s] = weight("v") @ np.tanh(inner)
         else:
-            result[b, t, s] = query[b, t] @ (memory[b, s] @ weights["W/kernel"])
+            result[b, t, s] = query[b, t] @ (memory[b, s] @ weight("W/kernel"))
     return result
 
 
@@ -50,7 +55,15 @@ def test_weights_and_context_are_those_of_the_equations(name):
     np.testing.assert_allclose(context, np.einsum("bts,bsm->btm", expected, memory), atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.fixture(params=["float32", "float16"])
+def dtype(request):
+    """The precision of everything built meanwhile."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_masked_positions_weigh_exactly_nothing_and_the_others_one(name, dtype):
     attention, query, memory = make(name, scale=3.0, dtype=dtype)

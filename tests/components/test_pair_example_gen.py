@@ -1,0 +1,255 @@
+"""The promises of ingestion, kept by its executor on real files."""
+
+import gzip
+import hashlib
+import json
+from collections import Counter, defaultdict
+
+import pytest
+import tensorflow as tf
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+
+from seq2seq_tfx.components.artifacts import RejectedPairs
+from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.pair_example_gen import (
+    DataConfig,
+    Executor,
+    PairExampleGen,
+    ReadPairs,
+    SplitShares,
+    split_of,
+)
+from seq2seq_tfx.pipeline.graph import BEAM_ARGS
+
+SHARES = {"train": 8, "validation": 1, "test": 1}
+SPLITS = list(SHARES)
+
+
+class Run:
+    """Runs the executor as the component has it run, and reads what it wrote."""
+
+    def __init__(self, pattern, folder):
+        self.folder = folder
+        examples, rejected = standard_artifacts.Examples(), RejectedPairs()
+        for artifact, name in ((examples, "examples"), (rejected, "rejected")):
+            artifact.uri = str(folder / name)
+            (folder / name).mkdir(parents=True)
+        component = PairExampleGen(DataConfig(input=str(pattern), splits=SplitShares(**SHARES)))
+        context = BaseBeamExecutor.Context(
+            beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
+        )
+        outputs = {"examples": [examples], "rejected": [rejected]}
+        self.error = None
+        try:
+            Executor(context).Do({}, outputs, component.exec_properties)
+        except PipelineError as error:
+            self.error = str(error)
+        self.split_names = json.loads(examples.split_names)
+
+    @property
+    def counts(self):
+        return json.loads((self.folder / "rejected/counts.json").read_text())
+
+    @property
+    def rejected(self):
+        text = (self.folder / "rejected/rejected.jsonl").read_text("utf-8")
+        assert not text or text.endswith("\n")
+        return [json.loads(line) for line in text.split("\n")[:-1]]
+
+    def examples(self, split):
+        """(source, target, references) of each example."""
+        files = sorted(map(str, (self.folder / f"examples/Split-{split}").iterdir()))
+        found = []
+        for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            assert set(feature) == {"source", "target", "references"}
+            (source,), (target,), references = (
+                [value.decode() for value in feature[name].bytes_list.value]
+                for name in ("source", "target", "references")
+            )
+            found.append((source, target, references))
+        return found
+
+    def written(self):
+        """The content of every file; gzip headers hold a time."""
+        return {
+            str(path.relative_to(self.folder)): gzip.decompress(path.read_bytes())
+            if path.suffix == ".gz"
+            else path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+# What stands in the files, in the order of their names.
+FIRST = [(f"wörd {i}", f"W{i} {j}") for i in range(300) for j in range(1 + i % 3)]
+SECOND = [(f"wörd {i}", f"W{i} {i % 2}") for i in range(0, 300, 7)] + [("one", "more")] * 2
+THIRD = [(f"late {i}", "x") for i in range(40)]
+BAD = {
+    ("a.tsv", 1): (b"no tab", "wrong_field_count"),
+    ("a.tsv", 5): (b"\tonly target", "empty_source"),
+    ("a.tsv", 6): (b"", "empty_line"),
+    ("a.tsv", 9): (b"caf\xe9\tx", "invalid_utf8"),
+    ("b.tsv.gz", 2): ("\u2028\t".encode(), "empty_line"),
+    ("b.tsv.gz", 3): (b"a\tb\tc", "wrong_field_count"),
+    ("b.tsv.gz", 47): (b"y" * 5000 + b"\tx", "long_source"),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for name, pairs, end in (("a.tsv", FIRST, b"\r\n"), ("b.tsv.gz", SECOND, b"\n")):
+        lines = [f"{source}\t{target}".encode() for source, target in pairs]
+        for (file, number), (line, _) in BAD.items():
+            if file == name:
+                lines.insert(number - 1, line)
+        content = end.join(lines)  # the last line has no end
+        (folder / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    (folder / "c.txt").write_text("not\tmatched\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    run = Run(data / "[ab].tsv*", tmp_path_factory.mktemp("run"))
+    assert run.error is None
+    return run
+
+
+def expected_split(source):
+    number = int(hashlib.sha256(source.encode()).hexdigest()[:16], 16) % 10
+    return "train" if number < 8 else "validation" if number == 8 else "test"
+
+
+def test_every_line_is_counted_once(run):
+    rejected, accepted = len(BAD), len(FIRST) + len(SECOND)
+    assert run.counts["accepted"] == accepted
+    assert run.counts["read"] == accepted + rejected
+    assert run.counts["rejected"] == dict(Counter(reason for _, reason in BAD.values()))
+
+
+def test_every_rejected_line_can_be_found_again(run, data):
+    told = {(row["file"], row["line"]): (row["reason"], row["text"]) for row in run.rejected}
+    assert len(run.rejected) == len(told)
+    assert told == {
+        (str(data / file), number): (reason, line.decode("utf-8", "backslashreplace")[:200])
+        for (file, number), (line, reason) in BAD.items()
+    }
+    assert all(row["detail"] for row in run.rejected)
+
+
+def test_every_accepted_pair_is_in_the_split_of_its_source(run):
+    assert run.split_names == SPLITS
+    pairs = Counter(FIRST + SECOND)
+    for split in ("train", "validation"):
+        found = Counter((source, target) for source, target, _ in run.examples(split))
+        wanted = {pair: n for pair, n in pairs.items() if expected_split(pair[0]) == split}
+        assert found == wanted and wanted
+
+
+def test_the_test_split_has_each_source_once_with_all_its_references(run):
+    references = defaultdict(dict)
+    for source, target in FIRST + SECOND:
+        references[source][target] = None
+    found = run.examples("test")
+    wanted = {s: list(ts) for s, ts in references.items() if expected_split(s) == "test"}
+    assert len(found) == len(wanted)
+    assert {source: all_of_it for source, _, all_of_it in found} == wanted
+    assert all(target == all_of_it[0] for _, target, all_of_it in found)
+    assert {len(all_of_it) for all_of_it in wanted.values()} == {1, 2, 3}
+
+
+def test_the_counts_are_those_of_the_files(run):
+    assert run.counts["examples"] == {split: len(run.examples(split)) for split in SPLITS}
+
+
+def test_a_second_run_writes_the_same(run, data, tmp_path):
+    again = Run(data / "[ab].tsv*", tmp_path / "again").written()
+    assert again == run.written()
+    assert len(again) == 5
+
+
+def test_a_source_stays_in_its_split_when_data_is_added(run, data, tmp_path):
+    for name in ("a.tsv", "b.tsv.gz"):
+        (tmp_path / name).write_bytes((data / name).read_bytes())
+    (tmp_path / "0.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in THIRD))
+    more = Run(tmp_path / "*.tsv*", tmp_path / "more")
+    moved_to = {s: split for split in SPLITS for s, *_ in more.examples(split)}
+    assert len(moved_to) == len({s for s, _ in FIRST + SECOND + THIRD})
+    for split in SPLITS:
+        assert {moved_to[source] for source, *_ in run.examples(split)} == {split}
+
+
+def test_splits_have_their_shares():
+    shares = SplitShares(train=90, validation=7, test=3)
+    drawn = Counter(split_of(f"source {i}", shares) for i in range(20_000))
+    for split, share in (("train", 0.9), ("validation", 0.07), ("test", 0.03)):
+        deviation = (share * (1 - share) / 20_000) ** 0.5
+        assert abs(drawn[split] / 20_000 - share) < 4 * deviation
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "kept"),
+    [
+        (b"", "data.input: no pair was kept of {}: 0 lines read, rejected: none.", 0),
+        (
+            b"one\ntwo\n\tthree\n",
+            "data.input: no pair was kept of {}: 3 lines read, "
+            "rejected: empty_source 1, wrong_field_count 2.",
+            3,
+        ),
+        (
+            b"in train\tone\nbad\nin train\ttwo\n",
+            "data.splits: the validation split got no pair of the 2 kept of {} "
+            "(rejected: wrong_field_count 1).",
+            1,
+        ),
+    ],
+    ids=["empty", "only bad lines", "an empty split"],
+)
+def test_too_little_data_is_an_error_that_says_what_came(tmp_path, content, message, kept):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(content)
+    run = Run(path, tmp_path / "run")
+    assert run.error is not None and run.error.startswith(message.format(path))
+    # The lines themselves are there to be looked at.
+    assert sum(run.counts["rejected"].values()) == len(run.rejected) == kept
+
+
+def read_alone(path):
+    return list(ReadPairs("tsv", 2000).process(str(path)))
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    with pytest.raises(PipelineError, match=f"^{tmp_path}/gone.tsv cannot be read: "):
+        read_alone(tmp_path / "gone.tsv")
+
+
+@pytest.mark.parametrize("damage", ["cut", "no trailer", "changed", "no gzip"])
+def test_a_damaged_gz_file_is_an_error_that_names_it(tmp_path, damage):
+    whole = gzip.compress("".join(f"{i}\t{i * i}\n" for i in range(5000)).encode())
+    middle = len(whole) // 2
+    (tmp_path / "pairs.tsv.gz").write_bytes(
+        {
+            "cut": whole[:middle],
+            "no trailer": whole[:-8],
+            "changed": whole[:-8] + bytes(4) + whole[-4:],  # another checksum
+            "no gzip": b"a\tb\n" * 100,
+        }[damage]
+    )
+    with pytest.raises(PipelineError, match=r"pairs\.tsv\.gz cannot be read: "):
+        read_alone(tmp_path / "pairs.tsv.gz")
+
+
+def test_a_gz_file_of_several_members_is_read_to_its_end(tmp_path):
+    path = tmp_path / "pairs.tsv.gz"
+    path.write_bytes(b"".join(gzip.compress(line) for line in (b"a\tb\nc", b"\td\n", b"e\tf")))
+    assert [source for source, _ in read_alone(path)] == ["a", "c", "e"]
+
+
+def test_an_unreadable_file_ends_the_run_with_that_error(tmp_path):
+    (tmp_path / "pairs.tsv").mkdir()
+    error = Run(tmp_path / "pairs.tsv", tmp_path / "run").error
+    assert error is not None and error.startswith(f"{tmp_path}/pairs.tsv cannot be read: ")

@@ -1,0 +1,159 @@
+"""The promises of the training data: every example once an epoch, nothing but it."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seq2seq_tfx.components import training_data
+from seq2seq_tfx.components.training_data import Corpus, batches, survey
+
+BOS, EOS, PAD = 1, 2, 0
+MAX_TOKENS = 12
+
+
+def make_corpus():
+    generator = np.random.default_rng(5)
+    corpus = []
+    for i in range(203):
+        source, target = generator.integers(1, 12, 2)
+        if i % 20 == 3:  # too long on one side or the other
+            source, target = (13, 4) if i % 40 == 3 else (4, 14)
+        words = generator.integers(4, 50, source + target - 3 if source + target > 3 else 1)
+        # Ingestion lets the same pair come more than once; a number keeps the rest apart.
+        number = [100 + i % 190]
+        corpus.append(
+            ([*number, *words[: source - 1].tolist()][: source - 1] + [EOS],
+             [BOS, *number, *words[source - 1 :].tolist()][: target - 1] + [EOS])
+        )  # fmt: skip
+    corpus.append(([EOS], [BOS, EOS]))
+    return corpus
+
+
+CORPUS = make_corpus()
+SHORT = [pair for pair in CORPUS if max(map(len, pair)) <= MAX_TOKENS]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    paths = []
+    for part, pairs in enumerate((CORPUS[:90], CORPUS[90:])):
+        paths.append(str(folder / f"part-{part}.gz"))
+        with tf.io.TFRecordWriter(paths[-1], "GZIP") as writer:
+            for source, target in pairs:
+                example = tf.train.Example()
+                example.features.feature["source_ids"].int64_list.value.extend(source)
+                example.features.feature["target_ids"].int64_list.value.extend(target)
+                writer.write(example.SerializeToString())
+    return paths
+
+
+@pytest.fixture(autouse=True)
+def _several_windows(monkeypatch):
+    monkeypatch.setattr(training_data, "WINDOW", 3)
+
+
+def epoch_of(dataset):
+    return [
+        (inputs["source_ids"].numpy(), inputs["target_ids"].numpy(), labels.numpy())
+        for inputs, labels in dataset
+    ]
+
+
+def pairs_of(epoch):
+    """The pairs as they were written, put together from inputs and labels."""
+    found = []
+    for source, target, labels in epoch:
+        for source_ids, input_ids, label_ids in zip(source, target, labels, strict=True):
+            whole = [*input_ids[:1], *label_ids]
+            found.append(
+                tuple(tuple(int(i) for i in ids if i != PAD) for ids in (source_ids, whole))
+            )
+    return found
+
+
+def as_counter(corpus):
+    return Counter((tuple(source), tuple(target)) for source, target in corpus)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 1000])
+def test_an_epoch_has_every_short_enough_example_once(files, batch_size, seed):
+    epoch = epoch_of(batches(files, batch_size, MAX_TOKENS, seed))
+    assert Counter(pairs_of(epoch)) == as_counter(SHORT)
+    assert max(len(source) for source, _, _ in epoch) <= batch_size
+
+
+def test_labels_are_the_inputs_one_step_later(files):
+    for _, inputs, labels in epoch_of(batches(files, 16, MAX_TOKENS, seed=1)):
+        assert (inputs[:, 0] == BOS).all()
+        for input_ids, label_ids in zip(inputs, labels, strict=True):
+            length = int((label_ids != PAD).sum())
+            assert label_ids[length - 1] == EOS
+            assert input_ids[1:length].tolist() == label_ids[: length - 1].tolist()
+
+
+def test_padding_is_on_the_right_and_no_wider_than_the_longest_row(files):
+    for source, _, labels in epoch_of(batches(files, 16, MAX_TOKENS, seed=1)):
+        for ids in (source, labels):
+            real = ids != PAD
+            lengths = real.sum(axis=1)
+            assert (real == (np.arange(ids.shape[1]) < lengths[:, np.newaxis])).all()
+            assert lengths.max() == ids.shape[1]
+
+
+def test_rows_of_a_batch_are_of_like_length(files, monkeypatch):
+    def padding(window):
+        monkeypatch.setattr(training_data, "WINDOW", window)
+        epoch = epoch_of(batches(files, 16, MAX_TOKENS, seed=1))
+        return sum((source == PAD).sum() + (labels == PAD).sum() for source, _, labels in epoch)
+
+    assert padding(64) < 0.6 * padding(1)
+
+
+def test_the_survey_counts_what_an_epoch_has(files):
+    assert survey(files, 16, MAX_TOKENS) == Corpus(
+        examples=len(SHORT),
+        too_long=len(CORPUS) - len(SHORT),
+        target_tokens=sum(len(target) - 1 for _, target in SHORT),  # BOS is given, not learned
+        batches=-(-len(SHORT) // 16),
+    )
+    assert len(CORPUS) - len(SHORT) == 10
+
+
+def test_an_example_as_long_as_the_limit_is_used(files):
+    longest = max(max(map(len, pair)) for pair in CORPUS)
+    assert survey(files, 16, longest).too_long == 0
+    assert survey(files, 16, longest - 1).too_long == 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 204, 1000])
+def test_the_survey_knows_the_batches_when_nothing_is_left_out(files, batch_size):
+    epoch = epoch_of(batches(files, batch_size, 100, seed=3))
+    assert len(epoch) == survey(files, batch_size, 100).batches
+
+
+def test_where_examples_are_left_out_there_are_never_fewer_than_the_data_needs(files):
+    epoch = epoch_of(batches(files, 16, MAX_TOKENS, seed=3))
+    assert len(epoch) >= survey(files, 16, MAX_TOKENS).batches
+
+
+def test_when_all_is_too_long_nothing_comes(files):
+    assert epoch_of(batches(files, 16, 1)) == []
+    assert survey(files, 16, 1) == Corpus(0, len(CORPUS), 0, 0)
+    assert survey([], 16, 1) == Corpus(0, 0, 0, 0)
+
+
+def test_a_seed_decides_the_order_and_each_epoch_has_its_own(files):
+    one, two = (batches(files, 16, MAX_TOKENS, seed=9) for _ in range(2))
+    first, second = pairs_of(epoch_of(one)), pairs_of(epoch_of(one))
+    assert [pairs_of(epoch_of(two)) for _ in range(2)] == [first, second]
+    assert first != second and Counter(first) == Counter(second)
+    assert pairs_of(epoch_of(batches(files, 16, MAX_TOKENS, seed=10))) != first
+
+
+def test_without_a_seed_all_epochs_are_the_same(files):
+    dataset = batches(files, 16, MAX_TOKENS)
+    assert pairs_of(epoch_of(dataset)) == pairs_of(epoch_of(dataset))
