@@ -20,7 +20,7 @@ from ..models import features
 from ..models.configuration import Section
 from .code_digest import code_digest
 from .errors import PipelineError
-from .metrics import MetricName, TextMetric
+from .metrics import MEASURES, MetricName, TextMetric
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -105,7 +105,8 @@ def read_evaluation(uri: str, model: str) -> Evaluation | None:
             figures = {
                 name: float(value["doubleValue"])
                 for name, value in outputs[""][""].items()
-                if "doubleValue" in value
+                # Beside a baseline TFMA adds the differences; the gate takes its own.
+                if name in (EXAMPLE_COUNT, *MEASURES)
             }
             return Evaluation(int(figures.pop(EXAMPLE_COUNT)), figures)
     raise PipelineError(f"{uri} holds no evaluation of the {model} model")

@@ -36,9 +36,7 @@ def resolve(candidate, models, blessings):
             },
         )
         assert kept["candidate"] == candidates
-        answers.add(
-            tuple(tuple(a.id for a in kept[key]) for key in ("model", "model_blessing"))
-        )
+        answers.add(tuple(tuple(a.id for a in kept[key]) for key in ("model", "model_blessing")))
     (answer,) = answers
     return answer
 

@@ -85,7 +85,6 @@ class Run:
 # What stands in the files, in the order of their names.
 FIRST = [(f"wörd {i}", f"W{i} {j}") for i in range(300) for j in range(1 + i % 3)]
 SECOND = [(f"wörd {i}", f"W{i} {i % 2}") for i in range(0, 300, 7)] + [("one", "more")] * 2
-THIRD = [(f"late {i}", "x") for i in range(40)]
 BAD = {
     ("a.tsv", 1): (b"no tab", "wrong_field_count"),
     ("a.tsv", 5): (b"\tonly target", "empty_source"),
@@ -171,15 +170,11 @@ def test_a_second_run_writes_the_same(run, data, tmp_path):
     assert len(again) == 5
 
 
-def test_a_source_stays_in_its_split_when_data_is_added(run, data, tmp_path):
-    for name in ("a.tsv", "b.tsv.gz"):
-        (tmp_path / name).write_bytes((data / name).read_bytes())
-    (tmp_path / "0.tsv").write_text("".join(f"{s}\t{t}\n" for s, t in THIRD))
-    more = Run(tmp_path / "*.tsv*", tmp_path / "more")
-    moved_to = {s: split for split in SPLITS for s, *_ in more.examples(split)}
-    assert len(moved_to) == len({s for s, _ in FIRST + SECOND + THIRD})
-    for split in SPLITS:
-        assert {moved_to[source] for source, *_ in run.examples(split)} == {split}
+def test_the_split_of_a_source_depends_on_nothing_but_the_source():
+    # So it stays where it is when data is added.
+    shares = SplitShares(**SHARES)
+    for source, _ in FIRST + SECOND:
+        assert split_of(source, shares) == expected_split(source)
 
 
 def test_splits_have_their_shares():

@@ -17,16 +17,13 @@ def make_corpus():
     generator = np.random.default_rng(5)
     corpus = []
     for i in range(203):
-        source, target = generator.integers(1, 12, 2)
+        source, target = generator.integers(2, 12, 2)
         if i % 20 == 3:  # too long on one side or the other
             source, target = (13, 4) if i % 40 == 3 else (4, 14)
-        words = generator.integers(4, 50, source + target - 3 if source + target > 3 else 1)
-        # Ingestion lets the same pair come more than once; a number keeps the rest apart.
-        number = [100 + i % 190]
-        corpus.append(
-            ([*number, *words[: source - 1].tolist()][: source - 1] + [EOS],
-             [BOS, *number, *words[source - 1 :].tolist()][: target - 1] + [EOS])
-        )  # fmt: skip
+        words = generator.integers(4, 50, source + target - 3).tolist()
+        if words:
+            words[-1] = 100 + i % 190  # ingestion lets a pair come twice; the rest differ
+        corpus.append(([*words[: source - 1], EOS], [BOS, *words[source - 1 :], EOS]))
     corpus.append(([EOS], [BOS, EOS]))
     return corpus
 

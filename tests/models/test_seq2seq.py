@@ -103,9 +103,7 @@ def test_a_model_made_from_its_config_computes_the_same(model):
     twin = Seq2Seq.from_config(model.get_config())
     logits(twin, SOURCES, TARGETS)
     twin.set_weights(model.get_weights())
-    np.testing.assert_array_equal(
-        logits(twin, SOURCES, TARGETS), logits(model, SOURCES, TARGETS)
-    )
+    np.testing.assert_array_equal(logits(twin, SOURCES, TARGETS), logits(model, SOURCES, TARGETS))
 
 
 @pytest.mark.parametrize("kind", KINDS)

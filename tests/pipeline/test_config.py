@@ -1,0 +1,252 @@
+"""The promises of the configuration: what is wrong is refused, all of it, and where it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seq2seq_tfx.pipeline import config as config_module
+from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
+
+ROOT = Path(__file__).parents[2]
+JOBS = [ROOT / "pipeline_config.yaml", *sorted((ROOT / "examples").glob("**/*.yaml"))]
+GOOD = """\
+name: job
+data:
+  input: pairs.tsv
+gate:
+  thresholds:
+    bleu: {min: 1}
+"""
+TOP = "data, evaluation, gate, infra_validation, model, name, search, serving, tokenizer, training"
+
+
+@pytest.fixture(autouse=True)
+def _data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.tsv").write_text("a\tb\n")
+
+
+def load(text):
+    Path("job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_config("job.yaml")
+
+
+def problems_of(text):
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def problem_of(text):
+    (problem,) = problems_of(text)
+    return problem
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_shipped_jobs_are_valid(path):
+    data = Path(re.search(r"^ +input: (\S+)$", path.read_text(), re.M)[1])
+    data.parent.mkdir(parents=True)
+    data.write_text("a\tb\n")
+    assert load_config(path).data.input == str(data.absolute())
+
+
+def test_the_path_of_the_data_is_made_absolute(tmp_path):
+    assert load(GOOD).data.input == str(tmp_path / "pairs.tsv")
+    assert load(GOOD.replace("pairs.tsv", "'*.tsv'")).data.input == str(tmp_path / "*.tsv")
+    assert load(GOOD.replace("pairs.tsv", "gs://b/p.tsv")).data.input == "gs://b/p.tsv"
+
+
+@pytest.mark.parametrize(
+    ("added", "problem"),
+    [
+        ("trainin: {}", f"trainin: unknown key; expected one of: {TOP}"),
+        (
+            "search: {beam: 4}",
+            "search.beam: unknown key; expected one of: "
+            "beam_size, length_penalty, max_length, max_length_ratio",
+        ),
+        (
+            "tokenizer: {source: {sort: word}}",
+            "tokenizer.source.sort: unknown key; expected one of: kind, vocabulary_size",
+        ),
+        ("training: {epochs: 0}", "training.epochs: expected greater than or equal to 1, received 0"),
+        ("search: {beam_size: 65}", "search.beam_size: expected less than or equal to 64, received 65"),
+        (
+            "training: {schedule: linear}",
+            "training.schedule: expected 'constant' or 'cosine', received 'linear'",
+        ),
+        ("tokenizer: {lowercase: yes}", "tokenizer.lowercase: expected a boolean, received 'yes'"),
+        ("training:", "training: expected keys and values, received None"),
+        ("training: [1]", "training: expected keys and values, received [1]"),
+        (
+            "tokenizer: {source: {kind: bpe}}",
+            "tokenizer.source: expected vocabulary_size for kind 'bpe', received none",
+        ),
+        (
+            "evaluation: {metrics: [bleu, bluu]}",
+            "evaluation.metrics.1: expected 'sequence_error_rate', 'token_error_rate', "
+            "'bleu' or 'chrf', received 'bluu'",
+        ),
+        ("3: 4", f"3: unknown key; expected one of: {TOP}"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_told_with_its_line_what_was_expected_and_what_came(added, problem):
+    assert problem_of(f"{GOOD}{added}\n") == f"job.yaml:7: {problem}"
+
+
+def test_the_line_is_that_of_the_key_however_deep():
+    text = GOOD.replace("gate:", "  splits:\n    train: 8\n    trian: 1\ngate:")
+    expected = "data.splits.trian: unknown key; expected one of: test, train, validation"
+    assert problem_of(text) == f"job.yaml:6: {expected}"
+    text = GOOD.replace("{min: 1}", "\n      min: 1\n      mean: 2")
+    expected = "gate.thresholds.bleu.mean: unknown key; expected one of: max, min"
+    assert problem_of(text) == f"job.yaml:8: {expected}"
+
+
+@pytest.mark.parametrize("value", ["true", "'3'", "3.0", "", "2020-01-01", "[3]"])
+def test_a_whole_number_is_nothing_else(value):
+    problem = problem_of(f"{GOOD}training:\n  epochs: {value}\n")
+    assert re.fullmatch(r"job.yaml:8: training.epochs: expected an? integer, received .*", problem)
+
+
+def test_an_anchor_does_not_turn_a_truth_value_into_a_number():
+    problem = problem_of(f"{GOOD}training: {{epochs: &many true}}\n")
+    assert problem.endswith("received True")
+
+
+def test_numbers_are_those_of_yaml_1_2():
+    training = load(
+        f"{GOOD}training: {{learning_rate: 1e-3, clip_norm: 2, epochs: 010}}\n"
+    ).training
+    assert (training.learning_rate, training.clip_norm, training.epochs) == (0.001, 2.0, 10)
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize(
+    "added",
+    [
+        "training: {learning_rate: X}",
+        "training: {clip_norm: X}",
+        "training: {label_smoothing: X}",
+        "model: {dropout: X}",
+        "search: {length_penalty: X}",
+        "search: {max_length_ratio: X}",
+        "  max_loss: {bleu: X}",
+        "    chrf: {min: X}",
+        "    chrf: {max: X}",
+    ],
+)
+def test_a_figure_is_a_finite_number(added, value):
+    # Others have no JSON form, in which components get their sections.
+    assert problem_of(f"{GOOD}{added}\n".replace("X", value)).startswith("job.yaml:7: ")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_is_one_that_keras_takes(seed):
+    assert problem_of(f"{GOOD}training: {{seed: {seed}}}\n").startswith("job.yaml:7: training.seed")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_model_is_not_pushed_beside_its_folder(name):
+    problem = problem_of(f"{GOOD}serving: {{model_name: '{name}'}}\n")
+    assert problem.startswith("job.yaml:7: serving.model_name: ")
+
+
+@pytest.mark.parametrize("section", ["gate", "data", "name"])
+def test_a_missing_section_is_told(section):
+    text = "".join(part for part in re.split(r"(?m)^(?=\w)", GOOD) if not part.startswith(section))
+    assert problem_of(text) == f"job.yaml: {section}: required key is missing"
+
+
+def test_missing_data_is_told_with_where_it_was_sought(tmp_path):
+    assert problem_of(GOOD.replace("pairs", "pears")) == (
+        f"job.yaml:3: data.input: expected a file, found none at 'pears.tsv' (relative to "
+        f"{tmp_path}). `seq2seq data` obtains the data of the shipped jobs."
+    )
+    expected = "expected a path or a glob pattern, received an empty string"
+    assert problem_of(GOOD.replace("pairs.tsv", "' '")) == f"job.yaml:3: data.input: {expected}"
+
+
+def test_a_folder_is_no_file_of_pairs():
+    Path("folder").mkdir()
+    assert "data.input: expected a file" in problem_of(GOOD.replace("pairs.tsv", "folder"))
+
+
+def test_a_gate_judges_by_evaluated_metrics():
+    expected = (
+        "gate: expected metrics of evaluation.metrics ['bleu', 'chrf'], "
+        "received ['sequence_error_rate', 'token_error_rate']"
+    )
+    text = GOOD.replace("bleu", "token_error_rate") + "  max_loss: {sequence_error_rate: 1}\n"
+    assert problem_of(text).partition(" ")[2] == expected
+
+
+def test_all_problems_are_told_at_once():
+    text = GOOD.replace("pairs", "pears") + "training: {epochs: 0, batch: 1}\nsearch: []\n"
+    assert [problem.split(": ")[:2] for problem in problems_of(text)] == [
+        ["job.yaml:7", "training.epochs"],
+        ["job.yaml:7", "training.batch"],
+        ["job.yaml:8", "search"],
+        ["job.yaml:3", "data.input"],
+    ]
+
+
+def test_a_fault_in_a_section_does_not_hide_one_between_sections():
+    problems = problems_of(GOOD.replace("bleu", "token_error_rate") + "training: {epochs: 0}\n")
+    assert len(problems) == 2 and any("evaluation.metrics" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"{GOOD}training: {{epochs: 3\nx: [", ":8: not valid YAML: expected ',' or '}', but got ':'"),
+        (
+            f"{GOOD}name: other\n",
+            ':7: not valid YAML: found duplicate key "name" with value "other" '
+            '(original value: "job")',
+        ),
+        (f"{GOOD}---\nname: x\n", ":7: not valid YAML: but found another document"),
+        (f"{GOOD}training: *none\n", ":7: not valid YAML: found undefined alias 'none'"),
+        ("", ": expected keys and values, received None"),
+        ("# nothing\n", ": expected keys and values, received None"),
+        ("- a\n- b\n", ": expected keys and values, received ['a', 'b']"),
+        ("word\n", ": expected keys and values, received 'word'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_job_at_all_is_told(text, problem):
+    assert problem_of(text) == f"job.yaml{problem}"
+
+
+def test_unreadable_files_are_told():
+    assert problem_of(b"name: \xff").startswith("job.yaml: cannot be read: 'utf-8' codec")
+    assert problem_of(b"name: \0").startswith("job.yaml: not valid YAML: unacceptable character")
+    with pytest.raises(ConfigurationError, match=r"^none\.yaml: cannot be read: .*No such file"):
+        load_config("none.yaml")
+
+
+def test_anchors_and_merge_keys_are_yaml_too():
+    sides = load(f"{GOOD}tokenizer:\n  source: &s {{kind: word}}\n  target: *s\n").tokenizer
+    assert sides.source == sides.target
+    merged = load(
+        f"{GOOD}tokenizer:\n  source: &s\n    kind: word\n  target:\n    <<: *s\n"
+    ).tokenizer
+    assert merged.target == sides.target
+
+
+def test_every_section_says_which_keys_it_knows():
+    # The list is found by walking the models' annotations: hold it to each.
+    for name, field in config_module.PipelineConfig.model_fields.items():
+        if name == "name":
+            continue
+        section = load(GOOD).__getattribute__(name)
+        base = GOOD if name not in ("data", "gate") else None
+        text = (
+            f"{base}{name}: {{zzz: 1}}\n"
+            if base
+            else re.sub(rf"(?m)^{name}:\n", f"{name}:\n  zzz: 1\n", GOOD)
+        )
+        known = ", ".join(sorted(type(section).model_fields))
+        assert problem_of(text).endswith(f"{name}.zzz: unknown key; expected one of: {known}")
+        assert field.annotation is type(section)
