@@ -143,7 +143,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 eval_config=eval_config(config),
                 example_splits=json_utils.dumps([features.TEST]),
                 fairness_indicator_thresholds=json_utils.dumps(None),
-                code_digest=code_digest("components.evaluator", "components.metrics", "models.features"),
+                code_digest=code_digest(__name__),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             )
         )

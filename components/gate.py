@@ -163,9 +163,7 @@ class Gate(base_component.BaseComponent):
                 evaluation=evaluation,
                 model=model,
                 gate_config=config.model_dump_json(),
-                code_digest=code_digest(
-                    "components.gate", "components.evaluator", "components.metrics"
-                ),
+                code_digest=code_digest(__name__),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 verdict=types.Channel(type=GateVerdict),
             )

@@ -158,7 +158,7 @@ class InfraValidator(base_component.BaseComponent):
                 model=model,
                 examples=examples,
                 infra_config=config.model_dump_json(),
-                code_digest=code_digest("components.infra_validator", "serving.model_check"),
+                code_digest=code_digest(__name__),
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
             )
         )

@@ -283,7 +283,7 @@ class PairExampleGen(base_beam_component.BaseBeamComponent):
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
                 data=config.model_dump_json(),
-                code_digest=code_digest("components.pair_example_gen", "components.pair_reader"),
+                code_digest=code_digest(__name__),
                 examples=types.Channel(type=standard_artifacts.Examples),
                 rejected=types.Channel(type=RejectedPairs),
             )

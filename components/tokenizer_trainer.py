@@ -184,7 +184,7 @@ class TokenizerTrainer(base_component.BaseComponent):
             spec=TokenizerTrainerSpec(
                 examples=examples,
                 tokenizer_config=config.model_dump_json(),
-                code_digest=code_digest("components.tokenizer_trainer"),
+                code_digest=code_digest(__name__),
                 tokenizer=types.Channel(type=TokenizerModel),
             )
         )

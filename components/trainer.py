@@ -104,9 +104,7 @@ class Trainer(base_component.BaseComponent):
                 eval_args=trainer_pb2.EvalArgs(splits=[features.VALIDATION]),
                 run_fn=RUN_FN,
                 custom_config=json_utils.dumps({"settings": settings.model_dump_json()}),
-                code_digest=code_digest(
-                    "models", "serving", "components.run_fn", "components.training_data"
-                ),
+                code_digest=code_digest(RUN_FN.rpartition(".")[0]),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

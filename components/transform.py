@@ -111,7 +111,7 @@ class Transform(base_beam_component.BaseBeamComponent):
                 custom_config=json_utils.dumps(None),
                 # The statistics that matter are taken of the text, upstream.
                 disable_statistics=1,
-                code_digest=code_digest("components.transform", "serving.tokenizer"),
+                code_digest=code_digest(__name__),
                 transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
                 transformed_examples=transformed,
             )

@@ -1,4 +1,4 @@
-"""Search against brute force: every hypothesis of a small random model, scored one by one."""
+"""Search against brute force: every hypothesis of a small random model, scored by itself."""
 
 import itertools
 
@@ -37,35 +37,59 @@ def begin(model):
     return model.decoder.begin(model.encoder(SOURCES, training=False))
 
 
-def enumerate_all(model, source, alpha):
-    """(score, log_prob, ids) of every hypothesis of up to LIMIT tokens, best first."""
+def teacher_forced(model, sources, hypotheses):
+    """The log-probability of each hypothesis, EOS included, by one pass over all of them."""
+    longest = max(map(len, hypotheses))
+    targets = [
+        [features.BOS, *ids[:-1]] + [features.PAD] * (longest - len(ids)) for ids in hypotheses
+    ]
+    inputs = {features.SOURCE_IDS: np.array(sources), features.TARGET_IDS: np.array(targets)}
+    log_probs = ops.convert_to_numpy(ops.log_softmax(model(inputs)))
+    return [
+        sum(log_probs[row, t, token] for t, token in enumerate(ids))
+        for row, ids in enumerate(hypotheses)
+    ]
+
+
+def every_hypothesis():
     words = [i for i in range(VOCABULARY) if i not in (features.PAD, features.BOS, features.EOS)]
-    found = []
-    for length in range(LIMIT):
-        for body in itertools.product(words, repeat=length):
-            ids = [*body, features.EOS]
-            inputs = {
-                features.SOURCE_IDS: source[None],
-                features.TARGET_IDS: np.array([[features.BOS, *body]]),
-            }
-            log_probs = ops.convert_to_numpy(ops.log_softmax(model(inputs)))[0]
-            log_prob = sum(log_probs[t, token] for t, token in enumerate(ids))
-            penalty = ((5 + len(ids)) / 6) ** alpha
-            found.append((log_prob / penalty, log_prob, ids))
-    return sorted(found, reverse=True)
+    return [
+        [*body, features.EOS]
+        for length in range(LIMIT)
+        for body in itertools.product(words, repeat=length)
+    ]
+
+
+@pytest.fixture(scope="module")
+def enumeration(model):
+    """The log-probability of every hypothesis of up to LIMIT tokens, for each source."""
+    hypotheses = every_hypothesis()
+    assert len(hypotheses) == 1 + 3 + 9 + 27
+    pairs = [(source, ids) for source in SOURCES for ids in hypotheses]
+    flat = teacher_forced(model, *zip(*pairs, strict=True))
+    return np.reshape(flat, (len(SOURCES), -1))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_wide_beam_finds_what_enumeration_finds(model, alpha):
+def test_wide_beam_finds_what_enumeration_finds(model, enumeration, alpha):
+    hypotheses = every_hypothesis()
+    penalties = np.array([((5 + len(ids)) / 6) ** alpha for ids in hypotheses])
     state, memory = begin(model)
+    # Before the last token, 27 prefixes that live and 9 that end compete for places.
     found = beam_search(
-        model.decoder.step, state, memory, ops.full((3,), LIMIT), LIMIT, 81, 5, alpha
+        model.decoder.step, state, memory, ops.full((3,), LIMIT), LIMIT, 36, 40, alpha
     )
-    for row, source in enumerate(SOURCES):
-        for rank, (score, log_prob, ids) in enumerate(enumerate_all(model, source, alpha)[:5]):
-            assert [int(i) for i in found.ids_BNL[row][rank] if i] == ids
-            assert float(found.scores_BN[row][rank]) == pytest.approx(score, abs=1e-4)
-            assert float(found.log_probs_BN[row][rank]) == pytest.approx(log_prob, abs=1e-4)
+    for row, log_probs in enumerate(enumeration):
+        best = np.argsort(-log_probs / penalties)
+        assert float(found.scores_BN[row][0]) > IMPOSSIBLE
+        for rank, i in enumerate(best[:5]):
+            assert [int(i) for i in found.ids_BNL[row][rank] if i] == hypotheses[i]
+        # To the last: the pool holds all that there are.
+        np.testing.assert_allclose(found.scores_BN[row], (log_probs / penalties)[best], atol=1e-4)
+        by_ids = {tuple(ids): p for ids, p in zip(hypotheses, log_probs, strict=True)}
+        for ids, log_prob in zip(found.ids_BNL[row], found.log_probs_BN[row], strict=True):
+            key = tuple(int(i) for i in ids if i)
+            assert float(log_prob) == pytest.approx(by_ids[key], abs=1e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -88,16 +112,9 @@ def test_beam_of_one_is_greedy(model):
 def test_log_prob_is_that_of_teacher_forcing(model):
     state, memory = begin(model)
     found = beam_search(model.decoder.step, state, memory, ops.full((3,), 9), 9, 3, 3, 0.6)
-    for row, source in enumerate(SOURCES):
-        for ids, log_prob in zip(found.ids_BNL[row], found.log_probs_BN[row], strict=True):
-            ids = [int(i) for i in ids if i != features.PAD]
-            inputs = {
-                features.SOURCE_IDS: source[None],
-                features.TARGET_IDS: np.array([[features.BOS, *ids[:-1]]]),
-            }
-            expected = ops.convert_to_numpy(ops.log_softmax(model(inputs)))[0]
-            total = sum(expected[t, token] for t, token in enumerate(ids))
-            assert float(log_prob) == pytest.approx(total, abs=1e-4)
+    hypotheses = [[int(i) for i in ids if i] for row in found.ids_BNL for ids in row]
+    expected = teacher_forced(model, SOURCES.repeat(3, axis=0), hypotheses)
+    np.testing.assert_allclose(np.ravel(found.log_probs_BN), expected, atol=1e-4)
 
 
 def test_an_answer_does_not_depend_on_the_batch(model):

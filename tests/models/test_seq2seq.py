@@ -138,15 +138,15 @@ def test_the_parameters_are_as_many_as_the_equations_have(kind):
     itertools.product(["additive", "dot_product"], [True, False], [1, 2]),
 )
 def test_every_combination_learns(attention, bidirectional, depth):
-    """To copy two tokens: from ln 9 of a uniform guess to far below it."""
+    """To copy a token, with dropout on."""
     keras.utils.set_random_seed(3)
-    words = np.array(list(itertools.product(range(4, 8), repeat=2)))
-    column = np.ones((len(words), 1), int)
-    source = np.concatenate([words, features.EOS * column], axis=1)
-    target = np.concatenate([features.BOS * column, words], axis=1)
-    inputs = {features.SOURCE_IDS: source, features.TARGET_IDS: target}
+    words = np.arange(4, 9)[:, None].repeat(4, axis=0)
+    column = np.ones_like(words)
     labels = np.concatenate([words, features.EOS * column], axis=1)
-
+    inputs = {
+        features.SOURCE_IDS: labels,
+        features.TARGET_IDS: np.concatenate([features.BOS * column, words], axis=1),
+    }
     config = ModelConfig(
         embedding_size=16,
         units=16,
@@ -157,17 +157,18 @@ def test_every_combination_learns(attention, bidirectional, depth):
         dropout=0.1,
     )
     model = build_seq2seq(config, 9, 9)
+    before = [ops.convert_to_numpy(v) for v in model.trainable_variables]
+    # Eager: to trace a graph takes longer than these few steps. One step an epoch,
+    # so that the history holds the loss of each.
     model.compile(
         keras.optimizers.Adam(0.03),
-        TokenCrossEntropy(0.05),
+        TokenCrossEntropy(),
         metrics=[TokenAccuracy()],
-        jit_compile=False,
+        run_eagerly=True,
     )
-    before = [ops.convert_to_numpy(v) for v in model.trainable_variables]
-    # One step an epoch, so that the history holds the loss of each step.
-    history = model.fit(inputs, labels, batch_size=16, epochs=30, verbose=0).history["loss"]
-    assert history[0] == pytest.approx(np.log(9), abs=0.2)
-    assert history[-1] < 0.6 * history[0]
+    history = model.fit(inputs, labels, batch_size=len(labels), epochs=8, verbose=0).history
+    assert history["loss"][0] == pytest.approx(np.log(9), abs=0.2)
+    assert history["loss"][-1] < 0.6 * history["loss"][0]
     # Nothing stands idle: the gradient reached every weight.
     for variable, value in zip(model.trainable_variables, before, strict=True):
         assert np.abs(ops.convert_to_numpy(variable) - value).max() > 1e-3, variable.path

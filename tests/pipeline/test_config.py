@@ -46,7 +46,7 @@ def problem_of(text):
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
 def test_shipped_jobs_are_valid(path):
-    data = Path(re.search(r"^ +input: (\S+)$", path.read_text(), re.M)[1])
+    data = Path(re.search(r"(?m)^ +input: (\S+)", path.read_text("utf-8"))[1])
     data.parent.mkdir(parents=True)
     data.write_text("a\tb\n")
     assert load_config(path).data.input == str(data.absolute())
@@ -71,8 +71,14 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
             "tokenizer: {source: {sort: word}}",
             "tokenizer.source.sort: unknown key; expected one of: kind, vocabulary_size",
         ),
-        ("training: {epochs: 0}", "training.epochs: expected greater than or equal to 1, received 0"),
-        ("search: {beam_size: 65}", "search.beam_size: expected less than or equal to 64, received 65"),
+        (
+            "training: {epochs: 0}",
+            "training.epochs: expected greater than or equal to 1, received 0",
+        ),
+        (
+            "search: {beam_size: 65}",
+            "search.beam_size: expected less than or equal to 64, received 65",
+        ),
         (
             "training: {schedule: linear}",
             "training.schedule: expected 'constant' or 'cosine', received 'linear'",
@@ -91,7 +97,7 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         ("3: 4", f"3: unknown key; expected one of: {TOP}"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_value_is_told_with_its_line_what_was_expected_and_what_came(added, problem):
     assert problem_of(f"{GOOD}{added}\n") == f"job.yaml:7: {problem}"
 
@@ -201,7 +207,10 @@ def test_a_fault_in_a_section_does_not_hide_one_between_sections():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (f"{GOOD}training: {{epochs: 3\nx: [", ":8: not valid YAML: expected ',' or '}', but got ':'"),
+        (
+            f"{GOOD}training: {{epochs: 3\nx: [",
+            ":8: not valid YAML: expected ',' or '}', but got ':'",
+        ),
         (
             f"{GOOD}name: other\n",
             ':7: not valid YAML: found duplicate key "name" with value "other" '
@@ -214,7 +223,7 @@ def test_a_fault_in_a_section_does_not_hide_one_between_sections():
         ("- a\n- b\n", ": expected keys and values, received ['a', 'b']"),
         ("word\n", ": expected keys and values, received 'word'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_job_at_all_is_told(text, problem):
     assert problem_of(text) == f"job.yaml{problem}"
 

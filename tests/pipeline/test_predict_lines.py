@@ -18,7 +18,7 @@ class Echo:
     def predict(self, sources, nbest=1):
         self.batches.append(list(sources))
         return [
-            [Hypothesis(self._answer.format(s) + str(i) * i, -i / 8, -i) for i in range(nbest)]
+            [Hypothesis(self._answer.format(s) + str(i) * i, (1 - i) / 8, -i) for i in range(nbest)]
             for s in sources
         ]
 
@@ -92,7 +92,7 @@ def test_a_line_that_is_no_utf8_has_an_empty_place_and_is_reported(capsys):
 
 @pytest.mark.parametrize(
     ("scores", "expected"),
-    [(False, "<a>\t<a>1\t<a>22\n"), (True, "<a>\t-0.0000\t<a>1\t-0.1250\t<a>22\t-0.2500\n")],
+    [(False, "<a>\t<a>1\t<a>22\n"), (True, "<a>\t0.1250\t<a>1\t0.0000\t<a>22\t-0.1250\n")],
 )
 def test_hypotheses_are_columns_best_first(scores, expected):
     assert predict(b"a\n", nbest=3, scores=scores) == (expected, 0)

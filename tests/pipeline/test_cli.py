@@ -1,0 +1,193 @@
+"""The promises of the command: exit codes, and messages that say what to do."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from seq2seq_tfx.pipeline import cli, runners
+from seq2seq_tfx.pipeline.summary import NodeRun, RunSummary
+from seq2seq_tfx.serving import local_model
+
+GOOD = """\
+name: job
+data: {input: pairs.tsv}
+gate: {thresholds: {bleu: {min: 1}}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pairs.tsv").write_text("a\tb\n")
+    Path("job.yaml").write_text(GOOD)
+
+
+def invoke(*arguments, **settings):
+    return CliRunner().invoke(cli.main, arguments, catch_exceptions=False, **settings)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"]])
+def test_help_names_the_exit_codes(arguments):
+    told = invoke(*arguments).output
+    assert re.findall(r"(?m)^ +(\d)  \w", told) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_installed_command_helps_without_the_stack():
+    command = Path(sys.executable).with_name("seq2seq")
+    done = subprocess.run([command, "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "Exit codes:" in done.stdout
+    code = (
+        "import sys, seq2seq_tfx.pipeline.cli;"
+        "print({'tensorflow', 'tfx', 'apache_beam', 'pydantic'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_installed_command_exits_with_its_code(tmp_path):
+    command = Path(sys.executable).with_name("seq2seq")
+    done = subprocess.run([command, "predict"], capture_output=True, text=True, input="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: expected a pushed model below ")
+
+
+def test_a_valid_configuration_is_named(tmp_path):
+    result = invoke("config", "check", "job.yaml")
+    assert (result.exit_code, result.stdout) == (0, "job.yaml: the job 'job' is valid\n")
+
+
+def test_all_problems_of_a_configuration_go_to_standard_error():
+    Path("job.yaml").write_text(f"{GOOD}training: {{epochs: 0, batch: 1}}\nmodel: []\n")
+    for command in (["config", "check", "job.yaml"], ["run", "--config", "job.yaml"]):
+        result = invoke(*command)
+        assert (result.exit_code, result.stdout) == (2, "")
+        first, *problems = result.stderr.splitlines()
+        assert first == "error: 3 problems in the configuration:"
+        assert sorted(problem.split(": ")[:2] for problem in problems) == [
+            ["job.yaml:4", "training.batch"],
+            ["job.yaml:4", "training.epochs"],
+            ["job.yaml:5", "model"],
+        ]
+    assert not Path("output").exists()
+
+
+def test_a_missing_configuration_is_one_problem():
+    result = invoke("run", "--config", "none.yaml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "error: 1 problem in the configuration:\nnone.yaml: cannot be read:"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["run", "--runner", "x"], ["predict", "--nbest", "0"], ["data", "none"], ["train"]],
+)
+def test_a_wrong_command_line_is_refused(arguments):
+    assert invoke(*arguments).exit_code == 2
+
+
+def test_a_busy_output_is_left_alone():
+    Path("out").mkdir()
+    with runners.exclusive(Path("out")):
+        result = invoke("run", "--config", "job.yaml", "--output", "out")
+    assert result.exit_code == 4
+    assert result.stderr == (
+        f"error: another run is using {Path('out').absolute()}: "
+        "wait for it to end, or choose another --output\n"
+    )
+    assert [path.name for path in Path("out").iterdir()] in ([], [runners.LOCK])
+
+
+def test_a_failed_run_says_why_and_where_the_log_is(monkeypatch):
+    def fail(config, output, runner):
+        raise runners.RunFailed("Trainer: no memory")
+
+    monkeypatch.setattr(runners, "run_pipeline", fail)
+    result = invoke("run", "--config", "job.yaml")
+    assert result.exit_code == 1
+    assert result.stderr == "error: Trainer: no memory\nThe whole story is in output/job/run.log\n"
+
+
+@pytest.mark.parametrize(
+    ("blessed", "pushed_to", "code", "told"),
+    [
+        (True, "output/job/serving/seq2seq/7", 0, "BLESSED and pushed to output/job/serving/"),
+        (False, None, 3, "NOT BLESSED: nothing was pushed"),
+        (True, None, 3, "blessed, but not servable: nothing was pushed"),
+    ],
+)
+def test_the_exit_code_says_whether_there_is_a_new_model(
+    monkeypatch, blessed, pushed_to, code, told
+):
+    summary = RunSummary(
+        nodes=[NodeRun("Trainer", "done", 61.04), NodeRun("Pusher", "cached", 0.0)],
+        counts={
+            "read": 12, "accepted": 10, "rejected": {"empty_line": 2},
+            "examples": {"train": 8, "validation": 1, "test": 1},
+        },
+        verdict={
+            "blessed": blessed, "examples": 1, "candidate": {"bleu": None}, "baseline": None,
+            "rules": [{"rule": "bleu >= 1", "figure": None, "passed": blessed}],
+        },
+        infra={"faults": ["no signature 'nbest', only []"]},
+        pushed_to=pushed_to and str(Path(pushed_to).absolute()),
+    )  # fmt: skip
+    monkeypatch.setattr(runners, "run_pipeline", lambda *_: summary)
+    result = invoke("run", "--config", "job.yaml")
+    assert result.exit_code == code
+    assert told in result.stdout
+    assert "12 read, 10 accepted, 2 rejected (empty_line 2)" in result.stdout
+    assert "no signature 'nbest', only []" in result.stdout
+    assert f"bleu >= 1: no number, {'passed' if blessed else 'FAILED'}" in result.stdout
+
+
+def test_without_a_model_predict_says_how_to_get_one(tmp_path):
+    result = invoke("predict", input="hello\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: expected a pushed model below {tmp_path}/output, found none; "
+        "`seq2seq run` makes one, --model names another\n"
+    )
+    Path("empty").mkdir()
+    result = invoke("predict", "--model", "empty", input="hello\n")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: expected a SavedModel at empty, found no saved_model.pb\n"
+
+
+def test_predict_answers_on_standard_output_and_all_else_goes_elsewhere(monkeypatch):
+    class Upper:
+        def __init__(self, directory):
+            self.directory = directory
+
+        def predict(self, sources, nbest=1):
+            return [[local_model.Hypothesis(s.upper(), -0.5, -1.0)] * nbest for s in sources]
+
+    monkeypatch.setattr(local_model, "LocalModel", Upper)
+    result = invoke("predict", "--model", "m", "--nbest", "2", "--scores", input=b"\xc3\xa9\nb")
+    assert result.exit_code == 0
+    assert result.stdout == "É\t-0.5000\tÉ\t-0.5000\nB\t-0.5000\tB\t-0.5000\n"
+    assert result.stderr == "model: m\n"
+    result = invoke("predict", "--model", "m", input=b"a\n\xff\n\xffb\nc\n")
+    assert (result.exit_code, result.stdout) == (1, "A\n\n\nC\n")
+    assert "2 lines were not UTF-8 and got an empty answer" in result.stderr
+
+
+def test_predict_takes_the_newest_pushed_version(monkeypatch):
+    for name in ("job/serving/seq2seq/9", "other/serving/seq2seq/10", "job/serving/seq2seq/tmp"):
+        folder = Path("output", name)
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_text("")
+    (Path("output/job/serving/seq2seq/11")).mkdir()  # not finished
+
+    class Silent:
+        def __init__(self, directory):
+            pass
+
+    monkeypatch.setattr(local_model, "LocalModel", Silent)
+    result = invoke("predict", input="")
+    assert result.stderr == "model: output/other/serving/seq2seq/10\n"
