@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
-
 def code_digest(*modules: str) -> str:
     """The SHA-256 of modules and of all that they import of ours, 16 hexadecimal digits.
 

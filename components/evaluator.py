@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 import tensorflow_model_analysis as tfma
-from pydantic import Field
+from pydantic import Field, field_validator
 from tfx import types
 from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -31,6 +31,13 @@ class EvaluationConfig(Section):
     """The `evaluation` section: what is measured on the test split."""
 
     metrics: Annotated[list[MetricName], Field(min_length=1)] = ["bleu", "chrf"]
+
+    @field_validator("metrics")
+    @classmethod
+    def _named_once(cls, value: list[MetricName]) -> list[MetricName]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"expected each metric once, received {value}")
+        return value
 
 
 class EvaluatorSpec(standard_component_specs.EvaluatorSpec):

@@ -76,28 +76,34 @@ def find_faults(model_dir: str, sources: list[str], timeout: int) -> list[str]:
         return [f"no answer within {timeout} s"]
     except subprocess.CalledProcessError as error:
         return [f"the process failed: {error.stderr.strip()[-2000:]}"]
-    result = json.loads(done.stdout)
+    try:
+        result = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        return [f"the process did not answer in JSON: {done.stdout[:200]!r}"]
 
     faults = []
-    for signature in (features.EXAMPLES_SIGNATURE,):
-        if signature not in result["signatures"]:
-            faults.append(f"no signature '{signature}', only {result['signatures']}")
+    if features.EXAMPLES_SIGNATURE not in result["signatures"]:
+        faults.append(f"no signature '{features.EXAMPLES_SIGNATURE}', only {result['signatures']}")
     for request, answers in zip(requests, result["answers"], strict=True):
         for signature, outputs in answers.items():
             faults += _faults_of(signature, request, outputs)
-    together = result["answers"][0][features.SERVING_SIGNATURE][features.TEXT]
-    for source, batched, answers in zip(alone, together, result["answers"][3:], strict=False):
-        single = answers[features.SERVING_SIGNATURE][features.TEXT][0]
-        if single != batched:
-            faults.append(f"{source!r} is answered {single!r} alone, {batched!r} in a batch")
+    best = [answers[features.SERVING_SIGNATURE].get(features.TEXT) for answers in result["answers"]]
+    together, singles = best[0], best[3:]
+    for i, (source, single) in enumerate(zip(alone, singles, strict=True)):
+        if _has_rows(together, len(sources)) and _has_rows(single, 1) and single[0] != together[i]:
+            faults.append(f"{source!r} is answered {single[0]!r} alone, {together[i]!r} in a batch")
     return faults
 
 
-def _faults_of(signature: str, request: list[str], outputs: dict[str, list[Any]]) -> list[str]:
+def _has_rows(rows: Any, number: int) -> bool:
+    return isinstance(rows, list) and len(rows) == number
+
+
+def _faults_of(signature: str, request: list[str], outputs: dict[str, Any]) -> list[str]:
     faults = []
     for name in (features.TEXT, features.SCORE, features.LOG_PROB):
-        rows = outputs.get(name)
-        if rows is None or len(rows) != len(request):
+        rows: Any = outputs.get(name)
+        if not _has_rows(rows, len(request)):
             faults.append(f"{signature}: {len(request)} rows in, '{name}' out: {rows!r}")
         elif name != features.TEXT:
             numbers = [n for row in rows for n in (row if isinstance(row, list) else [row])]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import apache_beam as beam
 import tensorflow as tf
@@ -94,15 +96,24 @@ class ReadPairs(beam.DoFn):
 
     def process(self, path: str) -> Iterator[Any]:
         try:
-            with FileSystems.open(path, compression_type=CompressionTypes.AUTO) as stream:
+            with _open(path) as stream:
                 for row in READERS[self._format](lines_of(stream), path, self._max_characters):
                     if isinstance(row, Rejected):
                         yield beam.pvalue.TaggedOutput("rejected", row)
                     else:
                         # A plain tuple: Beam would pickle a named one.
                         yield row.source, (row.file, row.line, row.target)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise PipelineError(f"{path} cannot be read: {error}") from error
+
+
+def _open(path: str) -> IO[bytes]:
+    """Opens a file on any of Beam's filesystems, gzipped if its name says so.
+
+    Beam would decompress by itself, and take a truncated file for a whole one.
+    """
+    raw = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw)
 
 
 class MakeExamples(beam.DoFn):

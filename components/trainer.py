@@ -39,7 +39,7 @@ class TrainingConfig(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     early_stopping_epochs: Count = 3
     max_tokens: Annotated[int, Field(ge=3)] = 100
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
 
 
 class TrainerSettings(Section):

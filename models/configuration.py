@@ -12,4 +12,6 @@ class Section(BaseModel):
     read: its JSON form is part of the cache key of the component that uses it.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False
+    )

@@ -11,14 +11,16 @@ from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from ..components.evaluator import EvaluationConfig
 from ..components.gate import GateConfig
 from ..components.infra_validator import InfraValidationConfig
+from ..components.metrics import MEASURES
 from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
@@ -57,16 +59,6 @@ class PipelineConfig(Section):
             model=self.model, training=self.training, search=self.search, serving=self.serving
         )
 
-    @model_validator(mode="after")
-    def _gate_knows_its_metrics(self) -> PipelineConfig:
-        judged = {*self.gate.thresholds, *self.gate.max_loss}
-        if missing := sorted(judged - set(self.evaluation.metrics)):
-            raise ValueError(
-                f"gate: expected metrics of evaluation.metrics {self.evaluation.metrics}, "
-                f"received {missing}"
-            )
-        return self
-
 
 def load_config(path: str | Path) -> PipelineConfig:
     """Reads a configuration file (YAML 1.2) and checks all of it.
@@ -92,7 +84,7 @@ def load_config(path: str | Path) -> PipelineConfig:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigurationError([f"{path}{line}: not valid YAML: {error.problem}"]) from error
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise ConfigurationError([f"{path}: not valid YAML: {error}"]) from error
     if not isinstance(document, Mapping):
         raise ConfigurationError([f"{path}: expected keys and values, received {document!r}"])
@@ -107,12 +99,18 @@ def load_config(path: str | Path) -> PipelineConfig:
             key = ".".join(map(str, where))
             explained = _explain(problem, where)
             problems.append(f"{_place(path, lines, where)}{key + ': ' if key else ''}{explained}")
-    # Asked of the file and not of the configuration, so that this is told
-    # together with whatever else is wrong.
+    # What follows is asked of the file and not of the configuration, so that it
+    # is told together with whatever else is wrong.
+    for where, metric in _unmeasured(document):
+        key = ".".join(where)
+        problems.append(
+            f"{_place(path, lines, where)}{key}: the gate needs '{metric}', "
+            "which evaluation.metrics does not name"
+        )
     data = document.get("data")
     pattern = str(data.get("input") or "") if isinstance(data, Mapping) else ""
     local = pattern.strip() != "" and "://" not in pattern
-    if local and not glob(pattern):
+    if local and not any(Path(found).is_file() for found in glob(pattern)):
         problems.append(
             f"{_place(path, lines, ('data', 'input'))}data.input: expected a file, found none at "
             f"'{pattern}' (relative to {Path.cwd()}). "
@@ -124,6 +122,24 @@ def load_config(path: str | Path) -> PipelineConfig:
         return config
     absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
     return config.model_copy(update={"data": absolute})
+
+
+def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Metrics that the gate judges and evaluation leaves out, and where they are asked for."""
+
+    def section(name: str, key: str) -> Any:
+        found = document.get(name)
+        return found.get(key) if isinstance(found, Mapping) else None
+
+    measured = section("evaluation", "metrics")
+    if not isinstance(measured, list):
+        measured = EvaluationConfig().metrics
+    return [
+        (("gate", key, metric), metric)
+        for key in ("thresholds", "max_loss")
+        for metric in (section("gate", key) or ())
+        if metric in MEASURES and metric not in measured
+    ]
 
 
 def _place(path: str | Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:
@@ -140,6 +156,8 @@ def _plain(node: Any) -> Any:
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value) for value in node]
+    if isinstance(node, ScalarBoolean):  # an int in Python's eyes
+        return bool(node)
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -148,17 +166,20 @@ def _plain(node: Any) -> Any:
 
 def _lines_of(node: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
     """The line of every key of a tree that ruamel.yaml read, from 1."""
-    children: list[tuple[Any, Any, Any]]
+    children: list[tuple[Any, Any]]
     if isinstance(node, CommentedMap):
-        children = [(str(key), value, node.lc.key(key)) for key, value in node.items()]
+        children = [(str(key), value) for key, value in node.items()]
     elif isinstance(node, CommentedSeq):
-        children = [(i, value, node.lc.item(i)) for i, value in enumerate(node)]
+        children = list(enumerate(node))
     else:
         return {}
+    # Keys that were merged in from elsewhere (`<<`) have no line here.
+    places = {str(key): place[0] + 1 for key, place in (node.lc.data or {}).items()}
     lines = {}
-    for key, value, (line, _) in children:
+    for key, value in children:
         inner = path + (key,)  # noqa: RUF005  unpacking in an index needs Python 3.11
-        lines[inner] = line + 1
+        if str(key) in places:
+            lines[inner] = places[str(key)]
         lines |= _lines_of(value, inner)
     return lines
 
@@ -173,7 +194,8 @@ def _explain(problem: Any, where: tuple[Any, ...]) -> str:
         return "required key is missing"
     if kind == "value_error":
         return str(problem["ctx"]["error"])
-    message = problem["msg"].replace("Input should be", "expected").replace("valid ", "")
+    message = problem["msg"].replace("Input should be", "expected")
+    message = message.replace("a valid integer", "an integer").replace("valid ", "")
     if kind == "model_type":
         message = "expected keys and values"
     return f"{message}, received {received!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -52,7 +53,7 @@ def _batches(lines: IO[bytes], size: int) -> Iterator[list[bytes]]:
 
 def _cells(hypotheses: list[Hypothesis], scores: bool) -> Iterator[str]:
     for hypothesis in hypotheses:
-        # Tabs and line ends would tear the table; no tokenizer learns them.
-        yield " ".join(hypothesis.text.split("\t")).replace("\n", " ")
+        # Tabs and line ends would tear the table.
+        yield re.sub(r"[\t\r\n]", " ", hypothesis.text)
         if scores:
             yield f"{hypothesis.score:.4f}"

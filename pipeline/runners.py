@@ -109,7 +109,7 @@ def _quiet(log: Path) -> Iterator[IO[str]]:
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, verbosity = root.handlers[:], root.level, absl_logging.get_verbosity()
     with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w") as terminal:
         handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
@@ -130,6 +130,7 @@ def _quiet(log: Path) -> Iterator[IO[str]]:
                 os.close(original)
             logging.captureWarnings(False)
             root.handlers, root.level = handlers, level
+            absl_logging.set_verbosity(verbosity)
 
 
 @contextmanager

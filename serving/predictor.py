@@ -22,7 +22,7 @@ from .tokenizer import Tokenizer, source_ids
 class ServingConfig(Section):
     """The `serving` section: the limits and the name of the exported model."""
 
-    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "seq2seq"
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "seq2seq"
     max_source_tokens: Annotated[int, Field(ge=1)] = 256
 
 

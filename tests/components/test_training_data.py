@@ -10,7 +10,7 @@ from seq2seq_tfx.components import training_data
 from seq2seq_tfx.components.training_data import Corpus, batches, survey
 
 BOS, EOS, PAD = 1, 2, 0
-MAX_TOKENS = 12
+MAX_TOKENS = 11
 
 
 def make_corpus():

@@ -181,12 +181,12 @@ def test_a_folder_is_no_file_of_pairs():
 
 
 def test_a_gate_judges_by_evaluated_metrics():
-    expected = (
-        "gate: expected metrics of evaluation.metrics ['bleu', 'chrf'], "
-        "received ['sequence_error_rate', 'token_error_rate']"
-    )
     text = GOOD.replace("bleu", "token_error_rate") + "  max_loss: {sequence_error_rate: 1}\n"
-    assert problem_of(text).partition(" ")[2] == expected
+    needs = "the gate needs '{}', which evaluation.metrics does not name"
+    assert problems_of(text) == [
+        "job.yaml:6: gate.thresholds.token_error_rate: " + needs.format("token_error_rate"),
+        "job.yaml:7: gate.max_loss.sequence_error_rate: " + needs.format("sequence_error_rate"),
+    ]
 
 
 def test_all_problems_are_told_at_once():
