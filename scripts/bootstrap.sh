@@ -179,10 +179,16 @@ command -v "${compiler%% *}" >/dev/null || command -v g++ >/dev/null || die \
 
 need_uv
 
-# uv does not read pip's configuration: hand it the index that pip is told to use.
-index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
+# uv does not read pip's configuration: hand it the index and the certificates
+# that pip is told to use.
+pip_setting() { "$python" -m pip config get "global.$1" 2>/dev/null || true; }
+index=${PIP_INDEX_URL:-$(pip_setting index-url)}
 if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
   export UV_DEFAULT_INDEX="$index"
+fi
+certificates=${PIP_CERT:-$(pip_setting cert)}
+if [ -n "$certificates" ] && [ -z "${SSL_CERT_FILE:-}" ]; then
+  export SSL_CERT_FILE="$certificates"
 fi
 
 if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$base" ] || ! .venv/bin/python -c '' 2>/dev/null; then

@@ -33,7 +33,9 @@ def model(request):
     return model
 
 
-def begin(model):
+@pytest.fixture(scope="module")
+def begun(model):
+    """The state before the first token, and the memory, of all sources."""
     return model.decoder.begin(model.encoder(SOURCES, training=False))
 
 
@@ -71,10 +73,10 @@ def enumeration(model):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_wide_beam_finds_what_enumeration_finds(model, enumeration, alpha):
+def test_wide_beam_finds_what_enumeration_finds(model, begun, enumeration, alpha):
     hypotheses = every_hypothesis()
     penalties = np.array([((5 + len(ids)) / 6) ** alpha for ids in hypotheses])
-    state, memory = begin(model)
+    state, memory = begun
     # Before the last token, 27 prefixes that live and 9 that end compete for places.
     found = beam_search(
         model.decoder.step, state, memory, ops.full((3,), LIMIT), LIMIT, 36, 40, alpha
@@ -93,32 +95,32 @@ def test_wide_beam_finds_what_enumeration_finds(model, enumeration, alpha):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_asking_for_one_hypothesis_gives_the_first_of_many(model, alpha):
-    state, memory = begin(model)
+def test_asking_for_one_hypothesis_gives_the_first_of_many(model, begun, alpha):
+    state, memory = begun
     common = (model.decoder.step, state, memory, ops.full((3,), 12), 12, 4)
     one, many = beam_search(*common, 1, alpha), beam_search(*common, 4, alpha)
     np.testing.assert_array_equal(one.ids_BNL[:, 0], many.ids_BNL[:, 0])
     np.testing.assert_allclose(one.scores_BN[:, 0], many.scores_BN[:, 0], atol=1e-5)
 
 
-def test_beam_of_one_is_greedy(model):
-    state, memory = begin(model)
+def test_beam_of_one_is_greedy(model, begun):
+    state, memory = begun
     common = (model.decoder.step, state, memory, ops.full((3,), 9), 9)
     greedy, beam = greedy_search(*common, 1.0), beam_search(*common, 1, 1, 1.0)
     for one, other in zip(greedy, beam, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_log_prob_is_that_of_teacher_forcing(model):
-    state, memory = begin(model)
+def test_log_prob_is_that_of_teacher_forcing(model, begun):
+    state, memory = begun
     found = beam_search(model.decoder.step, state, memory, ops.full((3,), 9), 9, 3, 3, 0.6)
     hypotheses = [[int(i) for i in ids if i] for row in found.ids_BNL for ids in row]
     expected = teacher_forced(model, SOURCES.repeat(3, axis=0), hypotheses)
     np.testing.assert_allclose(np.ravel(found.log_probs_BN), expected, atol=1e-4)
 
 
-def test_an_answer_does_not_depend_on_the_batch(model):
-    state, memory = begin(model)
+def test_an_answer_does_not_depend_on_the_batch(model, begun):
+    state, memory = begun
     limits = np.array([9, 5, 7], "int32")
     together = beam_search(model.decoder.step, state, memory, limits, 9, 3, 3, 1.0)
     for row in range(3):
@@ -131,8 +133,8 @@ def test_an_answer_does_not_depend_on_the_batch(model):
         np.testing.assert_allclose(alone.scores_BN[0], together.scores_BN[row], atol=1e-5)
 
 
-def test_every_hypothesis_ends_with_eos_within_its_limit(model):
-    state, memory = begin(model)
+def test_every_hypothesis_ends_with_eos_within_its_limit(model, begun):
+    state, memory = begun
     limits = [1, 2, 3]
     for search in (
         greedy_search(model.decoder.step, state, memory, np.array(limits), 3),
