@@ -55,4 +55,6 @@ class TokenAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         hit_BT = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), y_true.dtype), y_true)
-        super().update_state(hit_BT, sample_weight=ops.not_equal(y_true, features.PAD))
+        # Flat, for Keras would average over T first and weigh batches, not tokens.
+        real = ops.reshape(ops.not_equal(y_true, features.PAD), (-1,))
+        super().update_state(ops.reshape(hit_BT, (-1,)), sample_weight=real)

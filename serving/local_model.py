@@ -85,6 +85,8 @@ class LocalModel:
         Raises:
           ModelError: more were asked for than the export gives.
         """
+        if not sources:
+            return []
         if nbest > self.most:
             raise ModelError(
                 f"expected at most {self.most} hypotheses, which this model was exported "

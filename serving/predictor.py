@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
-from ..models.search import SearchConfig, length_limits, search
+from ..models.search import IMPOSSIBLE, SearchConfig, length_limits, search
 from ..models.seq2seq import Seq2Seq
 from .tokenizer import Tokenizer, source_ids
 
@@ -24,6 +24,13 @@ class ServingConfig(Section):
 
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "seq2seq"
     max_source_tokens: Annotated[int, Field(ge=1)] = 256
+
+
+class _Untracked:
+    """Holds what TensorFlow must not look into."""
+
+    def __init__(self, model: Seq2Seq):
+        self.model = model
 
 
 class Predictor(tf.Module):
@@ -50,7 +57,10 @@ class Predictor(tf.Module):
         max_source_tokens: int,
     ):
         super().__init__(name="predictor")
-        self.model = model
+        # Tracked by TensorFlow, a Keras model would bring its optimizer's state
+        # along and leave out layers that it holds in lists: track the weights.
+        self._network = _Untracked(model)
+        self.weights = [variable.value for variable in model.weights]
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self._search_config = search_config
@@ -91,21 +101,22 @@ class Predictor(tf.Module):
         text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
         ragged_BS = self._cut(source_ids(self.source_tokenizer, text))
         length_B = ragged_BS.row_lengths()
-        encoded = self.model.encoder(ragged_BS.to_tensor(features.PAD), training=False)
-        state, memory = self.model.decoder.begin(encoded)
+        model = self._network.model
+        encoded = model.encoder(ragged_BS.to_tensor(features.PAD), training=False)
+        state, memory = model.decoder.begin(encoded)
         limits_B = length_limits(length_B, self._search_config)
-        found = search(
-            self.model.decoder.step, state, memory, limits_B, self._search_config, n_best
-        )
+        found = search(model.decoder.step, state, memory, limits_B, self._search_config, n_best)
 
         shape = tf.shape(found.ids_BNL)
         flat = tf.reshape(found.ids_BNL, [-1, shape[2]])
         answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
         empty = (length_B == 1)[:, tf.newaxis]
+        # One empty answer to an empty source; the other places stay empty.
+        certain = tf.where(tf.range(n_best) == 0, 0.0, IMPOSSIBLE)
         return {
             features.TEXT: tf.where(empty, "", answers)[:rows],
-            features.SCORE: tf.where(empty, 0.0, found.scores_BN)[:rows],
-            features.LOG_PROB: tf.where(empty, 0.0, found.log_probs_BN)[:rows],
+            features.SCORE: tf.where(empty, certain, found.scores_BN)[:rows],
+            features.LOG_PROB: tf.where(empty, certain, found.log_probs_BN)[:rows],
         }
 
     def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:

@@ -47,10 +47,12 @@ class Echo(tf.Module):
         return str(folder)
 
 
+@pytest.mark.slow
 def test_a_good_model_has_no_fault(tmp_path):
     assert find_faults(Echo(faulty=False).save(tmp_path), SOURCES, TIMEOUT) == []
 
 
+@pytest.mark.slow
 def test_all_faults_of_a_model_are_told_at_once(tmp_path):
     faults = find_faults(Echo(faulty=True).save(tmp_path), SOURCES, TIMEOUT)
     assert faults[0] == "no signature 'examples', only ['nbest', 'serving_default']"
@@ -62,6 +64,7 @@ def test_all_faults_of_a_model_are_told_at_once(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_model_is_one_fault_that_says_why(tmp_path):
     (fault,) = find_faults(str(tmp_path), SOURCES, TIMEOUT)
     assert fault.startswith("the process failed: ")

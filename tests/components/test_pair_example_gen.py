@@ -22,6 +22,8 @@ from seq2seq_tfx.components.pair_example_gen import (
 )
 from seq2seq_tfx.pipeline.graph import BEAM_ARGS
 
+pytestmark = pytest.mark.slow  # each is a Beam pipeline
+
 SHARES = {"train": 8, "validation": 1, "test": 1}
 SPLITS = list(SHARES)
 

@@ -123,6 +123,7 @@ def test_the_parameters_are_as_many_as_the_equations_have(model):
     assert model.count_params() == encoder + bridges + attention + output + decoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "bidirectional", "depth"),
     itertools.product(["additive", "dot_product"], [True, False], [1, 2]),

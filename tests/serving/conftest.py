@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from seq2seq_tfx.components.tokenizer_trainer import SideConfig, train_tokenizer
 from seq2seq_tfx.models.search import SearchConfig
-from seq2seq_tfx.models.seq2seq import ModelConfig, build_seq2seq
+from seq2seq_tfx.models.seq2seq import ModelConfig, Seq2Seq, build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
 
 class Exported(NamedTuple):
+    model: Seq2Seq
     predictor: Predictor  # in this process, as it was before the export
     directory: Path
     served: Any  # the SavedModel, loaded again
@@ -35,10 +36,8 @@ def exported(tmp_path_factory):
     model = build_seq2seq(config, source.vocabulary_size, target.vocabulary_size)
     for weight in model.trainable_variables:  # far from uniform, so that answers differ
         weight.assign(weight * 4.0)
-    model.compile(keras.optimizers.Adam())
-    model.optimizer.build(model.trainable_variables)  # as training leaves it
     search = SearchConfig(beam_size=3, length_penalty=0.7, max_length=8, max_length_ratio=0.5)
     predictor = Predictor(model, source, target, search, max_source_tokens=12)
     directory = tmp_path_factory.mktemp("export") / "1"
     predictor.export(str(directory))
-    return Exported(predictor, directory, tf.saved_model.load(str(directory)), search, 12)
+    return Exported(model, predictor, directory, tf.saved_model.load(str(directory)), search, 12)

@@ -74,6 +74,8 @@ def hypotheses(exported):
     return ask(exported, TEXTS, features.NBEST_SIGNATURE)
 
 
+@pytest.mark.slow
+@pytest.mark.modern
 def test_a_process_with_tensorflow_alone_gives_the_same_answers(exported, tmp_path):
     text = [text.encode() for text in TEXTS]
     requests = {
@@ -227,7 +229,7 @@ def test_the_log_probability_is_the_networks_own(exported, hypotheses):
                 features.SOURCE_IDS: np.array([source]),
                 features.TARGET_IDS: np.array([[features.BOS, *target]]),
             }
-            log_probs = tf.nn.log_softmax(predictor.model(inputs, training=False))[0].numpy()
+            log_probs = tf.nn.log_softmax(exported.model(inputs, training=False))[0].numpy()
             ids = [*target, features.EOS]
             total = log_probs[np.arange(len(ids)), ids].sum()
             assert log_prob == pytest.approx(total, abs=1e-4)
@@ -261,7 +263,7 @@ def test_nothing_in_the_graph_asks_for_xla(exported):
 def test_the_export_holds_the_weights_and_nothing_of_the_optimizer(exported):
     saved = tf.train.list_variables(str(exported.directory / "variables" / "variables"))
     sizes = sum(int(np.prod(shape)) for name, shape in saved if name.endswith("VARIABLE_VALUE"))
-    assert sizes == exported.predictor.model.count_params()
+    assert sizes == exported.model.count_params()
 
 
 TEXT = st.one_of(
