@@ -97,7 +97,11 @@ def batches(
     dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
     if seed is not None:
         dataset = dataset.shuffle(WINDOW, seed=seed, reshuffle_each_iteration=True)
-    return dataset.map(teacher_forcing).prefetch(4)
+    # An iterator that is tuned waits for its tuner's next round before it ends:
+    # up to a minute of standing still after every epoch. Nothing here needs tuning.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.map(teacher_forcing).prefetch(4).with_options(options)
 
 
 def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:

@@ -20,7 +20,6 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from ..components.errors import PipelineError
 from ..components.progress import listening
-from ..components.wakeup import kept_awake
 from .config import PipelineConfig
 from .display import ComponentWatcher, LiveDisplay, PlainDisplay
 from .graph import BEAM_RUNNER, create_pipeline
@@ -67,7 +66,7 @@ def run_pipeline(
         watcher = ComponentWatcher(display)
         logging.getLogger().addHandler(watcher)
         try:
-            with listening(display.training), _beam_left_alone(), kept_awake():
+            with listening(display.training), _beam_left_alone():
                 RUNNERS[runner]().run(pipeline)
         except Exception as error:
             logging.exception("the run failed")
