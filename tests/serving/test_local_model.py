@@ -128,7 +128,8 @@ def test_a_real_model_answers_as_its_signature_does(exported):
     model = LocalModel(exported.directory)
     assert model.most == exported.search.beam_size
     for row, found in enumerate(model.predict(sources, 2)):
-        assert [h.text.encode() for h in found] == nbest[features.TEXT][row, :2].numpy().tolist()
+        kept = 2 if sources[row] else 1  # an empty source has one answer
+        assert [h.text.encode() for h in found] == nbest[features.TEXT][row, :kept].numpy().tolist()
         for field in (features.SCORE, features.LOG_PROB):
-            expected = nbest[field][row, :2].numpy()
+            expected = nbest[field][row, :kept].numpy()
             np.testing.assert_allclose([getattr(h, field) for h in found], expected, atol=1e-5)
