@@ -12,7 +12,7 @@ from seq2seq_tfx.components.artifacts import GateVerdict
 from seq2seq_tfx.components.evaluator import CANDIDATE, Evaluation
 from seq2seq_tfx.components.gate import Bounds, GateConfig, judge
 
-NAN, INFINITY = math.nan, math.inf
+NAN = math.nan
 
 
 def passed(config: dict, candidate: dict, baseline: dict | None = None) -> list[bool]:
