@@ -6,11 +6,15 @@ workers (``--setup_file``), so that they run the same code.
 
 from setuptools import find_packages, setup
 
-ROOMS = ("models", "serving", "components", "pipeline")
+ROOMS = ("models", "report", "serving", "components", "pipeline")
 
 packages = {f"seq2seq_tfx.{room}": room for room in ROOMS}
 for room in ROOMS:
     for sub in find_packages(room):
         packages[f"seq2seq_tfx.{room}.{sub}"] = f"{room}/{sub.replace('.', '/')}"
 
-setup(packages=list(packages), package_dir=packages)
+setup(
+    packages=list(packages),
+    package_dir=packages,
+    package_data={"seq2seq_tfx.models": ["presets/*.yaml"]},
+)

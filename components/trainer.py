@@ -15,8 +15,8 @@ from tfx.utils import json_utils
 
 from ..models import features
 from ..models.configuration import Section
-from ..models.search import SearchConfig
-from ..models.seq2seq import ModelConfig
+from ..models.model_config import ModelConfig
+from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest

@@ -1,7 +1,7 @@
 """Recurrent cells and the layer that runs one over a sequence.
 
 Shape suffixes: B batch, T time, E input features, H hidden units, G gate
-features (4H for an LSTM).
+features (H for a simple RNN, 3H for a GRU, 4H for an LSTM).
 """
 
 from __future__ import annotations
@@ -14,29 +14,104 @@ from keras import ops
 from .projection import Projection
 
 
-class LSTMCell(keras.layers.Layer):
-    """One step of a long short-term memory, given its input already projected.
-
-    Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000):
-    i, f, o = sigmoid(W x + U h + b), g = tanh(W x + U h + b),
-    c' = f * c + i * g, h' = o * tanh(c').
+class Cell(keras.layers.Layer):
+    """One step of a recurrence, given its input already projected.
 
     The product W x + b does not depend on the recurrence, so the caller makes
-    it for all steps at once and the cell holds U alone.
+    it for all steps at once and the cell holds the recurrent weights U alone.
+    The first state is the output h.
 
     Args:
       units: the hidden size H.
     """
 
-    GATES = 4
+    GATES = 1  # G / H
+    STATES = 1  # how many states [B, H] a step hands to the next
 
     def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
-        self.state_size = [units, units]
+        self.state_size = [units] * self.STATES
         self.output_size = units
 
-    def build(self, input_shape: Any) -> None:
+    @staticmethod
+    def initial_bias(units: int) -> keras.initializers.Initializer:
+        """What b starts as."""
+        return keras.initializers.Zeros()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+class SimpleRNNCell(Cell):
+    """h_t = phi(W x_t + U h_{t-1} + b): Elman (1990).
+
+    Args:
+      units: the hidden size H.
+      activation: phi.
+    """
+
+    def __init__(self, units: int, activation: str = "tanh", **kwargs: Any):
+        super().__init__(units, **kwargs)
+        self.activation = activation
+        self._phi = keras.activations.get(activation)
+
+    def build(self, *_: Any) -> None:
+        # A ReLU keeps its past when it starts from the identity: Le et al. (2015).
+        start = "identity" if self.activation == "relu" else "orthogonal"
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, self.units), initializer=start, name="recurrent_kernel"
+        )
+
+    def call(self, projected_BG: Any, states: Any) -> tuple[Any, list[Any]]:
+        """Returns the output [B, H] and the new state (h,)."""
+        hidden_BH = self._phi(projected_BG + ops.matmul(states[0], self.recurrent_kernel))
+        return hidden_BH, [hidden_BH]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": self.activation}
+
+
+class GRUCell(Cell):
+    """A gated recurrent unit: Cho et al. (2014), equations 5 to 8.
+
+    r, z = sigmoid(W x + U h + b), g = tanh(W x + U (r * h) + b),
+    h' = z * h + (1 - z) * g.
+    """
+
+    GATES = 3
+
+    def build(self, *_: Any) -> None:
+        self.gate_kernel = self.add_weight(
+            shape=(self.units, 2 * self.units), initializer="orthogonal", name="gate_kernel"
+        )
+        self.candidate_kernel = self.add_weight(
+            shape=(self.units, self.units), initializer="orthogonal", name="candidate_kernel"
+        )
+
+    def call(self, projected_BG: Any, states: Any) -> tuple[Any, list[Any]]:
+        """Returns the output [B, H] and the new state (h,)."""
+        hidden_BH = states[0]
+        gates_BG, candidate_BH = ops.split(projected_BG, [2 * self.units], axis=-1)
+        gates_BG = ops.sigmoid(gates_BG + ops.matmul(hidden_BH, self.gate_kernel))
+        r_BH, z_BH = ops.split(gates_BG, 2, axis=-1)
+        candidate_BH = ops.tanh(candidate_BH + ops.matmul(r_BH * hidden_BH, self.candidate_kernel))
+        hidden_BH = z_BH * hidden_BH + (1 - z_BH) * candidate_BH
+        return hidden_BH, [hidden_BH]
+
+
+class LSTMCell(Cell):
+    """A long short-term memory: Hochreiter and Schmidhuber (1997).
+
+    With the forget gate of Gers et al. (2000):
+    i, f, o = sigmoid(W x + U h + b), g = tanh(W x + U h + b),
+    c' = f * c + i * g, h' = o * tanh(c').
+    """
+
+    GATES = 4
+    STATES = 2
+
+    def build(self, *_: Any) -> None:
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, self.GATES * self.units),
             initializer="orthogonal",
@@ -57,9 +132,6 @@ class LSTMCell(keras.layers.Layer):
         """A forget gate that starts open (Jozefowicz et al., 2015)."""
         return _ForgetGateOpen(units)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units}
-
 
 @keras.saving.register_keras_serializable(package="seq2seq_tfx")
 class _ForgetGateOpen(keras.initializers.Initializer):
@@ -76,7 +148,12 @@ class _ForgetGateOpen(keras.initializers.Initializer):
         return {"units": self.units}
 
 
-CELLS = {"lstm": LSTMCell}
+CELLS: dict[str, tuple[type[Cell], dict[str, Any]]] = {
+    "rnn_tanh": (SimpleRNNCell, {"activation": "tanh"}),
+    "rnn_relu": (SimpleRNNCell, {"activation": "relu"}),
+    "gru": (GRUCell, {}),
+    "lstm": (LSTMCell, {}),
+}
 
 
 class Recurrent(keras.layers.Layer):
@@ -91,18 +168,20 @@ class Recurrent(keras.layers.Layer):
     def __init__(self, cell: str, units: int, reverse: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.cell_name, self.units, self.reverse = cell, units, reverse
-        cell_class = CELLS[cell]
+        cell_class, settings = CELLS[cell]
+        self.cell = cell_class(units, dtype=self.dtype_policy, name="cell", **settings)
         self.input_projection = Projection(
             cell_class.GATES * units,
             bias_initializer=cell_class.initial_bias(units),
+            dtype=self.dtype_policy,
             name="input_projection",
         )
-        self.cell = cell_class(units, name="cell")
         self.loop = keras.layers.RNN(
             self.cell,
             return_sequences=True,
             return_state=True,
             go_backwards=reverse,
+            dtype=self.dtype_policy,
             name="loop",
         )
 

@@ -1,54 +1,86 @@
-"""Decoders: from an encoded source to a distribution over the next token.
+"""The recurrent decoder: from an encoded source to a distribution over the next token.
 
-Shape suffixes: B batch, T target time, S source time, H hidden units,
-M memory features, V target vocabulary, K key features.
+Shape suffixes: B batch, T target time, S source time, E embedding features,
+H hidden units, M memory features, F features fed to the first layer, V target
+vocabulary.
+
+Every decoder has three calls: `begin` (what changes from step to step, and what
+does not), `call` (a whole target by teacher forcing) and `step` (one token).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import keras
 from keras import ops
 
 from .attention import ATTENTIONS
-from .cells import Recurrent
+from .cells import CELLS, Recurrent
+from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
+from .readout import CopyHead, Readout, ReadoutKind
+from .scan import scan
+
+InitialState = Literal["project", "copy", "zero"]
 
 
-class Memory(NamedTuple):
-    """The source as every decoding step sees it; it does not change meanwhile."""
+class Source(NamedTuple):
+    """The source as every decoding step sees it; [] where the decoder has no use for it."""
 
-    keys_BSK: Any
-    values_BSM: Any
-    mask_BS: Any
-
-
-DecoderState = list[list[Any]]
-"""What one decoding step hands to the next: the cell states of each layer, [B, H].
-
-Search moves rows of it about (`keras.tree.map_structure`) and knows no more.
-"""
+    attended: Any  # the Memory of each attention
+    summary_BM: Any
+    ids_BS: Any
 
 
-class Decoder(keras.layers.Layer):
-    """A deep recurrent decoder whose current state asks the source.
+class DecoderState(NamedTuple):
+    """What one decoding step hands to the next; [] where the decoder has no such thing.
 
-    s_t = f(y_{t-1}, s_{t-1}), c_t = attention(s_t, h),
-    P(y_t) = softmax(W [s_t; c_t] + b): the decoder of Luong et al. (2015),
-    section 3, without input feeding, so that training runs over the whole
-    target at once. Every layer starts from tanh(W_0 h_T), as in Bahdanau et al.
-    (2015), section A.2.2.
+    Search moves rows of it about (`keras.tree.map_structure`) and knows no more.
+    """
+
+    layers: list[list[Any]]  # the cell states of each layer, [B, H]
+    fed_BF: Any  # what the attention of the last step feeds into this one
+    coverage_BS: Any  # the attention paid so far
+
+
+class RecurrentDecoder(keras.layers.Layer):
+    """A deep recurrent decoder with attention or a fixed context.
+
+    s_t = f(y_t-1, s_t-1, fed_t), P(y_t) = softmax of the readout of s_t and c_t.
+    The context c_t is attention's mean of the memory or, without attention, the
+    encoder's summary. Without input feeding and coverage no step needs another's
+    attention, and `call` runs each layer over the whole target at once.
 
     Args:
       vocabulary_size: V.
-      embedding_size: width of the target embedding.
+      embedding_size: E.
       units: H.
       layers: how many layers stand on each other.
       cell: one of `cells.CELLS`.
-      attention: one of `attention.ATTENTIONS`.
+      attention: one of `attention.ATTENTIONS`, or 'none' for a fixed context.
+      attention_units: K of the additive attention; H if None.
+      heads: of the multi-head attention.
+      attention_query: what asks: 'current', s_t (Luong et al., 2015), or
+        'previous', s_t-1 (Bahdanau et al., 2015).
+      attention_layer: whose state asks. From 'bottom' the context goes into all
+        layers above as well: Wu et al. (2016), section 3.
+      input_feeding: the first layer reads a context beside the token: the fixed
+        one (Cho et al., 2014), c_t if s_t-1 asks, and if s_t asks what the last
+        step made of its own (Luong et al., 2015, section 3.3).
+      coverage: the score sees the attention paid so far (`AdditiveAttention`).
+      readout: a kind of `readout.Readout`.
+      readout_units: R of the readout; H if None.
+      copy_head: mix in `readout.CopyHead`.
+      initial_state: what each layer starts from: 'project', tanh(W h_T)
+        (Bahdanau et al., 2015, section A.2.2); 'copy', the encoder layer's last
+        states (Sutskever et al., 2014); 'zero'.
+      residual_from: the first layer, from 1, whose input is added to its output.
+      tied_output: the embedding is the output layer as well.
       dropout: share of each layer's input that is dropped while training.
+      embedding: shared with another layer; None makes one. Not in the config.
     """
 
     def __init__(
@@ -58,8 +90,21 @@ class Decoder(keras.layers.Layer):
         units: int,
         layers: int = 1,
         cell: str = "lstm",
-        attention: str = "additive",
+        attention: str = "general",
+        attention_units: int | None = None,
+        heads: int = 1,
+        attention_query: Literal["current", "previous"] = "current",
+        attention_layer: Literal["top", "bottom"] = "top",
+        input_feeding: bool = False,
+        coverage: bool = False,
+        readout: ReadoutKind = "concat",
+        readout_units: int | None = None,
+        copy_head: bool = False,
+        initial_state: InitialState = "project",
+        residual_from: int | None = None,
+        tied_output: bool = False,
         dropout: float = 0.0,
+        embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -70,28 +115,93 @@ class Decoder(keras.layers.Layer):
             "layers": layers,
             "cell": cell,
             "attention": attention,
+            "attention_units": attention_units,
+            "heads": heads,
+            "attention_query": attention_query,
+            "attention_layer": attention_layer,
+            "input_feeding": input_feeding,
+            "coverage": coverage,
+            "readout": readout,
+            "readout_units": readout_units,
+            "copy_head": copy_head,
+            "initial_state": initial_state,
+            "residual_from": residual_from,
+            "tied_output": tied_output,
             "dropout": dropout,
         }
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_size, name="embedding")
-        self.layers = [Recurrent(cell, units, name=f"layer_{i}") for i in range(layers)]
+        self.units, self.readout_units = units, readout_units or units
+        self.attends = attention != "none"
+        self.asks_before = self.attends and attention_query == "previous"
+        self.asker = 0 if attention_layer == "bottom" else layers - 1
+        self.feeds, self.residual_from = input_feeding, residual_from
+        self.initial_state = initial_state
+        self.sequential = self.attends and (input_feeding or coverage or self.asks_before)
+
+        same = {"dtype": self.dtype_policy}
+        self.embedding = embedding or TokenEmbedding(
+            vocabulary_size, embedding_size, name="embedding", **same
+        )
+        self.layers = [Recurrent(cell, units, name=f"layer_{i}", **same) for i in range(layers)]
         self.bridges = [
             [
-                Projection(units, activation="tanh", name=f"bridge_{i}_{j}")
-                for j in range(len(layer.cell.state_size))
+                Projection(units, activation="tanh", name=f"bridge_{i}_{j}", **same)
+                for j in range(CELLS[cell][0].STATES if initial_state == "project" else 0)
             ]
-            for i, layer in enumerate(self.layers)
+            for i in range(layers)
         ]
-        self.attention = ATTENTIONS[attention](units, name="attention")
-        self.output_projection = Projection(vocabulary_size, name="output")
-        self.dropout = keras.layers.Dropout(dropout)
+        if self.attends:
+            attention_class, extra = ATTENTIONS[attention]
+            if attention == "additive":
+                extra = {"coverage": coverage}
+            elif attention == "multi_head":
+                extra = {"heads": heads}
+            width = (attention_units or units) if attention == "additive" else units
+            self.attention = attention_class(width, name="attention", **extra, **same)
+        self.readout = Readout(
+            vocabulary_size,
+            readout,
+            self.readout_units,
+            tied_to=self.embedding if tied_output else None,
+            name="readout",
+            **same,
+        )
+        self.coverage = coverage
+        self.copy_head = CopyHead(name="copy_head") if copy_head else None
+        self.dropout = keras.layers.Dropout(dropout, **same)
 
-    def begin(self, encoded: Encoded) -> tuple[DecoderState, Memory]:
-        """The state before the first token, and the source as `step` wants it."""
-        state = [[bridge(encoded.summary_BM) for bridge in layer] for layer in self.bridges]
-        keys_BSK = self.attention.project_memory(encoded.memory_BSM)
-        return state, Memory(keys_BSK, encoded.memory_BSM, encoded.mask_BS)
+    def begin(self, encoded: Encoded, max_length: int = 0) -> tuple[DecoderState, Source]:
+        """The state before the first token, and the source as `step` wants it.
 
-    def call(self, input_ids_BT: Any, encoded: Encoded, training: bool | None = None) -> Any:
+        Args:
+          encoded: of an encoder.
+          max_length: how many steps there may be; recurrence does not mind.
+        """
+        batch = ops.shape(encoded.ids_BS)[0]
+        if self.initial_state == "copy":
+            layers = encoded.states
+        elif self.initial_state == "zero":
+            zeros = ops.zeros((batch, self.units), self.compute_dtype)
+            layers = [[zeros] * len(layer.cell.state_size) for layer in self.layers]
+        else:
+            layers = [[bridge(encoded.summary_BM) for bridge in layer] for layer in self.bridges]
+        attended: Any = []
+        fed: Any = []
+        if self.attends:
+            attended = self.attention.project_memory(encoded.memory_BSM, encoded.mask_BS)
+            if self.feeds and not self.asks_before:
+                width = attended.values_BSM.shape[-1]
+                if self.readout.kind == "attentional":
+                    width = self.readout_units
+                fed = ops.zeros((batch, width), self.compute_dtype)
+        coverage: Any = []
+        if self.coverage:
+            coverage = ops.zeros(ops.shape(encoded.ids_BS), self.compute_dtype)
+        state = DecoderState(layers, fed, coverage)
+        return state, Source(attended, encoded.summary_BM, encoded.ids_BS)
+
+    def call(
+        self, input_ids_BT: Any, encoded: Encoded, training: bool | None = None
+    ) -> tuple[Any, Any]:
         """Scores a whole target by teacher forcing.
 
         Args:
@@ -100,39 +210,163 @@ class Decoder(keras.layers.Layer):
           training: whether dropout applies.
 
         Returns:
-          Logits [B, T, V] for the token after each input.
+          Logits [B, T, V] for the token after each input, and the attention
+          [B, T, S] paid meanwhile (zeros without attention).
         """
-        state, memory = self.begin(encoded)
-        hidden_BTH = self.embedding(input_ids_BT)
-        for layer, initial in zip(self.layers, state, strict=True):
-            hidden_BTH = self.dropout(hidden_BTH, training=training)
-            hidden_BTH, _ = layer(hidden_BTH, initial_state=initial)
-        logits_BTV, _ = self._read_out(hidden_BTH, memory, training)
-        return logits_BTV
+        state, source = self.begin(encoded)
+        embedded_BTE = self.embedding(input_ids_BT)
+        if self.sequential:
+            read, known, weights = self._one_by_one(embedded_BTE, state, source, training)
+        else:
+            read, known, weights, _ = self._through(
+                embedded_BTE,
+                state,
+                source,
+                lambda i, inputs: self.layers[i](inputs, initial_state=state.layers[i])[0],
+                lambda _, inputs: self.dropout(inputs, training=training),
+            )
+        return self._logits(read, known, weights, source, training), weights
 
     def step(
-        self, ids_B: Any, state: DecoderState, memory: Memory
+        self, ids_B: Any, state: DecoderState, source: Source
     ) -> tuple[Any, DecoderState, Any]:
         """Scores the token after `ids_B`.
 
         Returns:
           Logits [B, V], the new state, and the attention [B, S] paid meanwhile.
         """
-        hidden_BH = self.embedding(ids_B)
-        new_state = []
-        for layer, states in zip(self.layers, state, strict=True):
-            hidden_BH, states = layer.step(hidden_BH, states)
-            new_state.append(list(states))
-        logits_BTV, weights_BTS = self._read_out(hidden_BH[:, None, :], memory, training=False)
-        return logits_BTV[:, 0], new_state, weights_BTS[:, 0]
-
-    def _read_out(self, hidden_BTH: Any, memory: Memory, training: bool | None) -> tuple[Any, Any]:
-        context_BTM, weights_BTS = self.attention(
-            hidden_BTH, memory.keys_BSK, memory.values_BSM, memory.mask_BS
+        read, known, weights, state = self._advance(
+            self.embedding(ids_B), state, source, lambda _, inputs: inputs
         )
-        read_BTR = ops.concatenate([hidden_BTH, context_BTM], axis=-1)
-        read_BTR = self.dropout(read_BTR, training=training)
-        return self.output_projection(read_BTR), weights_BTS
+        logits_BTV = self._logits(read, known, weights, source, training=False)
+        return logits_BTV[:, 0], state, weights[:, 0]
+
+    def _through(
+        self,
+        embedded_BTE: Any,
+        state: DecoderState,
+        source: Source,
+        run: Callable[[int, Any], Any],
+        drop: Callable[[int, Any], Any],
+    ) -> tuple[Any, Any, Any, Any]:
+        """Sends T tokens through all layers; T is 1 where the decoder is sequential.
+
+        Args:
+          embedded_BTE: the tokens.
+          state: before the first of them.
+          source: of `begin`.
+          run: runs layer i over its inputs.
+          drop: the dropout before layer i.
+
+        Returns:
+          What is read out [B, T, R], what the copy head knows, the attention
+          [B, T, S], and the context [B, T, M] (None if there is none).
+        """
+        context, weights = None, None
+        hidden = embedded_BTE
+        if self.asks_before:
+            previous_BTH = state.layers[self.asker][0][:, None]
+            context, weights = self._attend(previous_BTH, state, source)
+        if self.feeds:
+            if self.asks_before:
+                fed = context
+            elif self.attends:
+                fed = state.fed_BF[:, None]
+            else:
+                context = fed = ops.repeat(
+                    source.summary_BM[:, None], ops.shape(embedded_BTE)[1], axis=1
+                )
+            hidden = ops.concatenate([hidden, fed], axis=-1)
+        for i in range(len(self.layers)):
+            inputs = hidden
+            if self.attends and i > self.asker:
+                inputs = ops.concatenate([hidden, context], axis=-1)
+            outputs = run(i, drop(i, inputs))
+            residual = self.residual_from and i + 1 >= self.residual_from
+            hidden = outputs + hidden if residual else outputs
+            if self.attends and not self.asks_before and i == self.asker:
+                context, weights = self._attend(hidden, state, source)
+        if weights is None:
+            shape = (*ops.shape(embedded_BTE)[:2], ops.shape(source.ids_BS)[1])
+            weights = ops.zeros(shape, self.compute_dtype)
+        read = self.readout.mix(hidden, context, embedded_BTE)
+        known = ()
+        if self.copy_head:
+            known = ops.concatenate([context, hidden, embedded_BTE], axis=-1)
+        return read, known, weights, context
+
+    def _attend(self, query_BTH: Any, state: DecoderState, source: Source) -> tuple[Any, Any]:
+        if self.coverage:
+            return self.attention(query_BTH, source.attended, state.coverage_BS[:, None])
+        return self.attention(query_BTH, source.attended)
+
+    def _advance(
+        self,
+        embedded_BE: Any,
+        state: DecoderState,
+        source: Source,
+        drop: Callable[[int, Any], Any],
+    ) -> tuple[Any, Any, Any, DecoderState]:
+        """One step; all but the new state with T = 1."""
+        layers = []
+
+        def run(i: int, inputs_BTX: Any) -> Any:
+            output_BH, states = self.layers[i].step(inputs_BTX[:, 0], state.layers[i])
+            layers.append(list(states))
+            return output_BH[:, None]
+
+        read, known, weights, context = self._through(
+            embedded_BE[:, None], state, source, run, drop
+        )
+        fed, coverage = state.fed_BF, state.coverage_BS
+        if self.sequential and self.feeds and not self.asks_before:
+            fed = (read if self.readout.kind == "attentional" else context)[:, 0]
+        if self.coverage:
+            coverage = coverage + weights[:, 0]
+        return read, known, weights, DecoderState(layers, fed, coverage)
+
+    def _one_by_one(
+        self, embedded_BTE: Any, state: DecoderState, source: Source, training: bool | None
+    ) -> tuple[Any, Any, Any]:
+        """Runs `_advance` over a whole target."""
+        embedded_TBE = ops.transpose(embedded_BTE, (1, 0, 2))
+        # Drawn before the loop: not every backend can draw inside of one.
+        masks = self._dropout_masks(embedded_TBE, state, source) if training else []
+
+        def advance(state: DecoderState, inputs: Any) -> Any:
+            embedded_BE, masks = inputs
+            read, known, weights, state = self._advance(
+                embedded_BE,
+                state,
+                source,
+                lambda i, inputs: inputs * masks[i][:, None] if masks else inputs,
+            )
+            return state, keras.tree.map_structure(lambda x: x[:, 0], (read, known, weights))
+
+        _, outputs = scan(advance, state, (embedded_TBE, masks))
+        return keras.tree.map_structure(lambda x: ops.transpose(x, (1, 0, 2)), outputs)
+
+    def _dropout_masks(self, embedded_TBE: Any, state: DecoderState, source: Source) -> list[Any]:
+        context = source.attended.values_BSM.shape[-1]
+        width = embedded_TBE.shape[-1]
+        if self.feeds:
+            width += context if self.asks_before else state.fed_BF.shape[-1]
+        widths = [width]
+        for i in range(1, len(self.layers)):
+            widths.append(self.units + (context if i > self.asker else 0))
+        leading = ops.shape(embedded_TBE)[:2]
+        return [
+            self.dropout(ops.ones((*leading, width), self.compute_dtype), training=True)
+            for width in widths
+        ]
+
+    def _logits(
+        self, read_BTR: Any, known_BTX: Any, weights_BTS: Any, source: Source, training: bool | None
+    ) -> Any:
+        logits_BTV = self.readout(self.dropout(read_BTR, training=training))
+        if self.copy_head:
+            return self.copy_head(logits_BTV, weights_BTS, known_BTX, source.ids_BS)
+        return logits_BTV
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}

@@ -1,43 +1,55 @@
-"""Encoders: from source ids to the memory that a decoder attends to.
+"""The recurrent encoder: from source ids to the memory that a decoder attends to.
 
 Shape suffixes: B batch, S source time, E embedding features, H hidden units,
-M memory features (H times the directions).
+M memory features (H times the directions of the last layer).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 from keras import ops
 
 from . import features
 from .cells import Recurrent
+from .embeddings import TokenEmbedding
+
+Bidirectional = Literal["none", "first", "all"]
 
 
 class Encoded(NamedTuple):
     """A source as the decoder sees it; every tensor has the batch first."""
 
+    ids_BS: Any
     memory_BSM: Any
     mask_BS: Any  # True where a position is real
-    summary_BM: Any  # the last state of each direction, side by side
+    summary_BM: Any  # the whole source in one vector
+    states: list[list[Any]]  # what each layer's forward direction ended with, [B, H]
 
 
-class Encoder(keras.layers.Layer):
+class RecurrentEncoder(keras.layers.Layer):
     """A deep recurrent encoder in one or both directions.
 
-    With two directions each layer reads the source both ways and its output is
+    With two directions a layer reads the source both ways and its output is
     [forward; backward]: Schuster and Paliwal (1997), Bahdanau et al. (2015),
-    section 3.2. Dropout falls between layers: Zaremba et al. (2014).
+    section 3.2. The summary is the last state of each direction of the last
+    layer, side by side. Dropout falls between layers: Zaremba et al. (2014).
 
     Args:
       vocabulary_size: how many source ids there are.
       embedding_size: E.
       units: H, of each direction.
       layers: how many layers stand on each other.
-      bidirectional: read the source in both directions.
+      bidirectional: which layers read in both directions; 'first' is that of
+        Wu et al. (2016), section 3.2.
       cell: one of `cells.CELLS`.
+      reverse_source: read the words before EOS last to first: Sutskever et al.
+        (2014), section 3.3. The memory keeps the order of the source.
+      residual_from: the first layer, from 1, whose input is added to its output:
+        Wu et al. (2016), section 3.1. None for no such layer.
       dropout: share of each layer's input that is dropped while training.
+      embedding: shared with another layer; None makes one. Not in the config.
     """
 
     def __init__(
@@ -46,9 +58,12 @@ class Encoder(keras.layers.Layer):
         embedding_size: int,
         units: int,
         layers: int = 1,
-        bidirectional: bool = True,
+        bidirectional: Bidirectional = "all",
         cell: str = "lstm",
+        reverse_source: bool = False,
+        residual_from: int | None = None,
         dropout: float = 0.0,
+        embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -59,32 +74,63 @@ class Encoder(keras.layers.Layer):
             "layers": layers,
             "bidirectional": bidirectional,
             "cell": cell,
+            "reverse_source": reverse_source,
+            "residual_from": residual_from,
             "dropout": dropout,
         }
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding_size, name="embedding")
-        directions = (False, True) if bidirectional else (False,)
+        self.reverse_source, self.residual_from = reverse_source, residual_from
+        self.embedding = embedding or TokenEmbedding(
+            vocabulary_size, embedding_size, dtype=self.dtype_policy, name="embedding"
+        )
+        both_ways = {"none": 0, "first": 1, "all": layers}[bidirectional]
         self.layers = [
             [
-                Recurrent(cell, units, reverse, name=f"{'backward' if reverse else 'forward'}_{i}")
-                for reverse in directions
+                Recurrent(
+                    cell,
+                    units,
+                    reverse,
+                    dtype=self.dtype_policy,
+                    name=f"{'backward' if reverse else 'forward'}_{i}",
+                )
+                for reverse in ((False, True) if i < both_ways else (False,))
             ]
             for i in range(layers)
         ]
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def call(self, source_ids_BS: Any, training: bool | None = None) -> Encoded:
         """Encodes token ids padded on the right with `features.PAD`."""
         mask_BS = ops.not_equal(source_ids_BS, features.PAD)
-        memory = self.embedding(source_ids_BS)
-        for layer in self.layers:
+        read_ids_BS, order_BS = source_ids_BS, None
+        if self.reverse_source:
+            order_BS = _reversed_words(mask_BS)
+            read_ids_BS = ops.take_along_axis(source_ids_BS, order_BS, axis=1)
+        memory = self.embedding(read_ids_BS)
+        states_of_layers, last = [], []
+        for number, layer in enumerate(self.layers, start=1):
+            below = memory
             memory = self.dropout(memory, training=training)
-            outputs, last = [], []
+            outputs, states_of_directions = [], []
             for direction in layer:
                 output_BSH, states = direction(memory, mask_BS)
                 outputs.append(output_BSH)
-                last.append(states[0])
+                states_of_directions.append(states)
             memory = ops.concatenate(outputs, axis=-1)
-        return Encoded(memory, mask_BS, ops.concatenate(last, axis=-1))
+            if self.residual_from and number >= self.residual_from:
+                memory = memory + below
+            states_of_layers.append(list(states_of_directions[0]))
+            last = [states[0] for states in states_of_directions]
+        if order_BS is not None:  # which is its own inverse
+            memory = ops.take_along_axis(memory, order_BS[..., None], axis=1)
+        summary_BM = ops.concatenate(last, axis=-1)
+        return Encoded(source_ids_BS, memory, mask_BS, summary_BM, states_of_layers)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.settings}
+
+
+def _reversed_words(mask_BS: Any) -> Any:
+    """Where each position reads from when all before the last real one turn round."""
+    positions_BS = ops.broadcast_to(ops.arange(ops.shape(mask_BS)[1]), ops.shape(mask_BS))
+    last_B1 = ops.sum(ops.cast(mask_BS, "int32"), axis=1, keepdims=True) - 1
+    return ops.where(positions_BS < last_B1, last_B1 - 1 - positions_BS, positions_BS)

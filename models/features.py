@@ -33,3 +33,15 @@ EXAMPLES_SIGNATURE = "examples"  # serialized tf.Example [N] -> as serving_defau
 TEXT = "text"
 SCORE = "score"  # what ranks hypotheses: the log-probability, length-normalized
 LOG_PROB = "log_prob"  # the model's own log-probability
+
+# What 'explain' gives beside TEXT, SCORE and LOG_PROB: text [N] -> K hypotheses of each,
+# with S source and T target pieces, padded with '', an EOS being the last of each side.
+EXPLAIN_SIGNATURE = "explain"
+SOURCE_TOKENS = "source_tokens"  # string [N, S]
+SOURCE_LENGTH = "source_length"  # int32 [N]
+TARGET_TOKENS = "target_tokens"  # string [N, K, T]
+TARGET_LENGTH = "target_length"  # int32 [N, K], 0 where search left a place empty
+ATTENTION = "attention"  # float [N, K, T, S], rows sum to 1; all 0 without attention
+
+# Takes every option of search beside TEXT, one of each for each source; gives as NBEST.
+DECODE_SIGNATURE = "decode"

@@ -1,50 +1,28 @@
 """Search: from a decoder's step to whole hypotheses, inside the graph.
 
 Shape suffixes: B batch, W beam width, N hypotheses kept, L maximum length,
-V target vocabulary.
+V target vocabulary, S source time, X rows of any kind.
 
 A hypothesis ends with EOS, which counts in its length and its probability. At
 the limit of its source nothing but EOS may follow, so every hypothesis is
-complete. The limit is each source's own, so that an answer does not depend on
-what else is in the batch.
+complete. All limits and options are each source's own, so that an answer does
+not depend on what else is in the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
-from pydantic import Field
 
 from . import features
-from .configuration import Section
-
-IMPOSSIBLE = float(np.finfo(np.float32).min)  # a finite 'never': JSON has no infinity
+from .search_options import IMPOSSIBLE, Options, coverage_penalty, length_penalty
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
-"""(ids [B], state, memory) -> (logits [B, V], new state, attention [B, S])."""
-
-
-class SearchConfig(Section):
-    """The `search` section: how the exported model looks for its answer."""
-
-    beam_size: Annotated[int, Field(ge=1, le=64)] = 4
-    length_penalty: Annotated[float, Field(ge=0, le=5)] = 1.0
-    # The longest answer: this many tokens, and no more than a multiple of the source's.
-    max_length: Annotated[int, Field(ge=1)] = 128
-    max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
-
-
-def length_limits(source_length_B: Any, config: SearchConfig) -> Any:
-    """The longest hypothesis of each source, EOS included: int32 [B].
-
-    min(max_length, ratio * |X| + 10), for even one token may mean a few words.
-    """
-    by_ratio_B = ops.cast(source_length_B, "float32") * config.max_length_ratio + 10.0
-    return ops.cast(ops.minimum(by_ratio_B, float(config.max_length)), "int32")
+"""(ids [B], state, source) -> (logits [B, V], new state, attention [B, S])."""
 
 
 class Hypotheses(NamedTuple):
@@ -55,214 +33,304 @@ class Hypotheses(NamedTuple):
     """
 
     ids_BNL: Any
-    scores_BN: Any  # log-probability / length penalty: what ranks
+    scores_BN: Any  # log-probability / length penalty + coverage penalty: what ranks
     log_probs_BN: Any  # the model's own log-probability, EOS included
 
 
-def length_penalty(length: Any, alpha: float) -> Any:
-    """lp(Y) = ((5 + |Y|) / 6)^alpha: Wu et al. (2016), equation 14.
+class Begun(NamedTuple):
+    """A decoder before its first token, with one row for each source."""
 
-    Args:
-      length: tokens, EOS included.
-      alpha: 0 ranks by probability; larger values favour long hypotheses.
-    """
-    return ops.power((5.0 + ops.cast(length, "float32")) / 6.0, alpha)
+    step: Step
+    state: Any
+    source: Any
+    mask_BS: Any  # True where a source position is real
 
 
-def greedy_search(
-    step: Step, state: Any, memory: Any, limits_B: Any, max_length: int, alpha: float = 0.0
-) -> Hypotheses:
+def greedy_search(begun: Begun, options: Options, max_length: int, covers: bool) -> Hypotheses:
     """Takes the likeliest token at every step.
 
     Args:
-      step: the decoder's step.
-      state: the decoder's state before the first token, one row for each source.
-      memory: the source as the step wants it.
-      limits_B: the longest hypothesis of each source, EOS included.
+      begun: the decoder.
+      options: of each source; the beam size is not looked at.
       max_length: L, no less than any limit.
-      alpha: the length penalty that `scores_BN` is reported with.
+      covers: whether any source has a coverage penalty.
 
     Returns:
       One hypothesis for each source (N = 1).
     """
-    batch_size, limits_B = _batch_size(state), ops.cast(limits_B, "int32")
-    positions_L = ops.arange(max_length)
 
-    def proceed(t: Any, ids_B: Any, done_B: Any, *_: Any) -> Any:
-        return ops.logical_and(t < max_length, ops.logical_not(ops.all(done_B)))
+    def likeliest(t: Any, log_probs_XV: Any) -> Any:
+        return ops.cast(ops.argmax(log_probs_XV, axis=-1), "int32")
 
-    def advance(t: Any, ids_B: Any, done_B: Any, ids_BL: Any, log_prob_B: Any, state: Any) -> Any:
-        logits_BV, state, _ = step(ids_B, state, memory)
-        log_probs_BV = _allowed(ops.log_softmax(logits_BV, axis=-1), t + 1 >= limits_B)
-        next_B = ops.cast(ops.argmax(log_probs_BV, axis=-1), "int32")
-        gain_B = ops.max(log_probs_BV, axis=-1)
-        next_B = ops.where(done_B, features.PAD, next_B)
-        log_prob_B = ops.where(done_B, log_prob_B, log_prob_B + gain_B)
-        ids_BL = ops.where(positions_L == t, next_B[:, None], ids_BL)
-        done_B = ops.logical_or(done_B, next_B == features.EOS)
-        return t + 1, next_B, done_B, ids_BL, log_prob_B, state
-
-    _, _, _, ids_BL, log_prob_B, _ = ops.while_loop(
-        proceed,
-        advance,
-        (
-            ops.convert_to_tensor(0, "int32"),
-            ops.full((batch_size,), features.BOS, "int32"),
-            ops.zeros((batch_size,), "bool"),
-            ops.full((batch_size, max_length), features.PAD, "int32"),
-            ops.zeros((batch_size,), "float32"),
-            state,
-        ),
-    )
-    length_B = ops.sum(ops.cast(ids_BL != features.PAD, "int32"), axis=-1)
-    score_B = log_prob_B / length_penalty(length_B, alpha)
-    return Hypotheses(ids_BL[:, None], score_B[:, None], log_prob_B[:, None])
+    return _follow(begun, options, max_length, covers, 1, likeliest)
 
 
-def beam_search(
-    step: Step,
-    state: Any,
-    memory: Any,
-    limits_B: Any,
-    max_length: int,
-    beam_size: int,
-    n_best: int,
-    alpha: float = 0.0,
+def sample(
+    begun: Begun, options: Options, max_length: int, covers: bool, uniforms_BNL: Any
 ) -> Hypotheses:
-    """Keeps the W likeliest prefixes at every step.
+    """Draws hypotheses token by token.
 
-    A prefix that takes EOS leaves the beam for the pool of the n best finished
-    hypotheses and its place stays empty, as in GNMT. A source is done when its
-    beam is empty or when no living prefix can still beat the worst of a full
-    pool: its log-probability only falls, so divided by the penalty of the
-    longest possible hypothesis it bounds every score it can reach.
+    The distribution is softmax(log P / temperature), cut to the `top_k` likeliest
+    tokens (Fan et al., 2018, section 5.3) and to the fewest that hold `top_p` of
+    it (Holtzman et al., 2020, section 3.1). Log-probabilities stay the model's own.
 
     Args:
-      step: the decoder's step; it is called with B*W rows.
-      state: the decoder's state before the first token, one row for each source.
-      memory: the source as the step wants it, likewise.
-      limits_B: the longest hypothesis of each source, EOS included.
+      begun: the decoder.
+      options: of each source; temperatures above 0.
       max_length: L, no less than any limit.
-      beam_size: W.
-      n_best: N, how many hypotheses to find; fewer are found sooner.
-      alpha: see `length_penalty`.
+      covers: whether any source has a coverage penalty.
+      uniforms_BNL: what decides each draw, in [0, 1).
 
     Returns:
       N hypotheses for each source, best first.
     """
-    width, batch_size, limits_B = beam_size, _batch_size(state), ops.cast(limits_B, "int32")
-    memory_of_each, state = keras.tree.map_structure(
-        lambda x: ops.repeat(x, width, axis=0), (memory, state)
+    samples = uniforms_BNL.shape[1]
+    temperature_X1, top_k_X1, top_p_X1 = (
+        ops.repeat(x, samples, axis=0)[:, None]
+        for x in (options.temperature_B, options.top_k_B, options.top_p_B)
     )
+    uniforms_XL = ops.reshape(uniforms_BNL, (-1, max_length))
+
+    def drawn(t: Any, log_probs_XV: Any) -> Any:
+        vocabulary = log_probs_XV.shape[-1]
+        warmed_XV = ops.maximum(log_probs_XV / temperature_X1, IMPOSSIBLE)
+        sorted_XV, ids_XV = ops.top_k(warmed_XV, vocabulary)
+        probs_XV = ops.softmax(sorted_XV, axis=-1)
+        before_XV = ops.cumsum(probs_XV, axis=-1) - probs_XV
+        among_k_XV = ops.logical_or(top_k_X1 == 0, ops.arange(vocabulary) < top_k_X1)
+        first_V = ops.arange(vocabulary) == 0  # is always in, whatever the rounding
+        kept_XV = ops.logical_or(ops.logical_and(among_k_XV, before_XV < top_p_X1), first_V)
+        summed_XV = ops.cumsum(ops.where(kept_XV, probs_XV, 0.0), axis=-1)
+        threshold_X1 = ops.take(uniforms_XL, t, axis=1)[:, None] * summed_XV[:, -1:]
+        place_X1 = ops.sum(ops.cast(summed_XV <= threshold_X1, "int32"), axis=-1, keepdims=True)
+        place_X1 = ops.minimum(place_X1, vocabulary - 1)
+        return ops.cast(ops.take_along_axis(ids_XV, place_X1, axis=1)[:, 0], "int32")
+
+    return _follow(begun, options, max_length, covers, samples, drawn)
+
+
+def beam_search(
+    begun: Begun, options: Options, max_length: int, covers: bool, beam_size: int, n_best: int
+) -> Hypotheses:
+    """Keeps the likeliest prefixes at every step, up to each source's beam size.
+
+    A prefix that takes EOS leaves the beam for the pool of the best finished
+    hypotheses and its place stays empty, as in GNMT (Wu et al., 2016, section 7).
+    A source is done when its beam is empty or when no living prefix can still
+    beat the worst hypothesis that is wanted: its log-probability only falls, so
+    divided by the penalty of the longest possible hypothesis it bounds every
+    score that it can reach, and a coverage penalty only lowers that.
+
+    Args:
+      begun: the decoder; its step is called with B*W rows.
+      options: of each source.
+      max_length: L, no less than any limit.
+      covers: whether any source has a coverage penalty.
+      beam_size: W, the widest beam of the batch.
+      n_best: N, the most hypotheses that any source wants.
+
+    Returns:
+      N hypotheses for each source, best first.
+    """
+    width, batch_size = beam_size, ops.shape(options.limits_B)[0]
+    begun = _repeated(begun, width)
+    rows_options = _repeated(options, width)
     positions_L = ops.arange(max_length)
-    longest_penalty_B = length_penalty(limits_B, alpha)
-    limits_of_each = ops.repeat(limits_B, width, axis=0)
+    longest_penalty_B = length_penalty(options.limits_B, options.length_penalty_B)
+    narrow_BW = ops.arange(width) >= options.beam_size_B[:, None]
 
     def rows(tensor: Any) -> Any:
         """[B, W, ...] -> [B*W, ...]."""
-        return ops.reshape(tensor, (-1, *tensor.shape[2:]))
+        return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
-    def gather(tensor_BWX: Any, index_BW: Any) -> Any:
-        index = index_BW
-        for _ in tensor_BWX.shape[2:]:
-            index = index[..., None]
-        return ops.take_along_axis(tensor_BWX, index, axis=1)
-
-    def proceed(t: Any, prefixes_BWL: Any, alive_BW: Any, state: Any, pool: Hypotheses) -> Any:
-        best_alive_B = ops.max(alive_BW, axis=1) / longest_penalty_B
-        done_B = best_alive_B <= ops.min(pool.scores_BN, axis=1)
+    def proceed(t: Any, prefixes: Any, alive_BW: Any, state: Any, cover: Any, pool: Any) -> Any:
+        best_alive_B = ops.max(alive_BW, axis=1)
+        worst_B = ops.take_along_axis(pool.scores_BN, options.hypotheses_B[:, None] - 1, axis=1)
+        done_B = ops.logical_or(
+            best_alive_B == IMPOSSIBLE, best_alive_B / longest_penalty_B <= worst_B[:, 0]
+        )
         return ops.logical_and(t < max_length, ops.logical_not(ops.all(done_B)))
 
-    def advance(t: Any, prefixes_BWL: Any, alive_BW: Any, state: Any, pool: Hypotheses) -> Any:
-        last_BW = ops.where(
-            t == 0, features.BOS, ops.take(prefixes_BWL, ops.maximum(t - 1, 0), axis=2)
-        )
-        logits, state, _ = step(rows(last_BW), state, memory_of_each)
-        log_probs = _allowed(ops.log_softmax(logits, axis=-1), t + 1 >= limits_of_each)
+    def advance(t: Any, prefixes: Any, alive_BW: Any, state: Any, cover: Any, pool: Any) -> Any:
+        last_BW = ops.where(t == 0, features.BOS, ops.take(prefixes, ops.maximum(t - 1, 0), axis=2))
+        logits, state, weights = begun.step(rows(last_BW), state, begun.source)
+        log_probs = _allowed(ops.log_softmax(logits, axis=-1), t, rows_options)
         vocabulary = log_probs.shape[-1]
         total_BWV = ops.maximum(
             alive_BW[..., None] + ops.reshape(log_probs, (-1, width, vocabulary)), IMPOSSIBLE
         )
         total_BW, choice_BW = ops.top_k(ops.reshape(total_BWV, (-1, width * vocabulary)), width)
+        total_BW = ops.where(narrow_BW, IMPOSSIBLE, total_BW)
         parent_BW, token_BW = choice_BW // vocabulary, choice_BW % vocabulary
 
-        prefixes_BWL = gather(prefixes_BWL, parent_BW)
-        prefixes_BWL = ops.where(positions_L == t, token_BW[..., None], prefixes_BWL)
-        flat_parent = ops.reshape(
-            parent_BW + width * ops.arange(batch_size, dtype="int32")[:, None], (-1,)
+        prefixes = _gather(prefixes, parent_BW)
+        prefixes = ops.where(positions_L == t, token_BW[..., None], prefixes)
+        parent_X = rows(parent_BW + width * ops.arange(batch_size, dtype="int32")[:, None])
+        if covers:
+            cover = cover + ops.cast(weights, "float32")
+        state, cover = keras.tree.map_structure(
+            lambda x: ops.take(x, parent_X, axis=0), (state, cover)
         )
-        state = keras.tree.map_structure(lambda x: ops.take(x, flat_parent, axis=0), state)
 
         ended_BW = ops.logical_and(token_BW == features.EOS, total_BW > IMPOSSIBLE)
-        score_BW = ops.where(ended_BW, total_BW / length_penalty(t + 1, alpha), IMPOSSIBLE)
+        score_BW = total_BW / length_penalty(t + 1, options.length_penalty_B)[:, None]
+        if covers:
+            penalty_X = coverage_penalty(cover, begun.mask_BS, rows_options.coverage_penalty_B)
+            score_BW = score_BW + ops.reshape(penalty_X, (-1, width))
         pool = _best(
             n_best,
-            ops.concatenate([pool.ids_BNL, prefixes_BWL], axis=1),
-            ops.concatenate([pool.scores_BN, score_BW], axis=1),
+            ops.concatenate([pool.ids_BNL, prefixes], axis=1),
+            ops.concatenate([pool.scores_BN, ops.where(ended_BW, score_BW, IMPOSSIBLE)], axis=1),
             ops.concatenate([pool.log_probs_BN, total_BW], axis=1),
-            gather,
         )
         alive_BW = ops.where(token_BW == features.EOS, IMPOSSIBLE, total_BW)
-        return t + 1, prefixes_BWL, alive_BW, state, pool
+        return t + 1, prefixes, alive_BW, state, cover, pool
 
     # All places but the first start empty, or the beam would fill with copies.
     alive_W = np.full((1, width), IMPOSSIBLE, "float32")
     alive_W[0, 0] = 0.0
-    alive_BW = ops.tile(ops.convert_to_tensor(alive_W), (batch_size, 1))
-    pool = Hypotheses(
-        ops.full((batch_size, n_best, max_length), features.PAD, "int32"),
-        ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
-        ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
-    )
-    prefixes_BWL = ops.full((batch_size, width, max_length), features.PAD, "int32")
     *_, pool = ops.while_loop(
         proceed,
         advance,
-        (ops.convert_to_tensor(0, "int32"), prefixes_BWL, alive_BW, state, pool),
+        (
+            ops.convert_to_tensor(0, "int32"),
+            ops.full((batch_size, width, max_length), features.PAD, "int32"),
+            ops.tile(ops.convert_to_tensor(alive_W), (batch_size, 1)),
+            begun.state,
+            _nothing_covered(begun.mask_BS, covers),
+            Hypotheses(
+                ops.full((batch_size, n_best, max_length), features.PAD, "int32"),
+                ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
+                ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
+            ),
+        ),
     )
-    empty_BN = pool.scores_BN == IMPOSSIBLE
+    return without_places(pool, pool.scores_BN == IMPOSSIBLE)
+
+
+def without_places(found: Hypotheses, empty_BN: Any) -> Hypotheses:
+    """Empties the places where `empty_BN` is True."""
     return Hypotheses(
-        ops.where(empty_BN[..., None], features.PAD, pool.ids_BNL),
-        pool.scores_BN,
-        ops.where(empty_BN, IMPOSSIBLE, pool.log_probs_BN),
+        ops.where(empty_BN[..., None], features.PAD, found.ids_BNL),
+        ops.where(empty_BN, IMPOSSIBLE, found.scores_BN),
+        ops.where(empty_BN, IMPOSSIBLE, found.log_probs_BN),
     )
 
 
-def search(
-    step: Step, state: Any, memory: Any, limits_B: Any, config: SearchConfig, n_best: int = 1
+def _follow(
+    begun: Begun,
+    options: Options,
+    max_length: int,
+    covers: bool,
+    samples: int,
+    choose: Callable[[Any, Any], Any],
 ) -> Hypotheses:
-    """Runs the search that the configuration asks for.
+    """Follows `samples` prefixes of each source, none of which looks at another.
 
     Args:
-      step: the decoder's step.
-      state: the decoder's state before the first token.
-      memory: the source as the step wants it.
-      limits_B: of `length_limits`.
-      config: the `search` section.
-      n_best: how many hypotheses to find, at most `config.beam_size`.
+      begun: the decoder.
+      options: of each source.
+      max_length: L.
+      covers: whether any source has a coverage penalty.
+      samples: N.
+      choose: (t, log-probabilities [X, V]) -> the next tokens, int32 [X].
     """
-    common = (step, state, memory, limits_B, config.max_length)
-    if config.beam_size == 1:
-        return greedy_search(*common, config.length_penalty)
-    return beam_search(*common, config.beam_size, n_best, config.length_penalty)
+    begun, options = _repeated(begun, samples), _repeated(options, samples)
+    count = ops.shape(options.limits_B)[0]
+    positions_L = ops.arange(max_length)
+
+    def proceed(t: Any, ids_X: Any, done_X: Any, *_: Any) -> Any:
+        return ops.logical_and(t < max_length, ops.logical_not(ops.all(done_X)))
+
+    def advance(
+        t: Any, ids_X: Any, done_X: Any, ids_XL: Any, log_prob_X: Any, state: Any, cover: Any
+    ) -> Any:
+        logits_XV, state, weights_XS = begun.step(ids_X, state, begun.source)
+        log_probs_XV = _allowed(ops.log_softmax(logits_XV, axis=-1), t, options)
+        next_X = choose(t, log_probs_XV)
+        gain_X = ops.take_along_axis(log_probs_XV, next_X[:, None], axis=1)[:, 0]
+        next_X = ops.where(done_X, features.PAD, next_X)
+        log_prob_X = ops.where(done_X, log_prob_X, log_prob_X + gain_X)
+        if covers:
+            cover = cover + ops.where(done_X[:, None], 0.0, ops.cast(weights_XS, "float32"))
+        ids_XL = ops.where(positions_L == t, next_X[:, None], ids_XL)
+        done_X = ops.logical_or(done_X, next_X == features.EOS)
+        return t + 1, next_X, done_X, ids_XL, log_prob_X, state, cover
+
+    *_, ids_XL, log_prob_X, _, cover = ops.while_loop(
+        proceed,
+        advance,
+        (
+            ops.convert_to_tensor(0, "int32"),
+            ops.full((count,), features.BOS, "int32"),
+            ops.zeros((count,), "bool"),
+            ops.full((count, max_length), features.PAD, "int32"),
+            ops.zeros((count,), "float32"),
+            begun.state,
+            _nothing_covered(begun.mask_BS, covers),
+        ),
+    )
+    length_X = ops.sum(ops.cast(ids_XL != features.PAD, "int32"), axis=-1)
+    score_X = log_prob_X / length_penalty(length_X, options.length_penalty_B)
+    if covers:
+        score_X = score_X + coverage_penalty(cover, begun.mask_BS, options.coverage_penalty_B)
+    return _best(
+        samples,
+        ops.reshape(ids_XL, (-1, samples, max_length)),
+        ops.reshape(score_X, (-1, samples)),
+        ops.reshape(log_prob_X, (-1, samples)),
+    )
 
 
-def _batch_size(state: Any) -> Any:
-    return ops.shape(keras.tree.flatten(state)[0])[0]
+def _repeated(record: Any, times: int) -> Any:
+    """`Begun` or `Options` with each row `times` times, one below the other."""
+    if times == 1:
+        return record
+    return type(record)(
+        *(
+            part
+            if part is None or callable(part)
+            else keras.tree.map_structure(lambda x: ops.repeat(x, times, axis=0), part)
+            for part in record
+        )
+    )
 
 
-def _allowed(log_probs_XV: Any, last_X: Any) -> Any:
-    """Rules out PAD and BOS, and everything but EOS in the last place."""
+def _nothing_covered(mask_XS: Any, covers: bool) -> Any:
+    return ops.zeros(ops.shape(mask_XS), "float32") if covers else []
+
+
+def _allowed(log_probs_XV: Any, t: Any, options: Options) -> Any:
+    """Rules out what may not come in place t.
+
+    PAD and BOS nowhere, EOS before the shortest end, all but EOS in the last
+    place, all but the prefix within the prefix.
+    """
     vocabulary_V = ops.arange(log_probs_XV.shape[-1])
     never_V = ops.logical_or(vocabulary_V == features.PAD, vocabulary_V == features.BOS)
-    not_end_V = vocabulary_V != features.EOS
-    never_XV = ops.logical_or(never_V, ops.logical_and(last_X[:, None], not_end_V))
+    last_X1 = (t + 1 >= options.limits_B)[:, None]
+    early_X1 = ops.logical_and(t < options.shortest_B, t + 1 < options.limits_B)[:, None]
+    end_V = vocabulary_V == features.EOS
+    never_XV = ops.logical_or(
+        ops.logical_or(never_V, ops.logical_and(last_X1, ops.logical_not(end_V))),
+        ops.logical_and(early_X1, end_V),
+    )
+    if options.prefix_BP is not None:
+        place = ops.minimum(t, ops.shape(options.prefix_BP)[1] - 1)
+        forced_X1 = ops.take(options.prefix_BP, place, axis=1)[:, None]
+        within_X1 = (t < options.prefix_length_B)[:, None]
+        never_XV = ops.where(within_X1, vocabulary_V != forced_X1, never_XV)
     return ops.where(never_XV, IMPOSSIBLE, ops.cast(log_probs_XV, "float32"))
 
 
-def _best(
-    n_best: int, ids_BXL: Any, scores_BX: Any, log_probs_BX: Any, gather: Callable[[Any, Any], Any]
-) -> Hypotheses:
+def _gather(tensor_BWX: Any, index_BW: Any) -> Any:
+    index = index_BW
+    for _ in tensor_BWX.shape[2:]:
+        index = index[..., None]
+    return ops.take_along_axis(tensor_BWX, index, axis=1)
+
+
+def _best(n_best: int, ids_BXL: Any, scores_BX: Any, log_probs_BX: Any) -> Hypotheses:
     """The N best of X hypotheses, best first."""
     scores_BN, index_BN = ops.top_k(scores_BX, n_best)
-    return Hypotheses(gather(ids_BXL, index_BN), scores_BN, gather(log_probs_BX, index_BN))
+    return Hypotheses(_gather(ids_BXL, index_BN), scores_BN, _gather(log_probs_BX, index_BN))

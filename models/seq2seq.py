@@ -1,32 +1,19 @@
-"""The encoder-decoder as a Keras model, and the settings that describe it."""
+"""The encoder-decoder as a Keras model."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import threading
+from typing import Any
 
 import keras
-from pydantic import Field
+from keras import ops
 
 from . import features
-from .configuration import Section
-from .decoders import Decoder
-from .encoders import Encoder
-
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class ModelConfig(Section):
-    """The `model` section: what the network is made of."""
-
-    embedding_size: Count = 128
-    units: Count = 256
-    encoder_layers: Count = 1
-    decoder_layers: Count = 1
-    bidirectional: bool = True
-    cell: Literal["lstm"] = "lstm"
-    attention: Literal["additive", "dot_product"] = "additive"
-    dropout: Share = 0.2
+from .decoders import RecurrentDecoder
+from .embeddings import TokenEmbedding
+from .encoders import RecurrentEncoder
+from .model_config import ModelConfig
+from .transformer import TransformerDecoder, TransformerEncoder
 
 
 @keras.saving.register_keras_serializable(package="seq2seq_tfx")
@@ -41,6 +28,9 @@ class Seq2Seq(keras.Model):
       source_vocabulary_size: how many source ids there are.
       target_vocabulary_size: V.
       settings: the fields of `ModelConfig`.
+
+    Raises:
+      ValueError: parts that share a vocabulary were given two.
     """
 
     def __init__(
@@ -55,30 +45,29 @@ class Seq2Seq(keras.Model):
         self.target_vocabulary_size = target_vocabulary_size
         self.settings = dict(settings)
         config = ModelConfig(**settings)
-        self.encoder = Encoder(
-            source_vocabulary_size,
-            config.embedding_size,
-            config.units,
-            config.encoder_layers,
-            config.bidirectional,
-            config.cell,
-            config.dropout,
-            name="encoder",
-        )
-        self.decoder = Decoder(
-            target_vocabulary_size,
-            config.embedding_size,
-            config.units,
-            config.decoder_layers,
-            config.cell,
-            config.attention,
-            config.dropout,
-            name="decoder",
-        )
+        self.has_attention = config.has_attention
+        shares = config.copy_head or config.tied_embeddings == "all"
+        if shares and source_vocabulary_size != target_vocabulary_size:
+            raise ValueError(
+                "Expected one vocabulary for both sides (copy_head, tied_embeddings: all). "
+                f"Received: {source_vocabulary_size} and {target_vocabulary_size} tokens"
+            )
+        embedding = None
+        if config.tied_embeddings == "all":
+            transformer = config.encoder == "transformer"
+            embedding = TokenEmbedding(
+                source_vocabulary_size,
+                config.size.units if transformer else config.size.embedding,
+                scaled=transformer,
+                name="embedding",
+            )
+        self.encoder = _encoder(config, source_vocabulary_size, embedding)
+        self.decoder = _decoder(config, target_vocabulary_size, embedding)
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         encoded = self.encoder(inputs[features.SOURCE_IDS], training=training)
-        return self.decoder(inputs[features.TARGET_IDS], encoded, training=training)
+        logits_BTV, _ = self.decoder(inputs[features.TARGET_IDS], encoded, training=training)
+        return logits_BTV
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -94,6 +83,101 @@ def build_seq2seq(
 ) -> Seq2Seq:
     """Builds a model with its weights allocated."""
     model = Seq2Seq(source_vocabulary_size, target_vocabulary_size, config.model_dump())
-    ids = keras.ops.ones((1, 2), dtype="int64")
+    ids = ops.ones((1, 2), dtype="int32")
     model({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
     return model
+
+
+def count_parameters(
+    config: ModelConfig, source_vocabulary_size: int, target_vocabulary_size: int
+) -> int:
+    """Counts the weights that `build_seq2seq` would allocate, and allocates none."""
+    counted: list[int] = []
+
+    def count() -> None:
+        # Weights stay without a value in such a scope, and get one as it ends.
+        # The scope belongs to its thread, and with the thread it is gone unended.
+        keras.StatelessScope().__enter__()
+        ids = keras.KerasTensor((1, 2), dtype="int32")
+        model = Seq2Seq(source_vocabulary_size, target_vocabulary_size, config.model_dump())
+        model({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
+        counted.append(model.count_params())
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    thread.join()
+    return counted[0]
+
+
+def _encoder(
+    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None
+) -> RecurrentEncoder | TransformerEncoder:
+    size = config.size
+    if config.encoder == "transformer":
+        return TransformerEncoder(
+            vocabulary_size,
+            size.units,
+            size.encoder_layers,
+            size.heads,
+            size.feed_forward,
+            config.norm,
+            config.dropout,
+            embedding,
+            name="encoder",
+        )
+    return RecurrentEncoder(
+        vocabulary_size,
+        size.embedding,
+        size.units,
+        size.encoder_layers,
+        config.bidirectional,
+        config.cell,
+        config.reverse_source,
+        config.residual_from,
+        config.dropout,
+        embedding,
+        name="encoder",
+    )
+
+
+def _decoder(
+    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None
+) -> RecurrentDecoder | TransformerDecoder:
+    size = config.size
+    if config.decoder == "transformer":
+        return TransformerDecoder(
+            vocabulary_size,
+            size.units,
+            size.decoder_layers,
+            size.heads,
+            size.feed_forward,
+            config.norm,
+            config.copy_head,
+            config.tied_embeddings != "none",
+            config.dropout,
+            embedding,
+            name="decoder",
+        )
+    return RecurrentDecoder(
+        vocabulary_size,
+        size.embedding,
+        size.units,
+        size.decoder_layers,
+        config.cell,
+        config.attention,
+        size.attention,
+        size.heads,
+        config.attention_query,
+        config.attention_layer,
+        config.input_feeding,
+        config.coverage,
+        config.readout,
+        size.readout,
+        config.copy_head,
+        config.initial_state,
+        config.residual_from,
+        config.tied_embeddings != "none",
+        config.dropout,
+        embedding,
+        name="decoder",
+    )

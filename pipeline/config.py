@@ -11,7 +11,7 @@ from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -25,8 +25,8 @@ from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
-from ..models.search import SearchConfig
-from ..models.seq2seq import ModelConfig
+from ..models.model_config import ModelConfig
+from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 
 
@@ -51,6 +51,22 @@ class PipelineConfig(Section):
     gate: GateConfig
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> PipelineConfig:
+        problems = []
+        for key in ("copy_head", "tied_embeddings"):
+            if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
+                problems.append(
+                    f"model.{key} ({self.model.preset}): needs one vocabulary for both sides; "
+                    "set tokenizer.shared: true"
+                )
+        for key in ("coverage_penalty", "replace_unknown"):
+            if getattr(self.search, key) and not self.model.has_attention:
+                problems.append(f"search.{key}: needs a model with attention")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
     @property
     def trainer_settings(self) -> TrainerSettings:

@@ -3,19 +3,33 @@
 One `tf.Module` holds the tokenizers, the weights and the search. It loads in a
 process that imports tensorflow and tensorflow_text alone, and it uses no XLA,
 which stock TensorFlow Serving refuses on a CPU.
+
+Shape suffixes: B batch, K hypotheses, S source time, T target time, L maximum
+target length.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import keras
 import tensorflow as tf
 from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
-from ..models.search import IMPOSSIBLE, SearchConfig, length_limits, search
+from ..models.encoders import Encoded
+from ..models.search import (
+    Begun,
+    Hypotheses,
+    beam_search,
+    greedy_search,
+    sample,
+    without_places,
+)
+from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
 from ..models.seq2seq import Seq2Seq
+from .requests import INPUTS, read_options
 from .tokenizer import Tokenizer, source_ids
 
 
@@ -31,6 +45,14 @@ class _Untracked:
 
     def __init__(self, model: Seq2Seq):
         self.model = model
+
+
+class _Read(NamedTuple):
+    """A batch of sources, encoded."""
+
+    text_B: tf.Tensor
+    length_B: tf.Tensor  # EOS included
+    encoded: Encoded
 
 
 class Predictor(tf.Module):
@@ -69,16 +91,70 @@ class Predictor(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
     def best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """The best hypothesis of each source: text, score, log_prob, each [N]."""
-        return {name: values[:, 0] for name, values in self._answer(text, 1).items()}
+        read, rows = self._read(text)
+        found = self._search(read, 1)
+        return {name: values[:rows, 0] for name, values in self._answers(read, found).items()}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
     def nbest(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """K hypotheses of each source, best first: text, score, log_prob, each [N, K].
 
-        K is the beam size of the export. A place that search left empty holds
-        '' and the lowest finite float.
+        K is the largest beam size of the export. A place that search left empty
+        holds '' and the lowest finite float.
         """
-        return self._answer(text, self._search_config.beam_size)
+        read, rows = self._read(text)
+        found = self._search(read, self._search_config.most_hypotheses)
+        return {name: values[:rows] for name, values in self._answers(read, found).items()}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=features.TEXT)])
+    def explain(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `nbest`, with the tokens of both sides and the attention between them.
+
+        See `features` for names and shapes. The attention is that of a pass by
+        teacher forcing over each hypothesis.
+        """
+        read, rows = self._read(text)
+        found = self._search(read, self._search_config.most_hypotheses)
+        empty = found.scores_BN == IMPOSSIBLE
+        attention_BKTS = self._attention(read, found)
+        ids_BKT = found.ids_BNL[..., : tf.shape(attention_BKTS)[2]]
+        real_BKT = ids_BKT != features.PAD
+        outputs = {
+            **self._answers(read, found),
+            features.SOURCE_TOKENS: self._source_tokens(read),
+            features.SOURCE_LENGTH: tf.cast(read.length_B, tf.int32),
+            features.TARGET_TOKENS: self.target_tokenizer.pieces(ids_BKT),
+            features.TARGET_LENGTH: tf.where(
+                empty, 0, tf.math.count_nonzero(real_BKT, axis=-1, dtype=tf.int32)
+            ),
+            features.ATTENTION: tf.where(real_BKT[..., tf.newaxis], attention_BKTS, 0.0),
+        }
+        return {name: values[:rows] for name, values in outputs.items()}
+
+    @tf.function(input_signature=INPUTS)
+    def decode(self, text: tf.Tensor, *options: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `nbest`, with the options of each source: see `requests.INPUTS`.
+
+        Raises:
+          InvalidArgumentError: an option is beyond the export's limits.
+        """
+        read, rows = self._read(text)
+        # The row that `_read` adds where there is none has every option's first default.
+        names = [spec.name for spec in INPUTS[1:]]
+        extra = tf.shape(read.text_B)[0] - rows
+        given = {
+            name: tf.concat([value, _defaults(value.dtype, extra)], axis=0)
+            for name, value in zip(names, options, strict=True)
+        }
+        asked, seed_B = read_options(
+            given,
+            self._search_config,
+            read.length_B,
+            self.target_tokenizer,
+            self._network.model.has_attention,
+        )
+        found = self._found_by_request(read, asked, seed_B)
+        return {name: values[:rows] for name, values in self._answers(read, found).items()}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -91,33 +167,128 @@ class Predictor(tf.Module):
         signatures: dict[str, Any] = {
             features.SERVING_SIGNATURE: self.best,
             features.NBEST_SIGNATURE: self.nbest,
+            features.EXPLAIN_SIGNATURE: self.explain,
+            features.DECODE_SIGNATURE: self.decode,
             features.EXAMPLES_SIGNATURE: self.examples,
         }
         tf.saved_model.save(self, directory, signatures=signatures)
 
-    def _answer(self, text: tf.Tensor, n_best: int) -> dict[str, tf.Tensor]:
+    def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
+        """Encodes sources; returns how many they are as well."""
         rows = tf.shape(text)[0]
-        # An LSTM cannot run over no rows: give it one and take the answer away.
+        # A recurrence cannot run over no rows: give it one and take the answer away.
         text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
-        ragged_BS = self._cut(source_ids(self.source_tokenizer, text))
-        length_B = ragged_BS.row_lengths()
-        model = self._network.model
-        encoded = model.encoder(ragged_BS.to_tensor(features.PAD), training=False)
-        state, memory = model.decoder.begin(encoded)
-        limits_B = length_limits(length_B, self._search_config)
-        found = search(model.decoder.step, state, memory, limits_B, self._search_config, n_best)
+        ids_BS = self._cut(source_ids(self.source_tokenizer, text))
+        encoded = self._network.model.encoder(ids_BS.to_tensor(features.PAD), training=False)
+        return _Read(text, ids_BS.row_lengths(), encoded), rows
 
+    def _begun(self, read: _Read) -> Begun:
+        decoder = self._network.model.decoder
+        state, source = decoder.begin(read.encoded, self._search_config.max_length)
+        return Begun(decoder.step, state, source, read.encoded.mask_BS)
+
+    def _search(self, read: _Read, wanted: int) -> Hypotheses:
+        """Searches as the export was configured to."""
+        config, length = self._search_config, self._search_config.max_length
+        options = options_for(config, read.length_B, wanted)
+        covers = config.coverage_penalty > 0
+        begun = self._begun(read)
+        if config.temperature > 0:
+            seed_B = tf.fill(tf.shape(read.length_B), config.seed)
+            drawn = sample(begun, options, length, covers, _uniforms(seed_B, wanted, length))
+            return drawn
+        if config.beam_size == 1:
+            found = greedy_search(begun, options, length, covers)
+        else:
+            n_best = min(wanted, config.beam_size)
+            found = beam_search(begun, options, length, covers, config.beam_size, n_best)
+        return _with_places(found, wanted)
+
+    def _found_by_request(self, read: _Read, options: Options, seed_B: tf.Tensor) -> Hypotheses:
+        """Draws for the rows that ask for it, searches for the others."""
+        most, length = self._search_config.most_hypotheses, self._search_config.max_length
+        covers = self._network.model.has_attention
+        begun = self._begun(read)
+        drawn_B = options.temperature_B > 0
+        nothing = _with_places(None, most, tf.shape(read.length_B)[0], length)
+
+        def draw() -> Hypotheses:
+            warm = options._replace(temperature_B=tf.where(drawn_B, options.temperature_B, 1.0))
+            return sample(begun, warm, length, covers, _uniforms(seed_B, most, length))
+
+        def look() -> Hypotheses:
+            return beam_search(begun, options, length, covers, most, most)
+
+        drawn = tf.cond(tf.reduce_any(drawn_B), draw, lambda: nothing)
+        looked = tf.cond(tf.reduce_all(drawn_B), lambda: nothing, look)
+        found = Hypotheses(
+            *(
+                tf.where(tf.reshape(drawn_B, [-1] + [1] * (len(a.shape) - 1)), a, b)
+                for a, b in zip(drawn, looked, strict=True)
+            )
+        )
+        return without_places(found, tf.range(most) >= options.hypotheses_B[:, tf.newaxis])
+
+    def _answers(self, read: _Read, found: Hypotheses) -> dict[str, tf.Tensor]:
         shape = tf.shape(found.ids_BNL)
         flat = tf.reshape(found.ids_BNL, [-1, shape[2]])
         answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
-        empty = (length_B == 1)[:, tf.newaxis]
+        if self._search_config.replace_unknown and self._network.model.has_attention:
+            answers = self._with_source_words(read, found, answers)
+        empty = (read.length_B == 1)[:, tf.newaxis]
         # One empty answer to an empty source; the other places stay empty.
-        certain = tf.where(tf.range(n_best) == 0, 0.0, IMPOSSIBLE)
+        certain = tf.where(tf.range(shape[1]) == 0, 0.0, IMPOSSIBLE)
         return {
-            features.TEXT: tf.where(empty, "", answers)[:rows],
-            features.SCORE: tf.where(empty, certain, found.scores_BN)[:rows],
-            features.LOG_PROB: tf.where(empty, certain, found.log_probs_BN)[:rows],
+            features.TEXT: tf.where(empty, "", answers),
+            features.SCORE: tf.where(empty, certain, found.scores_BN),
+            features.LOG_PROB: tf.where(empty, certain, found.log_probs_BN),
         }
+
+    def _with_source_words(
+        self, read: _Read, found: Hypotheses, answers_BK: tf.Tensor
+    ) -> tf.Tensor:
+        """Writes for each UNK the source token that it attends to most.
+
+        Luong et al. (2015), section 4.1, after Jean et al. (2015).
+        """
+        unknown_BKL = found.ids_BNL == features.UNK
+
+        def replaced() -> tf.Tensor:
+            attention_BKTS = self._attention(read, found)
+            steps = tf.shape(attention_BKTS)[2]
+            inner_BS = tf.sequence_mask(read.length_B - 1, tf.shape(attention_BKTS)[3])
+            weights = tf.where(inner_BS[:, tf.newaxis, tf.newaxis], attention_BKTS, -1.0)
+            words_BKT = tf.gather(
+                self._source_tokens(read), tf.argmax(weights, axis=-1), batch_dims=1
+            )
+            ids_BKT = found.ids_BNL[..., :steps]
+            pieces_BKT = tf.where(
+                ids_BKT == features.EOS, "", self.target_tokenizer.pieces(ids_BKT)
+            )
+            mixed = self.target_tokenizer.join(
+                tf.where(unknown_BKL[..., :steps], words_BKT, pieces_BKT)
+            )
+            return tf.where(tf.reduce_any(unknown_BKL, axis=-1), mixed, answers_BK)
+
+        return tf.cond(tf.reduce_any(unknown_BKL), replaced, lambda: answers_BK)
+
+    def _attention(self, read: _Read, found: Hypotheses) -> tf.Tensor:
+        """The attention [B, K, T, S] by teacher forcing; T is the longest hypothesis."""
+        shape = tf.shape(found.ids_BNL)
+        ids_XL = tf.reshape(found.ids_BNL, [-1, shape[2]])
+        longest = tf.reduce_max(tf.math.count_nonzero(ids_XL, axis=-1, dtype=tf.int32))
+        ids_XT = ids_XL[:, : tf.maximum(longest, 1)]
+        inputs_XT = tf.pad(ids_XT[:, :-1], [[0, 0], [1, 0]], constant_values=features.BOS)
+        encoded = keras.tree.map_structure(lambda x: tf.repeat(x, shape[1], axis=0), read.encoded)
+        _, weights_XTS = self._network.model.decoder(inputs_XT, encoded, training=False)
+        weights_XTS = tf.cast(weights_XTS, tf.float32)
+        return tf.reshape(weights_XTS, tf.concat([shape[:2], tf.shape(weights_XTS)[1:]], axis=0))
+
+    def _source_tokens(self, read: _Read) -> tf.Tensor:
+        """The tokens [B, S] of what was read, EOS included, '' beyond."""
+        surfaces = self.source_tokenizer.surfaces(read.text_B)[:, : self._max_source_tokens]
+        end = tf.fill([surfaces.nrows(), 1], features.SPECIAL_TOKENS[features.EOS])
+        return tf.concat([surfaces, end], axis=1).to_tensor("")
 
     def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:
         """Cuts sources to the limit, keeping the EOS that every source ends with."""
@@ -125,3 +296,43 @@ class Predictor(tf.Module):
         kept = ids_BS[:, : limit + 1]
         end = tf.fill([ids_BS.nrows(), 1], tf.constant(features.EOS, tf.int64))
         return tf.concat([kept[:, :-1], end], axis=1)
+
+
+def _uniforms(seed_B: tf.Tensor, samples: int, length: int) -> tf.Tensor:
+    """What decides each draw [B, samples, length]: of a row's own seed alone.
+
+    The algorithm is named, so that a seed means the same on every machine.
+    """
+    uniforms = tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(
+            [samples, length], tf.stack([seed, 0]), alg="philox"
+        ),
+        seed_B,
+        fn_output_signature=tf.TensorSpec([samples, length], tf.float32),
+    )
+    return uniforms
+
+
+def _with_places(
+    found: Hypotheses | None, places: int, rows: Any = None, length: int = 0
+) -> Hypotheses:
+    """Widens hypotheses to as many places, the new ones empty; None has none."""
+    if found is None:
+        return Hypotheses(
+            tf.fill([rows, places, length], features.PAD),
+            tf.fill([rows, places], IMPOSSIBLE),
+            tf.fill([rows, places], IMPOSSIBLE),
+        )
+    more = places - found.scores_BN.shape[1]
+    if more <= 0:
+        return found
+    return Hypotheses(
+        tf.pad(found.ids_BNL, [[0, 0], [0, more], [0, 0]], constant_values=features.PAD),
+        tf.pad(found.scores_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
+        tf.pad(found.log_probs_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
+    )
+
+
+def _defaults(dtype: tf.DType, rows: tf.Tensor) -> tf.Tensor:
+    """What a request that asks for nothing would have, [rows]."""
+    return tf.fill([rows], "" if dtype == tf.string else tf.constant(-1, dtype))

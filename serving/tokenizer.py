@@ -16,6 +16,7 @@ from ..models import features
 
 SOURCE_MODEL = "source.model"
 TARGET_MODEL = "target.model"
+SPACE = "\u2581"  # how SentencePiece writes a space inside of a piece
 
 
 class Tokenizer(tf.Module):
@@ -51,6 +52,29 @@ class Tokenizer(tf.Module):
         ids = tf.cast(ids, tf.int32)
         real = (ids != features.PAD) & (ids != features.BOS) & (ids != features.EOS)
         return self._pieces.detokenize(tf.ragged.boolean_mask(ids, real))
+
+    def pieces(self, ids: tf.Tensor) -> tf.Tensor:
+        """Maps int32 ids of any shape to SentencePiece's pieces, '' for PAD."""
+        pieces = self._pieces.id_to_string(tf.cast(ids, tf.int32))
+        return tf.where(ids == features.PAD, "", pieces)
+
+    def surfaces(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """The bytes of each string [N] that became each token, [N, (tokens)].
+
+        A piece where the tokenizer knows it, and the text as it was written
+        where it does not.
+        """
+        ids, starts, ends = self._pieces.tokenize_with_offsets(text)
+        rows = tf.gather(text, ids.value_rowids())
+        written = tf.strings.substr(rows, starts.values, ends.values - starts.values)
+        known = self._pieces.id_to_string(ids.values)
+        unknown = tf.strings.regex_replace(written, r"\s", SPACE)
+        return ids.with_values(tf.where(ids.values == features.UNK, unknown, known))
+
+    def join(self, pieces: tf.Tensor) -> tf.Tensor:
+        """Maps pieces [N, L], '' where there is none, to the text [N] they spell."""
+        text = tf.strings.regex_replace(tf.strings.reduce_join(pieces, axis=-1), SPACE, " ")
+        return tf.strings.strip(text)
 
 
 def source_ids(tokenizer: Tokenizer, text: tf.Tensor) -> tf.RaggedTensor:

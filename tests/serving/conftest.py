@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 from seq2seq_tfx.components.tokenizer_trainer import SideConfig, train_tokenizer
-from seq2seq_tfx.models.search import SearchConfig
-from seq2seq_tfx.models.seq2seq import ModelConfig, Seq2Seq, build_seq2seq
+from seq2seq_tfx.models.search_options import SearchConfig
+from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.seq2seq import Seq2Seq, build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
@@ -32,7 +33,7 @@ def exported(tmp_path_factory):
     )
     # No space among them: a character of an answer is a token of it.
     target = Tokenizer(train_tokenizer(iter(["abcde", "öß学"]), side, False))
-    config = ModelConfig(embedding_size=8, units=10, dropout=0.3)
+    config = ModelConfig(size={"embedding": 8, "units": 10}, dropout=0.3)
     model = build_seq2seq(config, source.vocabulary_size, target.vocabulary_size)
     for weight in model.trainable_variables:  # far from uniform, so that answers differ
         weight.assign(weight * 4.0)

@@ -1,0 +1,397 @@
+"""The Transformer: Vaswani et al. (2017), under the interface of the recurrent parts.
+
+Shape suffixes: B batch, S source time, T target time, L maximum length, D model
+features, K all heads' features (= D), V target vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import keras
+from keras import ops
+
+from . import features
+from .attention import Memory, MultiHeadAttention
+from .embeddings import TokenEmbedding, sinusoids
+from .encoders import Encoded
+from .projection import Projection
+from .readout import CopyHead, Readout
+
+Norm = Literal["post", "pre"]
+
+
+class Sublayer(keras.layers.Layer):
+    """What stands around attention and feed-forward network: section 3.1 and 5.4.
+
+    Args:
+      norm: 'post' is LayerNorm(x + Dropout(f(x))), as published; 'pre' is
+        x + Dropout(f(LayerNorm(x))), which trains deep stacks more easily:
+        Xiong et al. (2020).
+      dropout: share of f(x) that is dropped while training.
+    """
+
+    def __init__(self, norm: Norm, dropout: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.norm = norm
+        self.layer_norm = layer_norm(self.dtype_policy)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+
+    def enter(self, x_BTD: Any) -> Any:
+        """Returns what f is given."""
+        return self.layer_norm(x_BTD) if self.norm == "pre" else x_BTD
+
+    def leave(self, x_BTD: Any, change_BTD: Any, training: bool | None) -> Any:
+        """Returns the sublayer's output, given x and f's answer."""
+        sum_BTD = x_BTD + self.dropout(change_BTD, training=training)
+        return sum_BTD if self.norm == "pre" else self.layer_norm(sum_BTD)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "norm": self.norm, "dropout": self.dropout.rate}
+
+
+class FeedForward(Sublayer):
+    """max(0, x W_1 + b_1) W_2 + b_2, position by position: equation 2.
+
+    Args:
+      units: D.
+      inner: width between the two products.
+      norm: of `Sublayer`.
+      dropout: of `Sublayer`.
+    """
+
+    def __init__(
+        self, units: int, inner: int, norm: Norm = "post", dropout: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(norm, dropout, **kwargs)
+        self.units, self.inner = units, inner
+        self.first = Projection(inner, activation="relu", dtype=self.dtype_policy, name="W_1")
+        self.second = Projection(units, dtype=self.dtype_policy, name="W_2")
+
+    def call(self, x_BTD: Any, training: bool | None = None) -> Any:
+        """Maps [B, T, D] to [B, T, D]."""
+        return self.leave(x_BTD, self.second(self.first(self.enter(x_BTD))), training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "inner": self.inner}
+
+
+class AttentionSublayer(Sublayer):
+    """Multi-head attention to a memory, or of a sequence to itself.
+
+    Args:
+      units: D.
+      heads: must divide D.
+      norm: of `Sublayer`.
+      dropout: of `Sublayer`.
+    """
+
+    def __init__(
+        self, units: int, heads: int, norm: Norm = "post", dropout: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(norm, dropout, **kwargs)
+        self.units, self.heads = units, heads
+        self.attention = MultiHeadAttention(units, heads, dtype=self.dtype_policy, name="attention")
+
+    def project_memory(self, memory_BSM: Any, mask: Any) -> Memory:
+        """Prepares what is attended to, once."""
+        return self.attention.project_memory(memory_BSM, mask)
+
+    def project_self(self, x_BTD: Any, mask: Any) -> Memory:
+        """The same for the sequence that asks."""
+        return self.attention.project_memory(self.enter(x_BTD), mask)
+
+    def call(
+        self, x_BTD: Any, memory: Memory, training: bool | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns the output [B, T, D], the context [B, T, D], the weights [B, T, S]."""
+        context_BTD, weights_BTS = self.attention(self.enter(x_BTD), memory)
+        return self.leave(x_BTD, context_BTD, training), context_BTD, weights_BTS
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units, "heads": self.heads}
+
+
+class TransformerEncoder(keras.layers.Layer):
+    """A stack of self-attention and feed-forward layers: section 3.1, figure 1, left.
+
+    Args:
+      vocabulary_size: how many source ids there are.
+      units: D.
+      layers: how many layers stand on each other.
+      heads: attention heads; must divide D.
+      feed_forward: inner width of the feed-forward networks.
+      norm: 'post' or 'pre', of `Sublayer`.
+      dropout: of each sublayer, and of the embeddings with their positions.
+      embedding: shared with another layer; None makes one. Not in the config.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        units: int,
+        layers: int = 6,
+        heads: int = 8,
+        feed_forward: int = 2048,
+        norm: Norm = "post",
+        dropout: float = 0.0,
+        embedding: TokenEmbedding | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.settings = {
+            "vocabulary_size": vocabulary_size,
+            "units": units,
+            "layers": layers,
+            "heads": heads,
+            "feed_forward": feed_forward,
+            "norm": norm,
+            "dropout": dropout,
+        }
+        same = {"dtype": self.dtype_policy}
+        self.embedding = embedding or TokenEmbedding(
+            vocabulary_size, units, scaled=True, name="embedding", **same
+        )
+        self.attentions = [
+            AttentionSublayer(units, heads, norm, dropout, name=f"attention_{i}", **same)
+            for i in range(layers)
+        ]
+        self.networks = [
+            FeedForward(units, feed_forward, norm, dropout, name=f"feed_forward_{i}", **same)
+            for i in range(layers)
+        ]
+        self.last_norm = layer_norm(self.dtype_policy) if norm == "pre" else None
+        self.dropout = keras.layers.Dropout(dropout, **same)
+
+    def call(self, source_ids_BS: Any, training: bool | None = None) -> Encoded:
+        """Encodes token ids padded on the right with `features.PAD`.
+
+        The summary is the mean of the memory over real positions.
+        """
+        mask_BS = ops.not_equal(source_ids_BS, features.PAD)
+        x_BSD = self.dropout(
+            with_positions(self.embedding, source_ids_BS, self.compute_dtype), training=training
+        )
+        for attention, network in zip(self.attentions, self.networks, strict=True):
+            x_BSD, _, _ = attention(
+                x_BSD, attention.project_self(x_BSD, mask_BS), training=training
+            )
+            x_BSD = network(x_BSD, training=training)
+        if self.last_norm:
+            x_BSD = self.last_norm(x_BSD)
+        real_BS1 = ops.cast(mask_BS, x_BSD.dtype)[..., None]
+        summary_BD = ops.sum(x_BSD * real_BS1, axis=1) / ops.maximum(ops.sum(real_BS1, axis=1), 1)
+        return Encoded(source_ids_BS, x_BSD, mask_BS, summary_BD, [])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.settings}
+
+
+class TransformerSource(NamedTuple):
+    """The source as every decoding step sees it."""
+
+    attended: list[Memory]  # of each layer
+    ids_BS: Any
+
+
+class TransformerState(NamedTuple):
+    """What one decoding step hands to the next."""
+
+    position_B: Any  # how many tokens came before
+    caches: list[list[Any]]  # of each layer: keys and values [B, L, K] of those tokens
+
+
+class TransformerDecoder(keras.layers.Layer):
+    """A stack of masked self-attention, attention and feed-forward: figure 1, right.
+
+    `step` computes one position and keeps the keys and values of the earlier
+    ones, which `call` computes for the whole target at once.
+
+    Args:
+      vocabulary_size: V.
+      units: D.
+      layers: how many layers stand on each other.
+      heads: attention heads; must divide D.
+      feed_forward: inner width of the feed-forward networks.
+      norm: 'post' or 'pre', of `Sublayer`.
+      copy_head: mix in `readout.CopyHead`, with the last layer's attention.
+      tied_output: the embedding is the output layer as well.
+      dropout: of each sublayer, and of the embeddings with their positions.
+      embedding: shared with another layer; None makes one. Not in the config.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        units: int,
+        layers: int = 6,
+        heads: int = 8,
+        feed_forward: int = 2048,
+        norm: Norm = "post",
+        copy_head: bool = False,
+        tied_output: bool = True,
+        dropout: float = 0.0,
+        embedding: TokenEmbedding | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.settings = {
+            "vocabulary_size": vocabulary_size,
+            "units": units,
+            "layers": layers,
+            "heads": heads,
+            "feed_forward": feed_forward,
+            "norm": norm,
+            "copy_head": copy_head,
+            "tied_output": tied_output,
+            "dropout": dropout,
+        }
+        same = {"dtype": self.dtype_policy}
+        self.units = units
+        self.embedding = embedding or TokenEmbedding(
+            vocabulary_size, units, scaled=True, name="embedding", **same
+        )
+
+        def attentions(name: str) -> list[AttentionSublayer]:
+            return [
+                AttentionSublayer(units, heads, norm, dropout, name=f"{name}_{i}", **same)
+                for i in range(layers)
+            ]
+
+        self.self_attentions = attentions("self_attention")
+        self.attentions = attentions("attention")
+        self.networks = [
+            FeedForward(units, feed_forward, norm, dropout, name=f"feed_forward_{i}", **same)
+            for i in range(layers)
+        ]
+        self.last_norm = layer_norm(self.dtype_policy) if norm == "pre" else None
+        self.readout = Readout(
+            vocabulary_size,
+            "state",
+            units,
+            tied_to=self.embedding if tied_output else None,
+            name="readout",
+            **same,
+        )
+        self.copy_head = CopyHead(name="copy_head") if copy_head else None
+        self.dropout = keras.layers.Dropout(dropout, **same)
+
+    def begin(
+        self, encoded: Encoded, max_length: int
+    ) -> tuple[TransformerState, TransformerSource]:
+        """The state before the first token, and the source as `step` wants it.
+
+        Args:
+          encoded: of an encoder.
+          max_length: L, how many steps there may be.
+        """
+        batch = ops.shape(encoded.ids_BS)[0]
+        empty_BLK = ops.zeros((batch, max_length, self.units), self.compute_dtype)
+        caches = [[empty_BLK, empty_BLK] for _ in self.self_attentions]
+        return TransformerState(ops.zeros((batch,), "int32"), caches), self._source(encoded)
+
+    def call(
+        self, input_ids_BT: Any, encoded: Encoded, training: bool | None = None
+    ) -> tuple[Any, Any]:
+        """Scores a whole target by teacher forcing.
+
+        Args:
+          input_ids_BT: the target, BOS first, without its last token.
+          encoded: the source.
+          training: whether dropout applies.
+
+        Returns:
+          Logits [B, T, V] for the token after each input, and the attention
+          [B, T, S] of the last layer, the mean of its heads.
+        """
+        source = self._source(encoded)
+        positions_T = ops.arange(ops.shape(input_ids_BT)[1])
+        causal_1TT = (positions_T[None, :] <= positions_T[:, None])[None]
+        embedded_BTD = with_positions(self.embedding, input_ids_BT, self.compute_dtype)
+        x_BTD = self.dropout(embedded_BTD, training=training)
+        context_BTD, weights_BTS = None, None
+        for i, attention in enumerate(self.self_attentions):
+            x_BTD, _, _ = attention(
+                x_BTD, attention.project_self(x_BTD, causal_1TT), training=training
+            )
+            x_BTD, context_BTD, weights_BTS = self.attentions[i](
+                x_BTD, source.attended[i], training=training
+            )
+            x_BTD = self.networks[i](x_BTD, training=training)
+        return self._logits(x_BTD, context_BTD, embedded_BTD, weights_BTS, source), weights_BTS
+
+    def step(
+        self, ids_B: Any, state: TransformerState, source: TransformerSource
+    ) -> tuple[Any, TransformerState, Any]:
+        """Scores the token after `ids_B`.
+
+        Returns:
+          Logits [B, V], the new state, and the attention [B, S] paid meanwhile.
+        """
+        places_L = ops.arange(state.caches[0][0].shape[1])
+        here_BL1 = (places_L == state.position_B[:, None])[..., None]
+        seen_B1L = (places_L <= state.position_B[:, None])[:, None, :]
+        embedded_B1D = with_positions(
+            self.embedding, ids_B[:, None], self.compute_dtype, first_B=state.position_B
+        )
+        x_B1D, context_B1D, weights_B1S = embedded_B1D, None, None
+        caches = []
+        for i, attention in enumerate(self.self_attentions):
+            own = attention.project_self(x_B1D, None)
+            cache = [
+                ops.where(here_BL1, new_B1K, old_BLK)
+                for new_B1K, old_BLK in zip(own[:2], state.caches[i], strict=True)
+            ]
+            caches.append(cache)
+            x_B1D, _, _ = attention(x_B1D, Memory(*cache, seen_B1L))
+            x_B1D, context_B1D, weights_B1S = self.attentions[i](x_B1D, source.attended[i])
+            x_B1D = self.networks[i](x_B1D)
+        logits_B1V = self._logits(x_B1D, context_B1D, embedded_B1D, weights_B1S, source)
+        new_state = TransformerState(state.position_B + 1, caches)
+        return logits_B1V[:, 0], new_state, weights_B1S[:, 0]
+
+    def _source(self, encoded: Encoded) -> TransformerSource:
+        attended = [
+            attention.project_memory(encoded.memory_BSM, encoded.mask_BS)
+            for attention in self.attentions
+        ]
+        return TransformerSource(attended, encoded.ids_BS)
+
+    def _logits(
+        self,
+        x_BTD: Any,
+        context_BTD: Any,
+        embedded_BTD: Any,
+        weights_BTS: Any,
+        source: TransformerSource,
+    ) -> Any:
+        if self.last_norm:
+            x_BTD = self.last_norm(x_BTD)
+        logits_BTV = self.readout(self.readout.mix(x_BTD, None, None))
+        if self.copy_head:
+            known_BTX = ops.concatenate([context_BTD, x_BTD, embedded_BTD], axis=-1)
+            return self.copy_head(logits_BTV, weights_BTS, known_BTX, source.ids_BS)
+        return logits_BTV
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.settings}
+
+
+def layer_norm(dtype: Any) -> keras.layers.LayerNormalization:
+    """Layer normalization (Ba et al., 2016), with the epsilon of the reference code."""
+    return keras.layers.LayerNormalization(epsilon=1e-6, dtype=dtype, name="layer_norm")
+
+
+def with_positions(embedding: TokenEmbedding, ids_BT: Any, dtype: str, first_B: Any = None) -> Any:
+    """Embeds ids [B, T] and adds where they stand: sections 3.4 and 3.5.
+
+    Args:
+      embedding: of width D.
+      ids_BT: the tokens.
+      dtype: of the answer.
+      first_B: the position of each row's first token; 0 if None.
+    """
+    positions = ops.arange(ops.shape(ids_BT)[1])[None]
+    if first_B is not None:
+        positions = positions + first_B[:, None]
+    return embedding(ids_BT) + ops.cast(sinusoids(positions, embedding.output_dim), dtype)
