@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from .composite import Composite
 from .projection import Projection
 
 
@@ -22,7 +23,7 @@ class Memory(NamedTuple):
     mask: Any  # [B, S], or [B, T, S] where queries differ: True where one may look
 
 
-class Attention(keras.layers.Layer):
+class Attention(Composite):
     """A distribution over source positions for each query, and the mean under it.
 
     Subclasses define `project_memory` (once a source) and `score` (once a query).

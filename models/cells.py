@@ -11,7 +11,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from .composite import Composite
 from .projection import Projection
+from .scan import scan
 
 
 class Cell(keras.layers.Layer):
@@ -31,8 +33,6 @@ class Cell(keras.layers.Layer):
     def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
-        self.state_size = [units] * self.STATES
-        self.output_size = units
 
     @staticmethod
     def initial_bias(units: int) -> keras.initializers.Initializer:
@@ -156,7 +156,7 @@ CELLS: dict[str, tuple[type[Cell], dict[str, Any]]] = {
 }
 
 
-class Recurrent(keras.layers.Layer):
+class Recurrent(Composite):
     """A cell run over a sequence in one direction.
 
     Args:
@@ -176,14 +176,6 @@ class Recurrent(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="input_projection",
         )
-        self.loop = keras.layers.RNN(
-            self.cell,
-            return_sequences=True,
-            return_state=True,
-            go_backwards=reverse,
-            dtype=self.dtype_policy,
-            name="loop",
-        )
 
     def call(
         self, inputs_BTE: Any, mask_BT: Any = None, initial_state: Any = None
@@ -199,12 +191,26 @@ class Recurrent(keras.layers.Layer):
         Returns:
           The outputs [B, T, H] in the order of the inputs, and the last states.
         """
-        outputs_BTH, *states = self.loop(
-            self.input_projection(inputs_BTE), mask=mask_BT, initial_state=initial_state
-        )
+        projected_TBG = ops.transpose(self.input_projection(inputs_BTE), (1, 0, 2))
+        real_TB1 = () if mask_BT is None else ops.transpose(mask_BT)[..., None]
+        steps = (projected_TBG, real_TB1)
         if self.reverse:
-            outputs_BTH = ops.flip(outputs_BTH, axis=1)
-        return outputs_BTH, states
+            steps = keras.tree.map_structure(lambda x: ops.flip(x, axis=0), steps)
+        if initial_state is None:
+            zeros_BH = ops.zeros((ops.shape(inputs_BTE)[0], self.units), self.compute_dtype)
+            initial_state = [zeros_BH] * self.cell.STATES
+
+        def advance(states: list[Any], now: Any) -> Any:
+            projected_BG, real_B1 = now
+            _, new = self.cell(projected_BG, states)
+            if mask_BT is not None:
+                new = [ops.where(real_B1, *pair) for pair in zip(new, states, strict=True)]
+            return new, new[0]
+
+        states, outputs_TBH = scan(advance, list(initial_state), steps)
+        if self.reverse:
+            outputs_TBH = ops.flip(outputs_TBH, axis=0)
+        return ops.transpose(outputs_TBH, (1, 0, 2)), states
 
     def step(self, inputs_BE: Any, states: Any) -> tuple[Any, list[Any]]:
         """Runs the cell for one step: output [B, H] and the new states."""

@@ -18,6 +18,7 @@ from keras import ops
 
 from .attention import ATTENTIONS
 from .cells import CELLS, Recurrent
+from .composite import Composite
 from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
@@ -46,7 +47,7 @@ class DecoderState(NamedTuple):
     coverage_BS: Any  # the attention paid so far
 
 
-class RecurrentDecoder(keras.layers.Layer):
+class RecurrentDecoder(Composite):
     """A deep recurrent decoder with attention or a fixed context.
 
     s_t = f(y_t-1, s_t-1, fed_t), P(y_t) = softmax of the readout of s_t and c_t.
@@ -181,7 +182,7 @@ class RecurrentDecoder(keras.layers.Layer):
             layers = encoded.states
         elif self.initial_state == "zero":
             zeros = ops.zeros((batch, self.units), self.compute_dtype)
-            layers = [[zeros] * len(layer.cell.state_size) for layer in self.layers]
+            layers = [[zeros] * layer.cell.STATES for layer in self.layers]
         else:
             layers = [[bridge(encoded.summary_BM) for bridge in layer] for layer in self.bridges]
         attended: Any = []

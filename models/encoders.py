@@ -13,6 +13,7 @@ from keras import ops
 
 from . import features
 from .cells import Recurrent
+from .composite import Composite
 from .embeddings import TokenEmbedding
 
 Bidirectional = Literal["none", "first", "all"]
@@ -28,7 +29,7 @@ class Encoded(NamedTuple):
     states: list[list[Any]]  # what each layer's forward direction ended with, [B, H]
 
 
-class RecurrentEncoder(keras.layers.Layer):
+class RecurrentEncoder(Composite):
     """A deep recurrent encoder in one or both directions.
 
     With two directions a layer reads the source both ways and its output is

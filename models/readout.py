@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from .composite import Composite
 from .embeddings import TokenEmbedding
 from .projection import Projection
 
@@ -54,9 +55,16 @@ class Readout(keras.layers.Layer):
             self.combination = Projection(2 * units, name="U_V_C", **same)
         if tied_to is None:
             self.output_projection = Projection(vocabulary_size, name="output", **same)
-        else:
+
+    def build(self, read_BTR_shape: Any) -> None:
+        """Makes the layer that fits r to a tied embedding of another width."""
+        self.to_embedding = None
+        if self.tied_to is not None and read_BTR_shape[-1] != self.tied_to.output_dim:
             self.to_embedding = Projection(
-                tied_to.output_dim, use_bias=False, name="to_embedding", **same
+                self.tied_to.output_dim,
+                use_bias=False,
+                dtype=self.dtype_policy,
+                name="to_embedding",
             )
 
     def mix(self, hidden_BTH: Any, context_BTM: Any, embedded_BTE: Any) -> Any:
@@ -78,7 +86,7 @@ class Readout(keras.layers.Layer):
         """Returns the logits [B, T, V] of what `mix` gave."""
         if self.tied_to is None:
             return self.output_projection(read_BTR)
-        if read_BTR.shape[-1] != self.tied_to.output_dim:
+        if self.to_embedding is not None:
             read_BTR = self.to_embedding(read_BTR)
         return self.tied_to.logits(read_BTR)
 
@@ -86,7 +94,7 @@ class Readout(keras.layers.Layer):
         return {**super().get_config(), **self.settings}
 
 
-class CopyHead(keras.layers.Layer):
+class CopyHead(Composite):
     """A choice at each step between writing a token and copying one from the source.
 
     P(w) = p_gen P_vocab(w) + (1 - p_gen) sum_{i: x_i = w} a_ti with

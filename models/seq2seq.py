@@ -64,6 +64,9 @@ class Seq2Seq(keras.Model):
         self.encoder = _encoder(config, source_vocabulary_size, embedding)
         self.decoder = _decoder(config, target_vocabulary_size, embedding)
 
+    def build(self, *_: Any) -> None:
+        """Builds nothing: see `composite.Composite`."""
+
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         encoded = self.encoder(inputs[features.SOURCE_IDS], training=training)
         logits_BTV, _ = self.decoder(inputs[features.TARGET_IDS], encoded, training=training)

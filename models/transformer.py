@@ -13,6 +13,7 @@ from keras import ops
 
 from . import features
 from .attention import Memory, MultiHeadAttention
+from .composite import Composite
 from .embeddings import TokenEmbedding, sinusoids
 from .encoders import Encoded
 from .projection import Projection
@@ -21,7 +22,7 @@ from .readout import CopyHead, Readout
 Norm = Literal["post", "pre"]
 
 
-class Sublayer(keras.layers.Layer):
+class Sublayer(Composite):
     """What stands around attention and feed-forward network: section 3.1 and 5.4.
 
     Args:
@@ -112,7 +113,7 @@ class AttentionSublayer(Sublayer):
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
-class TransformerEncoder(keras.layers.Layer):
+class TransformerEncoder(Composite):
     """A stack of self-attention and feed-forward layers: section 3.1, figure 1, left.
 
     Args:
@@ -201,7 +202,7 @@ class TransformerState(NamedTuple):
     caches: list[list[Any]]  # of each layer: keys and values [B, L, K] of those tokens
 
 
-class TransformerDecoder(keras.layers.Layer):
+class TransformerDecoder(Composite):
     """A stack of masked self-attention, attention and feed-forward: figure 1, right.
 
     `step` computes one position and keeps the keys and values of the earlier

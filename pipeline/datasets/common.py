@@ -60,10 +60,21 @@ def already_there(folder: Path, version: str) -> bool:
         folder: Where write_dataset put them.
         version: The content version asked for.
     """
+    return recorded_version(folder) == version
+
+
+def recorded_version(folder: Path) -> str:
+    """Returns the content version of the pairs in a folder, "" unless complete and unchanged.
+
+    Args:
+        folder: Where write_dataset put them.
+    """
     try:
-        return (folder / STAMP).read_text("utf-8") == _stamp(folder, version)
+        stamp = (folder / STAMP).read_text("utf-8")
+        version = stamp.partition("\n")[0]
+        return version if stamp == _stamp(folder, version) else ""
     except (OSError, UnicodeDecodeError):
-        return False
+        return ""
 
 
 def write_dataset(

