@@ -21,6 +21,7 @@ from .errors import PipelineError
 from .trainer import TOKENIZER, TrainerSettings, TrainingConfig
 from .training_data import Corpus, batches, survey
 from .transform import read_tokenizers
+from .warm_start import warm_start
 
 HISTORY = "history.json"
 
@@ -43,6 +44,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         settings.model, source_tokenizer.vocabulary_size, target_tokenizer.vocabulary_size
     )
     logging.info("%d parameters", model.count_params())
+    if training.warm_start:
+        kept = warm_start(
+            model, training.warm_start, source_tokenizer.model, target_tokenizer.model
+        )
+        logging.info("warm start from %s: %s", training.warm_start, kept)
 
     train_files = _files(fn_args.train_files)
     validation_files = _files(fn_args.eval_files)

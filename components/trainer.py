@@ -40,6 +40,8 @@ class TrainingConfig(Section):
     early_stopping_epochs: Count = 3
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    # An exported version, or a folder of versions of which the newest is taken.
+    warm_start: str | None = None
 
 
 class TrainerSettings(Section):

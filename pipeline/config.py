@@ -132,12 +132,33 @@ def load_config(path: str | Path) -> PipelineConfig:
             f"'{pattern}' (relative to {Path.cwd()}). "
             "`seq2seq data` obtains the data of the shipped jobs."
         )
+    training = document.get("training")
+    start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
+    version = _exported_version(start) if start and "://" not in start else None
+    if start and "://" not in start and version is None:
+        problems.append(
+            f"{_place(path, lines, ('training', 'warm_start'))}training.warm_start: expected an "
+            f"exported model, or a folder of versions, found none at '{start}' "
+            f"(relative to {Path.cwd()})"
+        )
     if problems:
         raise ConfigurationError(problems)
+    if version is not None:
+        # The version itself, so that a newer one is another input of Trainer.
+        warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
+        config = config.model_copy(update={"training": warm})
     if not local:
         return config
     absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
     return config.model_copy(update={"data": absolute})
+
+
+def _exported_version(start: str) -> Path | None:
+    """The export at a path, or the newest version below it; None if there is none."""
+    if (Path(start) / "saved_model.pb").is_file():
+        return Path(start)
+    versions = [p.parent for p in Path(start).glob("*/saved_model.pb") if p.parent.name.isdigit()]
+    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:

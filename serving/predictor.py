@@ -29,7 +29,8 @@ from ..models.search import (
 )
 from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
 from ..models.seq2seq import Seq2Seq
-from .requests import INPUTS, read_options
+from .export_record import weight_path, write_record
+from .requests import INPUTS, one_for_each, read_options
 from .tokenizer import Tokenizer, source_ids
 
 
@@ -121,7 +122,7 @@ class Predictor(tf.Module):
         real_BKT = ids_BKT != features.PAD
         outputs = {
             **self._answers(read, found),
-            features.SOURCE_TOKENS: self._source_tokens(read),
+            features.SOURCE_TOKENS: self._source_tokens(read)[0],
             features.SOURCE_LENGTH: tf.cast(read.length_B, tf.int32),
             features.TARGET_TOKENS: self.target_tokenizer.pieces(ids_BKT),
             features.TARGET_LENGTH: tf.where(
@@ -136,15 +137,16 @@ class Predictor(tf.Module):
         """As `nbest`, with the options of each source: see `requests.INPUTS`.
 
         Raises:
-          InvalidArgumentError: an option is beyond the export's limits.
+          InvalidArgumentError: an option is beyond the export's limits, or has not
+            one value for each source.
         """
         read, rows = self._read(text)
         # The row that `_read` adds where there is none has every option's first default.
-        names = [spec.name for spec in INPUTS[1:]]
         extra = tf.shape(read.text_B)[0] - rows
+        names = [spec.name for spec in INPUTS[1:]]
         given = {
             name: tf.concat([value, _defaults(value.dtype, extra)], axis=0)
-            for name, value in zip(names, options, strict=True)
+            for name, value in one_for_each(rows, dict(zip(names, options, strict=True))).items()
         }
         asked, seed_B = read_options(
             given,
@@ -164,14 +166,23 @@ class Predictor(tf.Module):
 
     def export(self, directory: str) -> None:
         """Writes a SavedModel with the signatures that `features` names."""
-        signatures: dict[str, Any] = {
+        functions: dict[str, Any] = {
             features.SERVING_SIGNATURE: self.best,
             features.NBEST_SIGNATURE: self.nbest,
             features.EXPLAIN_SIGNATURE: self.explain,
             features.DECODE_SIGNATURE: self.decode,
             features.EXAMPLES_SIGNATURE: self.examples,
         }
+        # Concrete, or `save` would trace each of them once more.
+        signatures = {name: f.get_concrete_function() for name, f in functions.items()}
         tf.saved_model.save(self, directory, signatures=signatures)
+        model = self._network.model
+        write_record(
+            directory,
+            model.settings,
+            [weight_path(variable) for variable in model.weights],
+            (self.source_tokenizer.model, self.target_tokenizer.model),
+        )
 
     def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
         """Encodes sources; returns how many they are as well."""
@@ -195,14 +206,13 @@ class Predictor(tf.Module):
         begun = self._begun(read)
         if config.temperature > 0:
             seed_B = tf.fill(tf.shape(read.length_B), config.seed)
-            drawn = sample(begun, options, length, covers, _uniforms(seed_B, wanted, length))
-            return drawn
-        if config.beam_size == 1:
+            found = self._draw(begun, options, seed_B, covers)
+        elif config.beam_size == 1:
             found = greedy_search(begun, options, length, covers)
         else:
             n_best = min(wanted, config.beam_size)
             found = beam_search(begun, options, length, covers, config.beam_size, n_best)
-        return _with_places(found, wanted)
+        return _settled(read, _with_places(found, wanted))
 
     def _found_by_request(self, read: _Read, options: Options, seed_B: tf.Tensor) -> Hypotheses:
         """Draws for the rows that ask for it, searches for the others."""
@@ -214,7 +224,7 @@ class Predictor(tf.Module):
 
         def draw() -> Hypotheses:
             warm = options._replace(temperature_B=tf.where(drawn_B, options.temperature_B, 1.0))
-            return sample(begun, warm, length, covers, _uniforms(seed_B, most, length))
+            return self._draw(begun, warm, seed_B, covers)
 
         def look() -> Hypotheses:
             return beam_search(begun, options, length, covers, most, most)
@@ -227,7 +237,34 @@ class Predictor(tf.Module):
                 for a, b in zip(drawn, looked, strict=True)
             )
         )
-        return without_places(found, tf.range(most) >= options.hypotheses_B[:, tf.newaxis])
+        found = without_places(found, tf.range(most) >= options.hypotheses_B[:, tf.newaxis])
+        return _settled(read, found)
+
+    def _draw(self, begun: Begun, options: Options, seed_B: tf.Tensor, covers: bool) -> Hypotheses:
+        """Draws as many hypotheses as each row wants, and keeps all of them.
+
+        Were more drawn and the best kept, they would not be draws. So each is a
+        row of its own for `sample`, which puts the best first.
+        """
+        places, length = self._search_config.most_hypotheses, self._search_config.max_length
+
+        def each(x: tf.Tensor) -> tf.Tensor:
+            return tf.repeat(x, places, axis=0)
+
+        uniforms_BKL = _uniforms(seed_B, places, length)
+        drawn_X1 = sample(
+            Begun(begun.step, *keras.tree.map_structure(each, begun[1:])),
+            Options(*(None if option is None else each(option) for option in options)),
+            length,
+            covers,
+            tf.reshape(uniforms_BKL, [-1, 1, length]),
+        )
+        drawn = Hypotheses(
+            *(tf.reshape(x, [-1, places, *x.shape[2:]]) for x in drawn_X1),
+        )
+        drawn = without_places(drawn, tf.range(places) >= options.hypotheses_B[:, tf.newaxis])
+        order_BK = tf.argsort(drawn.scores_BN, direction="DESCENDING", stable=True)
+        return Hypotheses(*(tf.gather(x, order_BK, batch_dims=1) for x in drawn))
 
     def _answers(self, read: _Read, found: Hypotheses) -> dict[str, tf.Tensor]:
         shape = tf.shape(found.ids_BNL)
@@ -235,13 +272,10 @@ class Predictor(tf.Module):
         answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
         if self._search_config.replace_unknown and self._network.model.has_attention:
             answers = self._with_source_words(read, found, answers)
-        empty = (read.length_B == 1)[:, tf.newaxis]
-        # One empty answer to an empty source; the other places stay empty.
-        certain = tf.where(tf.range(shape[1]) == 0, 0.0, IMPOSSIBLE)
         return {
-            features.TEXT: tf.where(empty, "", answers),
-            features.SCORE: tf.where(empty, certain, found.scores_BN),
-            features.LOG_PROB: tf.where(empty, certain, found.log_probs_BN),
+            features.TEXT: answers,
+            features.SCORE: found.scores_BN,
+            features.LOG_PROB: found.log_probs_BN,
         }
 
     def _with_source_words(
@@ -258,17 +292,10 @@ class Predictor(tf.Module):
             steps = tf.shape(attention_BKTS)[2]
             inner_BS = tf.sequence_mask(read.length_B - 1, tf.shape(attention_BKTS)[3])
             weights = tf.where(inner_BS[:, tf.newaxis, tf.newaxis], attention_BKTS, -1.0)
-            words_BKT = tf.gather(
-                self._source_tokens(read), tf.argmax(weights, axis=-1), batch_dims=1
-            )
-            ids_BKT = found.ids_BNL[..., :steps]
-            pieces_BKT = tf.where(
-                ids_BKT == features.EOS, "", self.target_tokenizer.pieces(ids_BKT)
-            )
-            mixed = self.target_tokenizer.join(
-                tf.where(unknown_BKL[..., :steps], words_BKT, pieces_BKT)
-            )
-            return tf.where(tf.reduce_any(unknown_BKL, axis=-1), mixed, answers_BK)
+            _, words_BS = self._source_tokens(read)
+            words_BKT = tf.gather(words_BS, tf.argmax(weights, axis=-1), batch_dims=1)
+            mixed_BK = self.target_tokenizer.spell(found.ids_BNL[..., :steps], words_BKT)
+            return tf.where(tf.reduce_any(unknown_BKL, axis=-1), mixed_BK, answers_BK)
 
         return tf.cond(tf.reduce_any(unknown_BKL), replaced, lambda: answers_BK)
 
@@ -284,11 +311,16 @@ class Predictor(tf.Module):
         weights_XTS = tf.cast(weights_XTS, tf.float32)
         return tf.reshape(weights_XTS, tf.concat([shape[:2], tf.shape(weights_XTS)[1:]], axis=0))
 
-    def _source_tokens(self, read: _Read) -> tf.Tensor:
-        """The tokens [B, S] of what was read, EOS included, '' beyond."""
-        surfaces = self.source_tokenizer.surfaces(read.text_B)[:, : self._max_source_tokens]
-        end = tf.fill([surfaces.nrows(), 1], features.SPECIAL_TOKENS[features.EOS])
-        return tf.concat([surfaces, end], axis=1).to_tensor("")
+    def _source_tokens(self, read: _Read) -> list[tf.Tensor]:
+        """The tokens [B, S] of what was read, in both spellings of `Tokenizer.spelled`.
+
+        EOS is the last; '' beyond.
+        """
+        end = tf.fill([tf.shape(read.text_B)[0], 1], features.SPECIAL_TOKENS[features.EOS])
+        return [
+            tf.concat([tokens[:, : self._max_source_tokens], end], axis=1).to_tensor("")
+            for tokens in self.source_tokenizer.spelled(read.text_B)
+        ]
 
     def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:
         """Cuts sources to the limit, keeping the EOS that every source ends with."""
@@ -296,6 +328,20 @@ class Predictor(tf.Module):
         kept = ids_BS[:, : limit + 1]
         end = tf.fill([ids_BS.nrows(), 1], tf.constant(features.EOS, tf.int64))
         return tf.concat([kept[:, :-1], end], axis=1)
+
+
+def _settled(read: _Read, found: Hypotheses) -> Hypotheses:
+    """Puts one empty hypothesis, which is certain, where the source is empty."""
+    empty_B = read.length_B == 1
+    places, length = found.ids_BNL.shape[1:]
+    first_K, first_L = tf.range(places) == 0, tf.range(length) == 0
+    only_KL = tf.where(first_K[:, tf.newaxis] & first_L, features.EOS, features.PAD)
+    certain_K = tf.where(first_K, 0.0, IMPOSSIBLE)
+    return Hypotheses(
+        tf.where(empty_B[:, tf.newaxis, tf.newaxis], only_KL, found.ids_BNL),
+        tf.where(empty_B[:, tf.newaxis], certain_K, found.scores_BN),
+        tf.where(empty_B[:, tf.newaxis], certain_K, found.log_probs_BN),
+    )
 
 
 def _uniforms(seed_B: tf.Tensor, samples: int, length: int) -> tf.Tensor:

@@ -38,8 +38,20 @@ INPUTS = [
 | temperature | above 0 the answers are drawn | above 100 |
 | prefix | what the answer begins with; '' for nothing | longer than `max_length` allows |
 
--1 as a number means the export's default.
+-1 as a number means the export's default, which is never refused.
 """  # noqa: E501  a table
+
+
+def one_for_each(rows: tf.Tensor, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Refuses options of which there is not one value for each of so many rows."""
+    message = ": expected one value for each of {} texts, received {}"
+    checks = []
+    for name, values in inputs.items():
+        received = tf.shape(values)[0]
+        told = tf.strings.format(name + message, (rows, received))
+        checks.append((received == rows, told))
+    with tf.control_dependencies([_all_hold(checks)]):
+        return {name: tf.identity(values) for name, values in inputs.items()}
 
 
 def read_options(
@@ -63,23 +75,15 @@ def read_options(
       an option is refused, and says which.
     """
     most = config.most_hypotheses
-    defaults = {**{name: getattr(config, name) for name in INTEGERS if name != "hypotheses"}}
-    given = {
-        name: tf.where(inputs[name] == DEFAULT, default, inputs[name])
-        for name, default in defaults.items()
-    }
-    for name in FLOATS:
-        given[name] = tf.where(inputs[name] == float(DEFAULT), getattr(config, name), inputs[name])
-    drawn_B = given["temperature"] > 0
-    widest_B = tf.where(drawn_B, most, given["beam_size"])
-    given["hypotheses"] = tf.where(
-        inputs["hypotheses"] == DEFAULT, given["beam_size"], inputs["hypotheses"]
-    )
+    given = {}
+    for name in (*INTEGERS, *FLOATS):
+        default = given["beam_size"] if name == "hypotheses" else getattr(config, name)
+        given[name] = tf.where(inputs[name] == DEFAULT, default, inputs[name])
     prefix = tokenizer.tokenize(inputs[PREFIX])
     prefix_length_B = tf.cast(prefix.row_lengths(), tf.int32)
-    checks = [
+    limits = [
         ("beam_size", 1, most),
-        ("hypotheses", 1, widest_B),
+        ("hypotheses", 1, tf.where(given["temperature"] > 0, most, given["beam_size"])),
         ("max_length", 1, config.max_length),
         ("min_length", 0, given["max_length"] - 1),
         ("top_k", 0, tf.int32.max),
@@ -89,20 +93,17 @@ def read_options(
         ("temperature", 0.0, 100.0),
         ("top_p", 1e-6, 1.0),
     ]
-    asserts = [_assert_between(given[name], low, high, name) for name, low, high in checks]
-    asserts.append(
-        tf.debugging.Assert(
-            tf.reduce_all(prefix_length_B < given["max_length"]),
-            [
-                "prefix: expected fewer tokens than max_length, received",
-                prefix_length_B,
-                "and max_length",
-                given["max_length"],
-            ],
-            summarize=8,
-        )
-    )
-    with tf.control_dependencies(asserts):
+    checks = []
+    for name, low, high in limits:
+        asked = inputs[name]
+        low, high = (tf.broadcast_to(tf.cast(x, asked.dtype), tf.shape(asked)) for x in (low, high))
+        fits_B = (asked >= low) & (asked <= high)  # NaN fits nothing
+        message = name + ": expected -1 (the default) or {} to {} in row {}, received {}"
+        checks.append(_of_each_row((asked == DEFAULT) | fits_B, message, low, high, None, asked))
+    message = "prefix: expected fewer tokens than max_length, {} in row {}, received {}"
+    fits_B = prefix_length_B < given["max_length"]
+    checks.append(_of_each_row(fits_B, message, given["max_length"], None, prefix_length_B))
+    with tf.control_dependencies([_all_hold(checks)]):
         limits_B = length_limits(source_length_B, given["max_length"], config.max_length_ratio)
     options = Options(
         tf.maximum(limits_B, prefix_length_B + 1),
@@ -121,14 +122,23 @@ def read_options(
     return options, given["seed"]
 
 
-def _assert_between(values: tf.Tensor, low: object, high: object, name: str) -> tf.Operation:
-    low, high = (tf.broadcast_to(tf.cast(x, values.dtype), tf.shape(values)) for x in (low, high))
-    fits = tf.logical_and(values >= low, values <= high)  # NaN fits nothing
-    return tf.debugging.Assert(
-        tf.reduce_all(fits),
-        [
-            *(f"{name}: expected -1 (the default) or a value between", low, "and", high),
-            *("for each row, received", values),
-        ],
-        summarize=8,
-    )
+def _of_each_row(
+    fits_B: tf.Tensor, message: str, *told: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Whether all rows fit, and what to say of the first that does not.
+
+    Args:
+      fits_B: whether each row does.
+      message: with a place for each value told.
+      told: values [B]; None for the number of the row.
+    """
+    row = tf.argmin(tf.cast(fits_B, tf.int32), output_type=tf.int32)
+    values = [row if value is None else value[row] for value in told]
+    return tf.reduce_all(fits_B), tf.strings.format(message, values)
+
+
+def _all_hold(checks: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Operation:
+    """Fails with the message of the first check that does not hold."""
+    held, messages = (tf.stack(column) for column in zip(*checks, strict=True))
+    first = tf.argmin(tf.cast(held, tf.int32))
+    return tf.debugging.Assert(tf.reduce_all(held), [messages[first]])

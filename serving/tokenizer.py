@@ -17,6 +17,8 @@ from ..models import features
 SOURCE_MODEL = "source.model"
 TARGET_MODEL = "target.model"
 SPACE = "\u2581"  # how SentencePiece writes a space inside of a piece
+UNKNOWN = "\u2047"  # and what it does not know
+WHITE_SPACE = r"[\s\pZ\x{200B}\x{FEFF}\x{2581}]+"  # what it reads as one: RE2 syntax
 
 
 class Tokenizer(tf.Module):
@@ -32,6 +34,7 @@ class Tokenizer(tf.Module):
         # The kernel names its resource after its node, and whatever is loaded
         # into one process shares resources by name: two tokenizers of one model,
         # or of two models, would silently be the same. So the name tells them apart.
+        self.model = model
         digest = hashlib.sha256(model).hexdigest()[:16]
         self._pieces = tf_text.SentencepieceTokenizer(model, name=f"sentencepiece_{digest}")
 
@@ -58,23 +61,38 @@ class Tokenizer(tf.Module):
         pieces = self._pieces.id_to_string(tf.cast(ids, tf.int32))
         return tf.where(ids == features.PAD, "", pieces)
 
-    def surfaces(self, text: tf.Tensor) -> tf.RaggedTensor:
-        """The bytes of each string [N] that became each token, [N, (tokens)].
+    def spelled(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """The tokens of strings [N] in two spellings, each [N, (tokens)].
 
-        A piece where the tokenizer knows it, and the text as it was written
-        where it does not.
+        Returns:
+          The piece of each token, or of an unknown one the text that became it;
+          and of every token that text, with no white space around it. Both are
+          UTF-8 whatever the bytes were, and none is empty.
         """
         ids, starts, ends = self._pieces.tokenize_with_offsets(text)
         rows = tf.gather(text, ids.value_rowids())
         written = tf.strings.substr(rows, starts.values, ends.values - starts.values)
-        known = self._pieces.id_to_string(ids.values)
-        unknown = tf.strings.regex_replace(written, r"\s", SPACE)
-        return ids.with_values(tf.where(ids.values == features.UNK, unknown, known))
+        written = tf.strings.unicode_transcode(written, "UTF-8", "UTF-8")
+        written = tf.strings.regex_replace(written, WHITE_SPACE, SPACE)
+        # One character may become several, and the text belongs to one of them.
+        unknown = ids.values == features.UNK
+        pieces = tf.where(unknown, UNKNOWN, self._pieces.id_to_string(ids.values))
+        inner = tf.strings.regex_replace(written, f"^{SPACE}|{SPACE}$", "")
+        return (
+            ids.with_values(tf.where(unknown & (written != ""), written, pieces)),
+            ids.with_values(tf.where(inner != "", inner, pieces)),
+        )
 
-    def join(self, pieces: tf.Tensor) -> tf.Tensor:
-        """Maps pieces [N, L], '' where there is none, to the text [N] they spell."""
-        text = tf.strings.regex_replace(tf.strings.reduce_join(pieces, axis=-1), SPACE, " ")
-        return tf.strings.strip(text)
+    def spell(self, ids: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
+        """Maps int32 ids [..., L] to text [...] with `words` [..., L] in place of UNK."""
+        # Where spaces are no pieces but every piece begins with one, so does UNK.
+        first = self._pieces.id_to_string(tf.constant(len(features.SPECIAL_TOKENS)))
+        lone = self._pieces.string_to_id(tf.constant(SPACE)) != features.UNK
+        whole = tf.logical_and(~lone, tf.strings.regex_full_match(first, f"{SPACE}.+"))
+        words = tf.strings.join([tf.where(whole, SPACE, ""), words])
+        pieces = tf.where(ids == features.EOS, "", self.pieces(ids))
+        joined = tf.strings.reduce_join(tf.where(ids == features.UNK, words, pieces), axis=-1)
+        return tf.strings.strip(tf.strings.regex_replace(joined, SPACE, " "))
 
 
 def source_ids(tokenizer: Tokenizer, text: tf.Tensor) -> tf.RaggedTensor:

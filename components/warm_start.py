@@ -1,0 +1,108 @@
+"""Warm start: a new model begins with what an exported one has learned."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import sentencepiece
+
+from ..models import features
+from ..models.seq2seq import Seq2Seq
+from ..serving.export_record import ExportRecord, read_record, weight_path
+from .errors import PipelineError
+
+
+class WarmStart(NamedTuple):
+    """What was taken over."""
+
+    weights: int  # tensors
+    source_tokens: int  # of the new vocabulary that the old one had
+    target_tokens: int
+
+
+def warm_start(
+    model: Seq2Seq, directory: str, source_model: bytes, target_model: bytes
+) -> WarmStart:
+    """Gives a model the weights of an exported one.
+
+    Vocabularies may differ: a token that both have keeps its embedding and its
+    output weights, wherever it stands, and a new one keeps its random start.
+
+    Args:
+      model: built, of the same architecture and size as the exported one.
+      directory: of the exported SavedModel.
+      source_model: the SentencePiece model of the new source vocabulary.
+      target_model: that of the target's.
+
+    Raises:
+      PipelineError: there is no such export, or its architecture is another.
+    """
+    try:
+        record = read_record(directory)
+    except ValueError as error:
+        raise PipelineError(f"training.warm_start: {error}") from error
+    sides = {
+        "source": _kept(record.source_model, source_model),
+        "target": _kept(record.target_model, target_model),
+    }
+    variables = {weight_path(variable): variable for variable in model.weights}
+    _check_same_parts(record, variables)
+    for path, variable in variables.items():
+        old, new = record.weights[path], np.array(variable)
+        found = _vocabulary_axis(path)
+        if found is None:
+            if old.shape != new.shape:
+                raise _differs(f"{path} was {old.shape} and is {new.shape}")
+            variable.assign(old)
+            continue
+        side, axis = found
+        new_ids, old_ids = sides[side]
+        if np.delete(old.shape, axis).tolist() != np.delete(new.shape, axis).tolist():
+            raise _differs(f"{path} was {old.shape} and is {new.shape}")
+        # A view with the vocabulary first.
+        np.moveaxis(new, axis, 0)[new_ids] = np.moveaxis(old, axis, 0)[old_ids]
+        variable.assign(new)
+    return WarmStart(len(variables), *(len(sides[side][0]) for side in ("source", "target")))
+
+
+def _vocabulary_axis(path: str) -> tuple[str, int] | None:
+    """Whose vocabulary a weight has along which axis."""
+    if path.endswith("embedding/embeddings"):
+        # One matrix for both sides stands in neither of them, and has one vocabulary.
+        return ("target" if path.startswith("decoder/") else "source"), 0
+    for ending, axis in (("readout/output/kernel", 1), ("readout/output/bias", 0)):
+        if path.endswith(ending):
+            return "target", axis
+    return None
+
+
+def _kept(old_model: bytes, new_model: bytes) -> tuple[list[int], list[int]]:
+    """The ids of the tokens that both vocabularies have: in the new one, in the old one."""
+    old, new = (_pieces(model) for model in (old_model, new_model))
+    places = {piece: i for i, piece in enumerate(old)}
+    pairs = [(i, places[piece]) for i, piece in enumerate(new) if piece in places]
+    # Special ids mean the same in every vocabulary, whatever their pieces are called.
+    special = range(len(features.SPECIAL_TOKENS))
+    pairs = [(i, i) for i in special] + [pair for pair in pairs if min(pair) >= len(special)]
+    return [new_id for new_id, _ in pairs], [old_id for _, old_id in pairs]
+
+
+def _pieces(model: bytes) -> list[str]:
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    return [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
+
+
+def _check_same_parts(record: ExportRecord, variables: dict[str, Any]) -> None:
+    if record.weights.keys() != variables.keys():
+        missing = sorted(variables.keys() - record.weights.keys())[:3]
+        extra = sorted(record.weights.keys() - variables.keys())[:3]
+        raise _differs(f"it lacks {missing or 'nothing'} and has {extra or 'nothing'} besides")
+
+
+def _differs(how: str) -> PipelineError:
+    return PipelineError(
+        "training.warm_start: expected a model of the same `model` section, and the "
+        f"exported one differs: {how}. Train from nothing (warm_start: null) or keep the "
+        "architecture."
+    )
