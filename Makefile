@@ -1,7 +1,7 @@
 # `make` alone lists the targets; scripts/bootstrap.sh makes the environment.
 
 PYTHON_BIN := .venv/bin/python
-ROOMS      := models serving components pipeline
+ROOMS      := models report serving components pipeline
 UV         := $(or $(shell command -v uv),.cache/uv-venv/bin/uv)
 COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
               --custom-compile-command "make lock" --extra g2p --extra dev $(UPGRADE) pyproject.toml

@@ -118,6 +118,48 @@ def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
         _fail(f"{bad} lines were not UTF-8 and got an empty answer", ERROR)
 
 
+@main.command()
+@click.argument("text")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A pushed version.  [default: the newest below --output]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("output"),
+    show_default=True,
+    help="Where to look for pushed models.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("explanation"),
+    show_default=True,
+    help="Where the pictures go: a folder, or a name without .png and .svg.",
+)
+def explain(text: str, model: Path | None, output: Path, to: Path) -> None:
+    """Answer TEXT, and draw where the model looked: a heat map as PNG and SVG.
+
+    Rows are the tokens of the answer, columns those of TEXT.
+    """
+    from ..serving.local_model import LocalModel, ModelError, newest_model
+    from .explain_command import CannotExplain, explain_text
+
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not UTF-8", param_hint="TEXT") from None
+    try:
+        model = model or newest_model(output)
+        loaded = LocalModel(model)
+        click.echo(f"model: {model}", err=True)
+        explain_text(loaded, text, to)
+    except (ModelError, CannotExplain) as error:
+        _fail(str(error), ERROR)
+
+
 @main.group()
 def config() -> None:
     """Look at configurations."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..models import features
 
 
@@ -15,6 +17,23 @@ class Hypothesis(NamedTuple):
     text: str
     score: float  # what ranks
     log_prob: float  # the model's own
+
+
+class ExplainedHypothesis(NamedTuple):
+    """One answer and where the model looked while it wrote it."""
+
+    text: str
+    score: float
+    log_prob: float
+    target_tokens: list[str]  # T pieces, EOS last
+    attention: np.ndarray  # [T, S], rows sum to 1; all 0 for a model without attention
+
+
+class Explanation(NamedTuple):
+    """The answers to one source, best first."""
+
+    source_tokens: list[str]  # S pieces, EOS last
+    hypotheses: list[ExplainedHypothesis]
 
 
 class ModelError(Exception):
@@ -87,16 +106,11 @@ class LocalModel:
         """
         if not sources:
             return []
-        if nbest > self.most:
-            raise ModelError(
-                f"expected at most {self.most} hypotheses, which this model was exported "
-                f"with (search.beam_size), received {nbest}"
-            )
+        self._check(nbest)
         signature = features.SERVING_SIGNATURE if nbest == 1 else features.NBEST_SIGNATURE
-        text = self._tf.constant(list(sources), self._tf.string, shape=[len(sources)])
-        outputs = self._model.signatures[signature](text)
+        outputs = self._answer(signature, sources)
         columns = [
-            outputs[name].numpy().reshape(len(sources), -1)[:, :nbest].tolist()
+            outputs[name].reshape(len(sources), -1)[:, :nbest].tolist()
             for name in (features.TEXT, features.SCORE, features.LOG_PROB)
         ]
         lowest = float(self._tf.float32.min)
@@ -108,3 +122,62 @@ class LocalModel:
             ]
             for row in zip(*columns, strict=True)
         ]
+
+    def explain(self, sources: Sequence[str], nbest: int = 1) -> list[Explanation]:
+        """Answers as `predict` does, with the tokens of both sides and the attention.
+
+        Args:
+          sources: texts.
+          nbest: how many hypotheses, at most `most`. Where search found fewer,
+            fewer come.
+
+        Raises:
+          ModelError: the model was exported without this, or more were asked for
+            than the export gives.
+        """
+        if features.EXPLAIN_SIGNATURE not in self._model.signatures:
+            raise ModelError(
+                f"expected a signature '{features.EXPLAIN_SIGNATURE}' in this model, found "
+                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
+            )
+        if not sources:
+            return []
+        self._check(nbest)
+        outputs = self._answer(features.EXPLAIN_SIGNATURE, sources)
+        return [
+            self._explanation({name: values[row] for name, values in outputs.items()}, nbest)
+            for row in range(len(sources))
+        ]
+
+    def _explanation(self, row: dict[str, np.ndarray], nbest: int) -> Explanation:
+        """What `explain` gives of one source, with nothing of the padding."""
+        read = int(row[features.SOURCE_LENGTH])
+        hypotheses = []
+        for place in range(nbest):
+            score = float(row[features.SCORE][place])
+            if score > self._tf.float32.min:
+                written = int(row[features.TARGET_LENGTH][place])
+                tokens = row[features.TARGET_TOKENS][place, :written]
+                hypotheses.append(
+                    ExplainedHypothesis(
+                        row[features.TEXT][place].decode(),
+                        score,
+                        float(row[features.LOG_PROB][place]),
+                        [token.decode() for token in tokens],
+                        row[features.ATTENTION][place, :written, :read],
+                    )
+                )
+        tokens = row[features.SOURCE_TOKENS][:read]
+        return Explanation([token.decode() for token in tokens], hypotheses)
+
+    def _check(self, nbest: int) -> None:
+        if nbest > self.most:
+            raise ModelError(
+                f"expected at most {self.most} hypotheses, which this model was exported "
+                f"with (search.beam_size), received {nbest}"
+            )
+
+    def _answer(self, signature: str, sources: Sequence[str]) -> dict[str, np.ndarray]:
+        text = self._tf.constant(list(sources), self._tf.string, shape=[len(sources)])
+        outputs = self._model.signatures[signature](text)
+        return {name: values.numpy() for name, values in outputs.items()}

@@ -190,7 +190,7 @@ def test_a_rerun_is_all_cache_and_what_changed_decides_what_runs(reverse):
 
     # The old settings and other model code: Trainer runs, nothing before.
     package = folder / "changed"
-    for room in ("models", "serving", "components", "pipeline"):
+    for room in ("models", "report", "serving", "components", "pipeline"):
         shutil.copytree(ROOT / room, package / "seq2seq_tfx" / room)
     cells = package / "seq2seq_tfx" / "models" / "cells.py"
     cells.write_text(cells.read_text() + "\n# a change\n")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -85,7 +86,14 @@ def test_a_missing_configuration_is_one_problem():
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["run", "--runner", "x"], ["predict", "--nbest", "0"], ["data", "none"], ["train"]],
+    [
+        [],
+        ["run", "--runner", "x"],
+        ["predict", "--nbest", "0"],
+        ["explain"],
+        ["data", "none"],
+        ["train"],
+    ],
 )
 def test_a_wrong_command_line_is_refused(arguments):
     assert invoke(*arguments).exit_code == 2
@@ -177,7 +185,8 @@ def test_predict_answers_on_standard_output_and_all_else_goes_elsewhere(monkeypa
     assert "2 lines were not UTF-8 and got an empty answer" in result.stderr
 
 
-def test_predict_takes_the_newest_pushed_version(monkeypatch):
+@pytest.mark.parametrize("command", [["predict"], ["explain", "hello"]])
+def test_the_newest_pushed_version_is_taken(monkeypatch, command):
     for name in ("job/serving/seq2seq/9", "other/serving/seq2seq/10", "job/serving/seq2seq/tmp"):
         folder = Path("output", name)
         folder.mkdir(parents=True)
@@ -188,6 +197,43 @@ def test_predict_takes_the_newest_pushed_version(monkeypatch):
         def __init__(self, directory):
             pass
 
+        def explain(self, sources):
+            raise local_model.ModelError("no signature")
+
     monkeypatch.setattr(local_model, "LocalModel", Silent)
-    result = invoke("predict", input="")
-    assert result.stderr == "model: output/other/serving/seq2seq/10\n"
+    result = invoke(*command, input="")
+    assert result.stderr.startswith("model: output/other/serving/seq2seq/10\n")
+
+
+def test_without_a_model_explain_says_how_to_get_one(tmp_path):
+    result = invoke("explain", "hello")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: expected a pushed model below {tmp_path}/output")
+    assert not Path("explanation.svg").exists()
+
+
+def test_explain_takes_the_model_and_the_place_it_is_told(monkeypatch):
+    class Copy:
+        def __init__(self, directory):
+            self.directory = directory
+
+        def explain(self, sources):
+            tokens = [*sources[0].split(), "</s>"]
+            hypothesis = local_model.ExplainedHypothesis(
+                sources[0], -0.5, -1.0, tokens, np.eye(len(tokens))
+            )
+            return [local_model.Explanation(tokens, [hypothesis])]
+
+    monkeypatch.setattr(local_model, "LocalModel", Copy)
+    result = invoke("explain", "a b", "--model", "m", "--to", "made/here")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == "model: m\n"
+    assert result.stdout.startswith("answer: a b\nscore: -0.5000\n")
+    assert result.stdout.endswith("made/here.png\nmade/here.svg\n")
+    assert Path("made/here.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in Path("made/here.svg").read_text("utf-8")
+
+    result = invoke("explain", "", "--model", "m")
+    assert result.exit_code == 1 and "error: expected a text with tokens" in result.stderr
+    result = invoke("explain", "\udcff", "--model", "m")
+    assert result.exit_code == 2 and "TEXT: it is not UTF-8" in result.stderr

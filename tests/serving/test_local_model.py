@@ -83,6 +83,31 @@ class Fake(tf.Module):
     def best(self, text):
         return {name: values[:, 0] for name, values in self.nbest(text).items()}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def explain(self, text):
+        """A source token for each word; the first hypothesis repeats them, the second is one."""
+        words = tf.strings.split(text)
+        end = tf.fill([words.nrows(), 1], "</s>")
+        source = tf.concat([words, end], axis=1)
+        length = tf.cast(source.row_lengths(), tf.int32)
+        source = source.to_tensor()
+        short = tf.concat([end, tf.zeros_like(source[:, 1:])], axis=1)
+        target = tf.stack([source, short, tf.zeros_like(source)], axis=1)
+        mask = tf.cast(source != "", tf.float32)
+        look = tf.linalg.diag(mask)  # each word at itself
+        first = tf.one_hot(tf.zeros_like(length), tf.shape(source)[1])[:, tf.newaxis]
+        second = tf.pad(first, [[0, 0], [0, tf.shape(source)[1] - 1], [0, 0]])
+        return {
+            **self.nbest(text),
+            features.SOURCE_TOKENS: source,
+            features.SOURCE_LENGTH: length,
+            features.TARGET_TOKENS: target,
+            features.TARGET_LENGTH: tf.stack(
+                [length, tf.ones_like(length), tf.zeros_like(length)], axis=1
+            ),
+            features.ATTENTION: tf.stack([look, second, tf.zeros_like(look)], axis=1),
+        }
+
 
 def save(folder, **signatures):
     module = Fake()
@@ -93,7 +118,7 @@ def save(folder, **signatures):
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fake")
-    return LocalModel(save(folder, serving_default="best", nbest="nbest"))
+    return LocalModel(save(folder, serving_default="best", nbest="nbest", explain="explain"))
 
 
 def test_a_model_of_another_kind_is_refused_by_its_signatures(tmp_path):
@@ -122,6 +147,33 @@ def test_more_hypotheses_than_exported_are_refused_by_their_number(fake):
         fake.predict(["a"], 4)
 
 
+def test_an_explanation_has_nothing_of_the_padding(fake):
+    long, short = fake.explain(["ä b", "c"], 3)
+    assert long.source_tokens == ["ä", "b", "</s>"]
+    assert short.source_tokens == ["c", "</s>"]
+    for explanation, text in ((long, "ä b"), (short, "c")):
+        first, second = explanation.hypotheses  # the third place is empty
+        assert first[:4] == (text, -1.0, -0.5, explanation.source_tokens)
+        assert second[:4] == (f"{text}!", -2.0, -1.0, ["</s>"])
+        read = len(explanation.source_tokens)
+        np.testing.assert_array_equal(first.attention, np.eye(read))
+        np.testing.assert_array_equal(second.attention, np.eye(read)[:1])
+
+
+def test_an_explanation_is_of_the_best_hypothesis_unless_more_are_asked_for(fake):
+    (explanation,) = fake.explain(["a"])
+    assert [hypothesis.text for hypothesis in explanation.hypotheses] == ["a"]
+    assert fake.explain([]) == []
+    with pytest.raises(ModelError, match=r"at most 3 hypotheses.*received 4"):
+        fake.explain(["a"], 4)
+
+
+def test_a_model_that_was_exported_without_explanations_says_so(tmp_path):
+    model = LocalModel(save(tmp_path / "old", serving_default="best", nbest="nbest"))
+    with pytest.raises(ModelError, match=r"'explain' .*\['nbest', 'serving_default'\].*train it"):
+        model.explain(["a"])
+
+
 def test_a_real_model_answers_as_its_signature_does(exported):
     sources = ["the fox", "", "Über große 语言"]
     nbest = exported.served.signatures[features.NBEST_SIGNATURE](tf.constant(sources))
@@ -133,3 +185,25 @@ def test_a_real_model_answers_as_its_signature_does(exported):
         for field in (features.SCORE, features.LOG_PROB):
             expected = nbest[field][row, :kept].numpy()
             np.testing.assert_allclose([getattr(h, field) for h in found], expected, atol=1e-5)
+
+
+def test_a_real_model_explains_the_answers_that_it_gives(exported):
+    sources = ["the fox", "", "Über große 语言"]
+    model = LocalModel(exported.directory)
+    predicted = model.predict(sources, 2)
+    for source, hypotheses, explanation in zip(
+        sources, predicted, model.explain(sources, 2), strict=True
+    ):
+        # A character is a token: what is left of a source are they and EOS.
+        assert explanation.source_tokens[-1] == "</s>"
+        assert len(explanation.source_tokens) == min(len(source), exported.max_source_tokens) + 1
+        assert [h.text for h in explanation.hypotheses] == [h.text for h in hypotheses]
+        for hypothesis, told in zip(hypotheses, explanation.hypotheses, strict=True):
+            np.testing.assert_allclose(told[1:3], hypothesis[1:], atol=1e-5)
+            expected = (len(told.target_tokens), len(explanation.source_tokens))
+            assert told.attention.shape == expected
+            if source:
+                np.testing.assert_allclose(told.attention.sum(axis=1), 1, atol=1e-5)
+                assert told.target_tokens[-1] == "</s>"
+                written = "".join(told.target_tokens[:-1])
+                assert written.replace("<unk>", " ⁇ ") == told.text
