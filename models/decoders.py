@@ -143,12 +143,11 @@ class RecurrentDecoder(Composite):
             vocabulary_size, embedding_size, name="embedding", **same
         )
         self.layers = [Recurrent(cell, units, name=f"layer_{i}", **same) for i in range(layers)]
+        # A plain list: Keras would not save layers of lists within lists.
         self.bridges = [
-            [
-                Projection(units, activation="tanh", name=f"bridge_{i}_{j}", **same)
-                for j in range(CELLS[cell][0].STATES if initial_state == "project" else 0)
-            ]
-            for i in range(layers)
+            Projection(units, activation="tanh", name=f"bridge_{i}_{j}", **same)
+            for i in range(layers if initial_state == "project" else 0)
+            for j in range(CELLS[cell][0].STATES)
         ]
         if self.attends:
             attention_class, extra = ATTENTIONS[attention]
@@ -184,7 +183,9 @@ class RecurrentDecoder(Composite):
             zeros = ops.zeros((batch, self.units), self.compute_dtype)
             layers = [[zeros] * layer.cell.STATES for layer in self.layers]
         else:
-            layers = [[bridge(encoded.summary_BM) for bridge in layer] for layer in self.bridges]
+            projected = [bridge(encoded.summary_BM) for bridge in self.bridges]
+            states = self.layers[0].cell.STATES
+            layers = [projected[i : i + states] for i in range(0, len(projected), states)]
         attended: Any = []
         fed: Any = []
         if self.attends:

@@ -84,18 +84,14 @@ class RecurrentEncoder(Composite):
             vocabulary_size, embedding_size, dtype=self.dtype_policy, name="embedding"
         )
         both_ways = {"none": 0, "first": 1, "all": layers}[bidirectional]
-        self.layers = [
-            [
-                Recurrent(
-                    cell,
-                    units,
-                    reverse,
-                    dtype=self.dtype_policy,
-                    name=f"{'backward' if reverse else 'forward'}_{i}",
-                )
-                for reverse in ((False, True) if i < both_ways else (False,))
-            ]
+        # Two plain lists: Keras would not save layers of lists within lists.
+        self.forward = [
+            Recurrent(cell, units, dtype=self.dtype_policy, name=f"forward_{i}")
             for i in range(layers)
+        ]
+        self.backward = [
+            Recurrent(cell, units, reverse=True, dtype=self.dtype_policy, name=f"backward_{i}")
+            for i in range(both_ways)
         ]
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
@@ -108,11 +104,11 @@ class RecurrentEncoder(Composite):
             read_ids_BS = ops.take_along_axis(source_ids_BS, order_BS, axis=1)
         memory = self.embedding(read_ids_BS)
         states_of_layers, last = [], []
-        for number, layer in enumerate(self.layers, start=1):
+        for number, forward in enumerate(self.forward, start=1):
             below = memory
             memory = self.dropout(memory, training=training)
             outputs, states_of_directions = [], []
-            for direction in layer:
+            for direction in (forward, *self.backward[number - 1 : number]):
                 output_BSH, states = direction(memory, mask_BS)
                 outputs.append(output_BSH)
                 states_of_directions.append(states)

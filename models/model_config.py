@@ -138,6 +138,20 @@ class ModelConfig(Section):
                 "attention_query: has no meaning where attention is 'none'",
             ),
             (
+                alone and self.initial_state == "zero" and not self.input_feeding,
+                "initial_state: 'zero' without attention hides the source from the decoder; use "
+                "'project' or 'copy', or input_feeding: true",
+            ),
+            (
+                recurrent
+                and not alone
+                and self.readout == "state"
+                and not (self.input_feeding or self.copy_head)
+                and (self.attention_layer == "top" or size.decoder_layers == 1),
+                "readout: 'state' leaves out what attention found, and nothing else reads it; use "
+                "another readout, or input_feeding: true",
+            ),
+            (
                 not recurrent
                 and (self.input_feeding or self.readout != "state" or self.residual_from),
                 "input_feeding, readout and residual_from: belong to a recurrent decoder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -72,6 +72,11 @@ class Seq2Seq(keras.Model):
         logits_BTV, _ = self.decoder(inputs[features.TARGET_IDS], encoded, training=training)
         return logits_BTV
 
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Allocates the weights, by a call; `keras.saving.load_model` fills them in."""
+        ids = ops.ones((1, 2), dtype="int32")
+        self({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -86,8 +91,7 @@ def build_seq2seq(
 ) -> Seq2Seq:
     """Builds a model with its weights allocated."""
     model = Seq2Seq(source_vocabulary_size, target_vocabulary_size, config.model_dump())
-    ids = ops.ones((1, 2), dtype="int32")
-    model({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
+    model.build_from_config({})
     return model
 
 
@@ -95,21 +99,18 @@ def count_parameters(
     config: ModelConfig, source_vocabulary_size: int, target_vocabulary_size: int
 ) -> int:
     """Counts the weights that `build_seq2seq` would allocate, and allocates none."""
-    counted: list[int] = []
 
-    def count() -> None:
+    def count() -> int:
         # Weights stay without a value in such a scope, and get one as it ends.
         # The scope belongs to its thread, and with the thread it is gone unended.
         keras.StatelessScope().__enter__()
         ids = keras.KerasTensor((1, 2), dtype="int32")
         model = Seq2Seq(source_vocabulary_size, target_vocabulary_size, config.model_dump())
         model({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
-        counted.append(model.count_params())
+        return model.count_params()
 
-    thread = threading.Thread(target=count)
-    thread.start()
-    thread.join()
-    return counted[0]
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(count).result()
 
 
 def _encoder(

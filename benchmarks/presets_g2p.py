@@ -1,0 +1,161 @@
+"""Word error rates of presets on the g2p job after equal CPU time of training.
+
+    .venv/bin/seq2seq data cmudict && .venv/bin/seq2seq run      # makes output/g2p
+    .venv/bin/python benchmarks/presets_g2p.py --seconds 300
+
+Each preset, in a size of about the same arithmetic, trains for as many steps as
+fit into the CPU seconds (all threads together), which a few steps measure first;
+its learning rate falls to zero over them. The validation split is not used; the
+test split is decoded once, by the pipeline's own search. Writes
+benchmarks/results/presets_g2p.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from seq2seq_tfx.components.training_data import batches
+from seq2seq_tfx.components.transform import read_tokenizers
+from seq2seq_tfx.models import features
+from seq2seq_tfx.models.losses import TokenCrossEntropy
+from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.search_options import SearchConfig
+from seq2seq_tfx.models.seq2seq import build_seq2seq
+from seq2seq_tfx.serving.predictor import Predictor
+
+SMALL = {"embedding": 64, "units": 128, "attention": 128, "readout": 128}
+PRESETS = {
+    "default": {"size": SMALL},
+    "bahdanau2015": {"size": SMALL},
+    "luong2015": {"size": {**SMALL, "encoder_layers": 2, "decoder_layers": 2}},
+    # Letters and phonemes have a vocabulary each, so only the output is tied.
+    "transformer2017": {
+        "size": {
+            "units": 128,
+            "encoder_layers": 3,
+            "decoder_layers": 3,
+            "heads": 4,
+            "feed_forward": 512,
+        },
+        "tied_embeddings": "output",
+    },
+}
+RATES = {"transformer2017": 0.001}
+BATCH, MAX_TOKENS, WARM_STEPS = 128, 100, 40
+
+
+def newest(pattern: str, root: Path) -> str:
+    """The newest artifact of a component's output."""
+    return str(max(root.glob(pattern), key=lambda path: int(path.name)))
+
+
+def training_set(root: Path, seed: int) -> tf.data.Dataset:
+    """Endless batches of the train split."""
+    folder = Path(newest("Transform/transformed_examples/*", root)) / "Split-train"
+    files = sorted(map(str, folder.iterdir()))
+    return batches(files, BATCH, MAX_TOKENS, seed).repeat()
+
+
+def test_set(root: Path) -> list[tuple[bytes, set[bytes]]]:
+    """Words and their accepted pronunciations."""
+    folder = Path(newest("PairExampleGen/examples/*", root)) / "Split-test"
+    rows = []
+    for record in tf.data.TFRecordDataset(sorted(map(str, folder.iterdir())), "GZIP"):
+        example = tf.train.Example.FromString(record.numpy()).features.feature
+        source = example[features.SOURCE].bytes_list.value[0]
+        rows.append((source, set(example[features.REFERENCES].bytes_list.value)))
+    return rows
+
+
+def train(model: keras.Model, data: tf.data.Dataset, seconds: float, rate: float) -> dict:
+    """Fits for so many CPU seconds, after the steps that measure how long one takes."""
+
+    def compiled(schedule: object) -> None:
+        model.compile(
+            keras.optimizers.Adam(schedule, global_clipnorm=1.0),
+            TokenCrossEntropy(0.1),
+            jit_compile=False,
+        )
+
+    start = model.get_weights()
+    compiled(rate)
+    model.fit(data, steps_per_epoch=WARM_STEPS, verbose=0)  # traces the graph
+    before = time.process_time()
+    model.fit(data, steps_per_epoch=WARM_STEPS, verbose=0)
+    step = (time.process_time() - before) / WARM_STEPS
+    model.set_weights(start)
+    steps = int(seconds / step)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - steps // 20, warmup_target=rate, warmup_steps=steps // 20
+    )
+    compiled(schedule)
+    before, wall = time.process_time(), time.monotonic()
+    history = model.fit(data, steps_per_epoch=steps, verbose=0)
+    return {
+        "steps": steps,
+        "cpu_seconds": round(time.process_time() - before, 1),
+        "wall_seconds": round(time.monotonic() - wall, 1),
+        "train_loss": round(history.history["loss"][-1], 4),
+    }
+
+
+def word_error_rate(predictor: Predictor, rows: list[tuple[bytes, set[bytes]]]) -> float:
+    """The share of words with no accepted pronunciation found."""
+    wrong = 0
+    for start in range(0, len(rows), 512):
+        part = rows[start : start + 512]
+        answers = predictor.best(tf.constant([word for word, _ in part]))[features.TEXT].numpy()
+        wrong += sum(
+            answer not in accepted for answer, (_, accepted) in zip(answers, part, strict=True)
+        )
+    return wrong / len(rows)
+
+
+def main() -> None:
+    """Trains and measures each preset in turn."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("output/g2p"), help="of the g2p run")
+    parser.add_argument("--seconds", type=float, default=300.0, help="CPU seconds of training")
+    parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=PRESETS)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    root = arguments.output / "artifacts"
+    tokenizer_folder = newest("TokenizerTrainer/tokenizer/*", root)
+    test = test_set(root)
+    results: dict = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        "test_words": len(test),
+        "seed": arguments.seed,
+        "presets": {},
+    }
+    for name in arguments.presets:
+        keras.utils.set_random_seed(arguments.seed)
+        source, target = read_tokenizers(tokenizer_folder)
+        config = ModelConfig(preset=name, dropout=0.1, **PRESETS[name])
+        model = build_seq2seq(config, source.vocabulary_size, target.vocabulary_size)
+        data = training_set(root, arguments.seed)
+        found = train(model, data, arguments.seconds, RATES.get(name, 0.003))
+        search = SearchConfig(beam_size=4, max_length=40)
+        error = word_error_rate(Predictor(model, source, target, search, 256), test)
+        found = {"parameters": model.count_params(), **found, "word_error_rate": round(error, 4)}
+        results["presets"][name] = found
+        print(name, json.dumps(found), flush=True)
+    path = Path(__file__).parent / "results" / "presets_g2p.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()
