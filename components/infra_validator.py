@@ -65,7 +65,8 @@ def find_faults(model_dir: str, sources: list[str], timeout: int) -> list[str]:
     requests = [sources, [], HOSTILE, *([source] for source in alone)]
     try:
         done = subprocess.run(
-            [sys.executable, model_check.__file__, model_dir],
+            # Isolated (-I): no module that lies beside the script stands before TensorFlow's.
+            [sys.executable, "-I", model_check.__file__, model_dir],
             input=json.dumps(requests),
             capture_output=True,
             text=True,

@@ -150,7 +150,8 @@ class RecurrentDecoder(Composite):
             for j in range(CELLS[cell][0].STATES)
         ]
         if self.attends:
-            attention_class, extra = ATTENTIONS[attention]
+            attention_class, fixed = ATTENTIONS[attention]
+            extra: dict[str, Any] = dict(fixed)
             if attention == "additive":
                 extra = {"coverage": coverage}
             elif attention == "multi_head":
@@ -166,7 +167,7 @@ class RecurrentDecoder(Composite):
             **same,
         )
         self.coverage = coverage
-        self.copy_head = CopyHead(name="copy_head") if copy_head else None
+        self.copy_head = CopyHead(dtype="float32", name="copy_head") if copy_head else None
         self.dropout = keras.layers.Dropout(dropout, **same)
 
     def begin(self, encoded: Encoded, max_length: int = 0) -> tuple[DecoderState, Source]:

@@ -153,7 +153,7 @@ class ModelConfig(Section):
             ),
             (
                 not recurrent
-                and (self.input_feeding or self.readout != "state" or self.residual_from),
+                and (self.input_feeding or self.readout != "state" or bool(self.residual_from)),
                 "input_feeding, readout and residual_from: belong to a recurrent decoder",
             ),
             (

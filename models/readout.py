@@ -120,8 +120,22 @@ class CopyHead(Composite):
           The logarithm of the mixture [B, T, V]: logits that are normalized.
         """
         written_BTV = ops.softmax(ops.cast(logits_BTV, "float32"), axis=-1)
-        is_token_BSV = ops.one_hot(source_ids_BS, logits_BTV.shape[-1], dtype="float32")
-        copied_BTV = ops.matmul(ops.cast(weights_BTS, "float32"), is_token_BSV)
+        copied_BTV = _by_token(
+            ops.cast(weights_BTS, "float32"), source_ids_BS, logits_BTV.shape[-1]
+        )
         write_BT1 = ops.sigmoid(self.gate(ops.cast(known_BTX, "float32")))
         mixture_BTV = write_BT1 * written_BTV + (1 - write_BT1) * copied_BTV
         return ops.log(ops.maximum(mixture_BTV, 1e-30))
+
+
+def _by_token(weights_BTS: Any, ids_BS: Any, vocabulary: int) -> Any:
+    """Sums the weights of the positions that hold the same token: [B, T, V]."""
+    batch, steps = ops.shape(weights_BTS)[:2]
+    ids_BS = ops.cast(ids_BS, "int32")
+    rows_BS = ops.broadcast_to(ops.arange(batch, dtype="int32")[:, None], ops.shape(ids_BS))
+    summed_BVT = ops.scatter(
+        ops.reshape(ops.stack([rows_BS, ids_BS], axis=-1), (-1, 2)),
+        ops.reshape(ops.transpose(weights_BTS, (0, 2, 1)), (-1, steps)),
+        (batch, vocabulary, steps),
+    )
+    return ops.transpose(summed_BVT, (0, 2, 1))

@@ -59,10 +59,11 @@ class Seq2Seq(keras.Model):
                 source_vocabulary_size,
                 config.size.units if transformer else config.size.embedding,
                 scaled=transformer,
+                dtype=self.dtype_policy,
                 name="embedding",
             )
-        self.encoder = _encoder(config, source_vocabulary_size, embedding)
-        self.decoder = _decoder(config, target_vocabulary_size, embedding)
+        self.encoder = _encoder(config, source_vocabulary_size, embedding, self.dtype_policy)
+        self.decoder = _decoder(config, target_vocabulary_size, embedding, self.dtype_policy)
 
     def build(self, *_: Any) -> None:
         """Builds nothing: see `composite.Composite`."""
@@ -114,7 +115,7 @@ def count_parameters(
 
 
 def _encoder(
-    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None
+    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None, dtype: Any
 ) -> RecurrentEncoder | TransformerEncoder:
     size = config.size
     if config.encoder == "transformer":
@@ -127,6 +128,7 @@ def _encoder(
             config.norm,
             config.dropout,
             embedding,
+            dtype=dtype,
             name="encoder",
         )
     return RecurrentEncoder(
@@ -140,12 +142,13 @@ def _encoder(
         config.residual_from,
         config.dropout,
         embedding,
+        dtype=dtype,
         name="encoder",
     )
 
 
 def _decoder(
-    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None
+    config: ModelConfig, vocabulary_size: int, embedding: TokenEmbedding | None, dtype: Any
 ) -> RecurrentDecoder | TransformerDecoder:
     size = config.size
     if config.decoder == "transformer":
@@ -160,6 +163,7 @@ def _decoder(
             config.tied_embeddings != "none",
             config.dropout,
             embedding,
+            dtype=dtype,
             name="decoder",
         )
     return RecurrentDecoder(
@@ -183,5 +187,6 @@ def _decoder(
         config.tied_embeddings != "none",
         config.dropout,
         embedding,
+        dtype=dtype,
         name="decoder",
     )

@@ -274,7 +274,7 @@ class TransformerDecoder(Composite):
             name="readout",
             **same,
         )
-        self.copy_head = CopyHead(name="copy_head") if copy_head else None
+        self.copy_head = CopyHead(dtype="float32", name="copy_head") if copy_head else None
         self.dropout = keras.layers.Dropout(dropout, **same)
 
     def begin(
@@ -335,7 +335,9 @@ class TransformerDecoder(Composite):
         embedded_B1D = with_positions(
             self.embedding, ids_B[:, None], self.compute_dtype, first_B=state.position_B
         )
-        x_B1D, context_B1D, weights_B1S = embedded_B1D, None, None
+        x_B1D: Any = embedded_B1D
+        context_B1D: Any = None
+        weights_B1S: Any = None
         caches = []
         for i, attention in enumerate(self.self_attentions):
             own = attention.project_self(x_B1D, None)
@@ -344,7 +346,7 @@ class TransformerDecoder(Composite):
                 for new_B1K, old_BLK in zip(own[:2], state.caches[i], strict=True)
             ]
             caches.append(cache)
-            x_B1D, _, _ = attention(x_B1D, Memory(*cache, seen_B1L))
+            x_B1D, _, _ = attention(x_B1D, Memory(cache[0], cache[1], seen_B1L))
             x_B1D, context_B1D, weights_B1S = self.attentions[i](x_B1D, source.attended[i])
             x_B1D = self.networks[i](x_B1D)
         logits_B1V = self._logits(x_B1D, context_B1D, embedded_B1D, weights_B1S, source)

@@ -5,6 +5,8 @@ Shape suffixes: B batch, P prefix length.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from ..models import features
@@ -75,7 +77,7 @@ def read_options(
       an option is refused, and says which.
     """
     most = config.most_hypotheses
-    given = {}
+    given: dict[str, Any] = {}
     for name in (*INTEGERS, *FLOATS):
         default = given["beam_size"] if name == "hypotheses" else getattr(config, name)
         given[name] = tf.where(inputs[name] == DEFAULT, default, inputs[name])

@@ -66,8 +66,8 @@ class Tokenizer(tf.Module):
 
         Returns:
           The piece of each token, or of an unknown one the text that became it;
-          and of every token that text, with no white space around it. Both are
-          UTF-8 whatever the bytes were, and none is empty.
+          and of every token that text, without the white space around it. Both
+          are UTF-8 whatever the bytes were, and no token is empty.
         """
         ids, starts, ends = self._pieces.tokenize_with_offsets(text)
         rows = tf.gather(text, ids.value_rowids())
