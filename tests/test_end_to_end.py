@@ -23,7 +23,7 @@ data:
   splits: {{train: 80, validation: 10, test: 10}}
 tokenizer:
 {tokenizer}
-model: {{embedding_size: 32, units: 64, attention: dot_product, dropout: 0.1}}
+model: {{size: {{embedding: 32, units: 64}}, dropout: 0.1}}
 training:
   epochs: {epochs}
   batch_size: 64

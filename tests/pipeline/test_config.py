@@ -63,9 +63,22 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
     [
         ("trainin: {}", f"trainin: unknown key; expected one of: {TOP}"),
         (
-            "search: {beam: 4}",
-            "search.beam: unknown key; expected one of: "
-            "beam_size, length_penalty, max_length, max_length_ratio",
+            "serving: {name: x}",
+            "serving.name: unknown key; expected one of: max_source_tokens, model_name",
+        ),
+        (
+            "model: {size: {unit: 3}}",
+            "model.size.unit: unknown key; expected one of: attention, decoder_layers, embedding, "
+            "encoder_layers, feed_forward, heads, readout, units",
+        ),
+        (
+            "search: {beam_size: 4, max_beam_size: 2}",
+            "search: expected max_beam_size of at least beam_size (4), received 2",
+        ),
+        (
+            "model: {attention: dot}",
+            "model: attention: 'dot' compares states of equal width, and the memory has 512 "
+            "features and the decoder 256; use 'general', or bidirectional: none",
         ),
         (
             "tokenizer: {source: {sort: word}}",
@@ -259,3 +272,42 @@ def test_every_section_says_which_keys_it_knows():
         known = ", ".join(sorted(type(section).model_fields))
         assert problem_of(text).endswith(f"{name}.zzz: unknown key; expected one of: {known}")
         assert field.annotation is type(section)
+
+
+@pytest.mark.parametrize(
+    ("added", "problem"),
+    [
+        (
+            "model: {preset: transformer2017}",
+            "model.tied_embeddings (transformer2017): needs one vocabulary for both sides; "
+            "set tokenizer.shared: true",
+        ),
+        (
+            "model: {copy_head: true}",
+            "model.copy_head (default): needs one vocabulary for both sides; "
+            "set tokenizer.shared: true",
+        ),
+        (
+            "model: {preset: sutskever2014}\nsearch: {coverage_penalty: 0.2}",
+            "search.coverage_penalty: needs a model with attention",
+        ),
+        (
+            "model: {preset: cho2014}\nsearch: {replace_unknown: true}",
+            "search.replace_unknown: needs a model with attention",
+        ),
+    ],
+)
+def test_sections_that_do_not_fit_each_other_are_told(added, problem):
+    assert problem_of(f"{GOOD}{added}\n") == f"job.yaml: {problem}"
+
+
+def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():
+    problem = problem_of(f"{GOOD}training: {{warm_start: nowhere}}\n")
+    assert problem.startswith("job.yaml:7: training.warm_start: expected an exported model")
+    for version in (9, 10):
+        folder = Path("versions") / str(version)
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").touch()
+    Path("job.yaml").write_text(f"{GOOD}training: {{warm_start: versions}}\n")
+    newest = str(Path("versions/10").absolute())
+    assert load_config("job.yaml").training.warm_start == newest
