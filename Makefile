@@ -10,7 +10,7 @@ COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-e2e test-modern check-env lint format types lock clean distclean
+.PHONY: help setup run test test-unit test-e2e test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ types: setup  ## check types
 	@mkdir -p build/typing/seq2seq_tfx
 	@for room in $(ROOMS); do ln -sfn "$(CURDIR)/$$room" build/typing/seq2seq_tfx/$$room; done
 	.venv/bin/mypy
+
+docs: setup  ## renew the pages' links to lines of code, and their pictures
+	$(PYTHON_BIN) scripts/doc_links.py
+	$(PYTHON_BIN) scripts/draw_pictures.py
 
 lock: setup  ## renew both lock files (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --python-version 3.10 --python-platform x86_64-manylinux_2_17 -o requirements/wide.txt

@@ -6,6 +6,7 @@ beside the component that uses it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
@@ -38,6 +39,14 @@ class ConfigurationError(Exception):
         self.problems = list(problems)
 
 
+class _Misfits(ValueError):
+    """What does not fit together, with the key that each is told of."""
+
+    def __init__(self, problems: Sequence[tuple[tuple[str, ...], str]]):
+        super().__init__("; ".join(f"{'.'.join(where)}: {what}" for where, what in problems))
+        self.problems = problems
+
+
 class PipelineConfig(Section):
     """A job: its name and one section for each component."""
 
@@ -56,16 +65,22 @@ class PipelineConfig(Section):
     def _sections_fit(self) -> PipelineConfig:
         problems = []
         for key in ("copy_head", "tied_embeddings"):
-            if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
+            value = getattr(self.model, key)
+            if value in (True, "all") and not self.tokenizer.shared:
+                told = str(value).lower()
                 problems.append(
-                    f"model.{key} ({self.model.preset}): needs one vocabulary for both sides; "
-                    "set tokenizer.shared: true"
+                    (
+                        ("model", key),
+                        f"'{told}' (preset '{self.model.preset}') needs one vocabulary for both "
+                        "sides; set tokenizer.shared: true",
+                    )
                 )
         for key in ("coverage_penalty", "replace_unknown"):
             if getattr(self.search, key) and not self.model.has_attention:
-                problems.append(f"search.{key}: needs a model with attention")
+                needs = f"needs attention, and a model of preset '{self.model.preset}' has none"
+                problems.append((("search", key), needs))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise _Misfits(problems)
         return self
 
     @property
@@ -111,10 +126,10 @@ def load_config(path: str | Path) -> PipelineConfig:
         config = PipelineConfig.model_validate(_plain(document))
     except ValidationError as error:
         for problem in error.errors():
-            where = tuple(part for part in problem["loc"] if part != "[key]")
-            key = ".".join(map(str, where))
-            explained = _explain(problem, where)
-            problems.append(f"{_place(path, lines, where)}{key + ': ' if key else ''}{explained}")
+            for where, explained in _explain(problem):
+                key = ".".join(map(str, where))
+                place = _place(path, lines, where)
+                problems.append(f"{place}{key + ': ' if key else ''}{explained}")
     # What follows is asked of the file and not of the configuration, so that it
     # is told together with whatever else is wrong.
     for where, metric in _unmeasured(document):
@@ -221,21 +236,34 @@ def _lines_of(node: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], in
     return lines
 
 
-def _explain(problem: Any, where: tuple[Any, ...]) -> str:
-    """What was expected and what came, in the words of a configuration file."""
+def _explain(problem: Any) -> list[tuple[tuple[Any, ...], str]]:
+    """What was expected and what came, in the words of a configuration file, and of which key."""
+    where = tuple(part for part in problem["loc"] if part != "[key]")
     kind, received = problem["type"], problem["input"]
     if kind == "extra_forbidden":
         known = ", ".join(sorted(_keys_at(where[:-1])))
-        return f"unknown key; expected one of: {known}"
+        return [(where, f"unknown key; expected one of: {known}")]
     if kind == "missing":
-        return "required key is missing"
+        return [(where, "required key is missing")]
     if kind == "value_error":
-        return str(problem["ctx"]["error"])
+        error = problem["ctx"]["error"]
+        return list(error.problems) if isinstance(error, _Misfits) else _split(where, str(error))
     message = problem["msg"].replace("Input should be", "expected")
     message = message.replace("a valid integer", "an integer").replace("valid ", "")
     if kind == "model_type":
         message = "expected keys and values"
-    return f"{message}, received {received!r}"
+    return [(where, f"{message}, received {received!r}")]
+
+
+def _split(where: tuple[Any, ...], message: str) -> list[tuple[tuple[Any, ...], str]]:
+    """Several faults that a section tells at once, each with the key that it begins with."""
+    told = []
+    for part in re.split(r"; (?=[a-z_.]+: )", message):
+        name, _, rest = part.partition(": ")
+        inner = tuple(name.split("."))
+        known = bool(rest) and inner[-1] in _keys_at((*where, *inner[:-1]))
+        told.append(((*where, *inner), rest) if known else (where, part))
+    return told
 
 
 def _keys_at(where: tuple[Any, ...]) -> list[str]:

@@ -320,10 +320,8 @@ class Predictor(tf.Module):
         EOS is the last; '' beyond.
         """
         end = tf.fill([tf.shape(read.text_B)[0], 1], features.SPECIAL_TOKENS[features.EOS])
-        return [
-            tf.concat([tokens[:, : self._max_source_tokens], end], axis=1).to_tensor("")
-            for tokens in self.source_tokenizer.spelled(read.text_B)
-        ]
+        spellings = self.source_tokenizer.spelled(read.text_B, self._max_source_tokens)
+        return [tf.concat([tokens, end], axis=1).to_tensor("") for tokens in spellings]
 
     def _cut(self, ids_BS: tf.RaggedTensor) -> tf.RaggedTensor:
         """Cuts sources to the limit, keeping the EOS that every source ends with."""

@@ -117,8 +117,12 @@ def read_options(
         given["temperature"],
         given["top_k"],
         given["top_p"],
-        # At least one column, for search looks into it at every step.
-        tf.pad(tf.cast(prefix.to_tensor(features.PAD), tf.int32), [[0, 0], [0, 1]]),
+        # At least one column, for search looks into it at every step, and no more than
+        # may be, for what is refused may be long.
+        tf.pad(
+            tf.cast(prefix[:, : config.max_length].to_tensor(features.PAD), tf.int32),
+            [[0, 0], [0, 1]],
+        ),
         prefix_length_B,
     )
     return options, given["seed"]

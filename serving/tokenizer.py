@@ -61,17 +61,25 @@ class Tokenizer(tf.Module):
         pieces = self._pieces.id_to_string(tf.cast(ids, tf.int32))
         return tf.where(ids == features.PAD, "", pieces)
 
-    def spelled(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """The tokens of strings [N] in two spellings, each [N, (tokens)].
+    def spelled(self, text: tf.Tensor, limit: int) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """The first tokens of strings [N] in two spellings, each [N, (tokens)].
+
+        Args:
+          text: UTF-8 or any other bytes.
+          limit: how many tokens of each.
 
         Returns:
           The piece of each token, or of an unknown one the text that became it;
           and of every token that text, without the white space around it. Both
           are UTF-8 whatever the bytes were, and no token is empty.
         """
-        ids, starts, ends = self._pieces.tokenize_with_offsets(text)
-        rows = tf.gather(text, ids.value_rowids())
-        written = tf.strings.substr(rows, starts.values, ends.values - starts.values)
+        ids, starts, ends = (x[:, :limit] for x in self._pieces.tokenize_with_offsets(text))
+        # Byte by byte, for a copy of its whole text for each token would be large.
+        split = tf.strings.bytes_split(text)
+        before = tf.gather(split.row_starts(), ids.value_rowids())
+        first, beyond = (before + tf.cast(x.values, before.dtype) for x in (starts, ends))
+        places = tf.ragged.range(first, beyond)
+        written = tf.strings.reduce_join(tf.gather(split.values, places), axis=-1)
         written = tf.strings.unicode_transcode(written, "UTF-8", "UTF-8")
         written = tf.strings.regex_replace(written, WHITE_SPACE, SPACE)
         # One character may become several, and the text belongs to one of them.

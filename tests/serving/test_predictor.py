@@ -1,10 +1,5 @@
 """The exported model: what it answers, and what it needs to answer."""
 
-import base64
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,40 +8,28 @@ from hypothesis import strategies as st
 from tensorflow.core.protobuf import saved_model_pb2
 
 from seq2seq_tfx.models import features
+from seq2seq_tfx.models.search_options import IMPOSSIBLE
+from seq2seq_tfx.serving.requests import INPUTS
 
-TEXTS = [
-    "the fox",
-    "",
-    "Über große 语言",
-    "quick",
-    " \t ",
-    "😀 unknown",
-    "brown the quick fox the",
-    "x",
-]
-NAMES = {features.TEXT, features.SCORE, features.LOG_PROB}
-UNKNOWN = " ⁇ "  # what SentencePiece writes for UNK
+from .asking import (
+    NAMES,
+    REAL,
+    TEXTS,
+    UNKNOWN,
+    ask,
+    assert_same,
+    decode,
+    eagerly,
+    forced,
+    gnmt_score,
+    hypotheses,
+    ids_of,
+    log_prob_of,
+    rows_of,
+    variant,
+)
 
-FRESH = """
-import base64, json, sys
-import tensorflow as tf
-import tensorflow_text
-before = set(sys.modules)  # tensorflow_text imports keras by itself
-model = tf.saved_model.load(sys.argv[1])
-def call(name, rows):
-    found = model.signatures[name](tf.constant([base64.b64decode(row) for row in rows]))
-    return {key: value.numpy().tolist() for key, value in found.items()}
-found = {name: call(name, rows) for name, rows in json.load(sys.stdin).items()}
-def roots(names): return {name.split(".")[0] for name in names}
-foreign = roots(sys.modules) & {"seq2seq_tfx", "tfx", "sentencepiece"}
-foreign = sorted(foreign | roots(set(sys.modules) - before) & {"keras", "tf_keras"})
-json.dump({"found": found, "foreign": foreign}, sys.stdout, default=bytes.decode)
-"""
-
-
-def ask(exported, texts, signature=features.SERVING_SIGNATURE):
-    rows = tf.constant(texts, tf.string, shape=[len(texts)])
-    return {name: v.numpy() for name, v in exported.served.signatures[signature](rows).items()}
+K = 3  # hypotheses of the export
 
 
 def example(text):
@@ -55,193 +38,157 @@ def example(text):
     return tf.train.Example(features=features_).SerializeToString()
 
 
-def assert_same(found, expected):
-    assert found.keys() == expected.keys()
-    for name in found:
-        if name == features.TEXT:
-            np.testing.assert_array_equal(found[name], expected[name])
-        else:
-            np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def answers(exported):
     return ask(exported, TEXTS)
 
 
 @pytest.fixture(scope="module")
-def hypotheses(exported):
+def nbest(exported):
     return ask(exported, TEXTS, features.NBEST_SIGNATURE)
 
 
-@pytest.mark.slow
-@pytest.mark.modern
-def test_a_process_with_tensorflow_alone_gives_the_same_answers(exported, tmp_path):
-    text = [text.encode() for text in TEXTS]
-    requests = {
-        features.SERVING_SIGNATURE: text,
-        features.NBEST_SIGNATURE: text,
-        features.EXAMPLES_SIGNATURE: [example(text) for text in TEXTS],
-    }
-    process = subprocess.run(
-        [sys.executable, "-c", FRESH, str(exported.directory)],
-        input=json.dumps(
-            {
-                key: [base64.b64encode(row).decode() for row in rows]
-                for key, rows in requests.items()
-            }
-        ),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
-    reply = json.loads(process.stdout)
-    assert reply["foreign"] == []
-    here = exported.predictor
-    functions = {
-        features.SERVING_SIGNATURE: here.best,
-        features.NBEST_SIGNATURE: here.nbest,
-        features.EXAMPLES_SIGNATURE: here.examples,
-    }
-    assert reply["found"].keys() == functions.keys()
-    for signature, function in functions.items():
-        expected = {k: v.numpy() for k, v in function(tf.constant(requests[signature])).items()}
-        expected[features.TEXT] = np.vectorize(bytes.decode)(expected[features.TEXT])
-        assert_same(reply["found"][signature], expected)
-
-
-def test_the_answers_are_not_all_alike(answers):
+def test_the_answers_are_not_all_alike(nbest):
     """Or the tests below would hold for a model that ignores its source."""
-    real = [t for t, s in zip(answers[features.TEXT], TEXTS, strict=True) if s.strip()]
-    assert len(set(real)) >= 3
-    assert max(map(len, real)) >= 3
+    found = [text for row in hypotheses(nbest) for text, *_ in row]
+    assert len(set(found)) >= 8
+    assert len(set(map(len, found))) >= 3
 
 
 @pytest.mark.parametrize("signature", [features.SERVING_SIGNATURE, features.NBEST_SIGNATURE])
-def test_a_row_is_answered_as_it_would_be_alone(exported, answers, hypotheses, signature):
-    together = answers if signature == features.SERVING_SIGNATURE else hypotheses
+def test_a_row_is_answered_as_it_would_be_alone(exported, answers, nbest, signature):
+    together = answers if signature == features.SERVING_SIGNATURE else nbest
     for row, text in enumerate(TEXTS):
-        alone = ask(exported, [text], signature)
-        assert_same(alone, {name: values[row : row + 1] for name, values in together.items()})
+        assert_same(ask(exported, [text], signature), rows_of(together, row))
+
+
+def test_the_signatures_take_and_give_what_they_promise(exported):
+    text = {"text": (tf.string, [None])}
+    best = {
+        features.TEXT: (tf.string, [None]),
+        features.SCORE: (tf.float32, [None]),
+        features.LOG_PROB: (tf.float32, [None]),
+    }
+    many = {name: (dtype, [None, K]) for name, (dtype, _) in best.items()}
+    expected = {
+        features.SERVING_SIGNATURE: (text, best),
+        features.NBEST_SIGNATURE: (text, many),
+        features.EXPLAIN_SIGNATURE: (
+            text,
+            {
+                **many,
+                features.SOURCE_TOKENS: (tf.string, [None, None]),
+                features.SOURCE_LENGTH: (tf.int32, [None]),
+                features.TARGET_TOKENS: (tf.string, [None, K, None]),
+                features.TARGET_LENGTH: (tf.int32, [None, K]),
+                features.ATTENTION: (tf.float32, [None, K, None, None]),
+            },
+        ),
+        features.DECODE_SIGNATURE: (
+            {
+                "text": (tf.string, [None]),
+                **dict.fromkeys(
+                    ("beam_size", "hypotheses", "max_length", "min_length", "top_k", "seed"),
+                    (tf.int32, [None]),
+                ),
+                **dict.fromkeys(
+                    ("length_penalty", "coverage_penalty", "temperature", "top_p"),
+                    (tf.float32, [None]),
+                ),
+                "prefix": (tf.string, [None]),
+            },
+            many,
+        ),
+        features.EXAMPLES_SIGNATURE: ({"examples": (tf.string, [None])}, best),
+    }
+    assert set(exported.served.signatures) == set(expected)
+    for name, (takes, gives) in expected.items():
+        signature = exported.served.signatures[name]
+        positional, inputs = signature.structured_input_signature
+        assert positional == ()
+        assert {k: (v.dtype, v.shape.as_list()) for k, v in inputs.items()} == takes
+        outputs = signature.structured_outputs
+        assert {k: (v.dtype, v.shape.as_list()) for k, v in outputs.items()} == gives
 
 
 def test_no_rows_are_answered_with_no_rows(exported):
-    for signature in exported.served.signatures:
-        width = (3,) if signature == features.NBEST_SIGNATURE else ()
-        found = ask(exported, [], signature)
-        assert {name: v.shape for name, v in found.items()} == dict.fromkeys(NAMES, (0, *width))
+    best = dict.fromkeys(NAMES, (0,))
+    many = dict.fromkeys(NAMES, (0, K))
+    shapes = {
+        name: {key: values.shape for key, values in ask(exported, [], name).items()}
+        for name in exported.served.signatures
+        if name != features.DECODE_SIGNATURE
+    }
+    shapes[features.DECODE_SIGNATURE] = {k: v.shape for k, v in decode(exported, []).items()}
+    explained = shapes.pop(features.EXPLAIN_SIGNATURE)
+    assert shapes == {
+        features.SERVING_SIGNATURE: best,
+        features.NBEST_SIGNATURE: many,
+        features.DECODE_SIGNATURE: many,
+        features.EXAMPLES_SIGNATURE: best,
+    }
+    assert {name: shape for name, shape in explained.items() if name in NAMES} == many
+    assert {shape[0] for shape in explained.values()} == {0}
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n \u3000"])
-def test_an_empty_source_has_the_empty_answer(exported, text):
+def test_an_empty_source_has_one_answer_which_is_empty_and_certain(exported, text):
     found = ask(exported, [text, "the fox"])
-    assert [found[n][0] for n in (features.TEXT, features.SCORE, features.LOG_PROB)] == [b"", 0, 0]
+    assert [found[name][0] for name in NAMES] == [b"", 0, 0]
     assert found[features.LOG_PROB][1] < 0
     many = ask(exported, [text], features.NBEST_SIGNATURE)
-    assert [many[n][0, 0] for n in (features.TEXT, features.SCORE, features.LOG_PROB)] == [
-        b"",
-        0,
-        0,
-    ]
+    assert many[features.TEXT].tolist() == [[b""] * K]
+    for name in (features.SCORE, features.LOG_PROB):
+        assert many[name].tolist() == [[0.0] + [IMPOSSIBLE] * (K - 1)]
 
 
 def test_a_source_too_long_is_answered_as_its_beginning(exported):
     text = "thequickbrownfoxthequick"
     limit = exported.max_source_tokens
-    found = ask(exported, [text, text[:limit], text[: limit - 1]], features.NBEST_SIGNATURE)
-    first, second, shorter = ({name: v[row] for name, v in found.items()} for row in range(3))
-    assert_same(first, second)
+    texts = [text, text[:limit], text[: limit - 1], text * 5000]
+    found = ask(exported, texts, features.NBEST_SIGNATURE)
+    for row in (0, 3):
+        assert_same(rows_of(found, row), rows_of(found, 1))
     # The limit is exact: the last token that is read matters.
-    assert np.abs(second[features.SCORE] - shorter[features.SCORE]).max() > 1e-3
+    assert np.abs(np.diff(found[features.SCORE][1:3], axis=0)).max() > 1e-3
 
 
-def test_the_signatures_take_and_give_what_they_promise(exported):
-    signatures = exported.served.signatures
-    names = {features.SERVING_SIGNATURE, features.NBEST_SIGNATURE, features.EXAMPLES_SIGNATURE}
-    assert set(signatures) == names
-    for name, signature in signatures.items():
-        positional, inputs = signature.structured_input_signature
-        assert positional == ()
-        (only,) = inputs.values()
-        assert list(inputs) == ["examples" if name == features.EXAMPLES_SIGNATURE else "text"]
-        assert (only.dtype, only.shape.as_list()) == (tf.string, [None])
-        shape = [None, 3] if name == features.NBEST_SIGNATURE else [None]
-        outputs = {k: (v.dtype, v.shape.as_list()) for k, v in signature.structured_outputs.items()}
-        assert outputs == {
-            features.TEXT: (tf.string, shape),
-            features.SCORE: (tf.float32, shape),
-            features.LOG_PROB: (tf.float32, shape),
-        }
+def test_the_first_of_many_is_the_best(answers, nbest):
+    assert_same(answers, {name: values[:, 0] for name, values in nbest.items()})
 
 
-def test_the_first_of_many_is_the_best(answers, hypotheses):
-    assert_same(answers, {name: values[:, 0] for name, values in hypotheses.items()})
+def test_many_come_best_first_and_none_twice(nbest):
+    assert (np.diff(nbest[features.SCORE], axis=1) <= 0).all()
+    for row in np.flatnonzero([text in REAL for text in TEXTS]):
+        assert len(set(nbest[features.TEXT][row])) == K
 
 
-def test_many_come_best_first_and_none_twice(hypotheses):
-    scores = hypotheses[features.SCORE]
-    assert (np.diff(scores, axis=1) <= 0).all()
-    for row, text in enumerate(TEXTS):
-        if text.strip():
-            assert len(set(hypotheses[features.TEXT][row])) == 3
+def test_score_and_log_probability_are_the_networks_own(exported, nbest):
+    """By teacher forcing: dropout, the cut and the search change nothing about them."""
+    found = [
+        (text, *answer)
+        for text, answers in zip(TEXTS, hypotheses(nbest), strict=True)
+        for answer in answers
+        if text in REAL
+    ]
+    pairs = [(text, ids_of(exported, answer)) for text, answer, *_ in found]
+    assert len({len(ids) for _, ids in pairs}) >= 3 and any(UNKNOWN in a for _, a, *_ in found)
+    for (_, ids), (*_, score, log_prob), (log_probs, attention) in zip(
+        pairs, found, forced(exported, pairs), strict=True
+    ):
+        expected = log_prob_of(log_probs, ids)
+        assert log_prob == pytest.approx(expected, abs=1e-4)
+        assert score == pytest.approx(gnmt_score(expected, len(ids), attention, 0.7), abs=1e-4)
 
 
-def tokens(answer):
-    """The ids of an answer: each character is one, by the construction of the tokenizer."""
-    return len(answer.decode().replace(UNKNOWN, "?")) + 1
-
-
-def test_the_score_is_the_log_probability_by_gnmts_length_penalty(hypotheses):
-    lengths = set()
-    for row, text in enumerate(TEXTS):
-        if not text.strip():
-            continue
-        for answer, score, log_prob in zip(
-            *(hypotheses[n][row] for n in features_in_order()), strict=True
-        ):
-            penalty = ((5 + tokens(answer)) / 6) ** 0.7
-            assert log_prob == pytest.approx(score * penalty, rel=1e-5)
-            lengths.add(tokens(answer))
-    assert len(lengths) >= 3
-
-
-def features_in_order():
-    return features.TEXT, features.SCORE, features.LOG_PROB
-
-
-def test_the_log_probability_is_the_networks_own(exported, hypotheses):
-    """By teacher forcing: dropout, the cut and the search change nothing about it."""
-    predictor, checked = exported.predictor, 0
-    for row, text in enumerate(TEXTS):
-        read = text[: exported.max_source_tokens]
-        if not text.strip() or read != read.strip():
-            continue
-        source = predictor.source_tokenizer.tokenize([read]).to_list()[0] + [features.EOS]
-        for answer, _, log_prob in zip(
-            *(hypotheses[n][row] for n in features_in_order()), strict=True
-        ):
-            if UNKNOWN in answer.decode():
-                continue
-            target = predictor.target_tokenizer.tokenize([answer]).to_list()[0]
-            inputs = {
-                features.SOURCE_IDS: np.array([source]),
-                features.TARGET_IDS: np.array([[features.BOS, *target]]),
-            }
-            log_probs = tf.nn.log_softmax(exported.model(inputs, training=False))[0].numpy()
-            ids = [*target, features.EOS]
-            total = log_probs[np.arange(len(ids)), ids].sum()
-            assert log_prob == pytest.approx(total, abs=1e-4)
-            checked += 1
-    assert checked >= 3
-
-
-def test_no_answer_is_longer_than_its_limit(exported, hypotheses):
-    for row, text in enumerate(TEXTS):
-        read = len(exported.predictor.source_tokenizer.tokenize([text]).to_list()[0]) + 1
-        limit = min(8, int(0.5 * min(read, exported.max_source_tokens + 1) + 10))
-        assert max(map(tokens, hypotheses[features.TEXT][row])) <= limit
+def test_no_answer_is_longer_than_its_source_allows(exported):
+    # Nothing may end before its limit, so that every answer shows where that is.
+    long = variant(exported.predictor, max_length=13, min_length=12, max_length_ratio=0.25)
+    texts = ["x", "thethet", "thethethethe", "thequickbrownfox"]
+    read = [2, 8, 13, 13]  # tokens, EOS and the cut included
+    found = hypotheses(eagerly(long, "nbest", texts))
+    lengths = [{len(ids_of(exported, answer)) for answer, *_ in row} for row in found]
+    assert lengths == [{min(13, int(0.25 * tokens + 10))} for tokens in read]
 
 
 def test_serialized_examples_are_answered_as_text_is(exported, answers):
@@ -266,32 +213,88 @@ def test_the_export_holds_the_weights_and_nothing_of_the_optimizer(exported):
     assert sizes == exported.model.count_params()
 
 
+def any_examples(count):
+    """The same in every run."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
     st.text("thequickbrown fox语言ß\u0308\u00a0▁", max_size=30),
+    st.sampled_from(["</s>", "<pad>", "<unk> <s>", "▁▁", "\0", "\u202e", "a" * 3000]),
+)
+MOST = {"beam_size": K, "hypotheses": K, "max_length": 8, "min_length": 7}
+NUMBERS = {"seed": 2**31 - 1, "top_k": 2**31 - 1, "temperature": 100, "top_p": 1}
+ROW = st.fixed_dictionaries(
+    {
+        "text": TEXT,
+        "prefix": st.one_of(st.just(""), st.text("abcdeöß学z ▁<", max_size=5)),
+        **{
+            spec.name: st.one_of(
+                st.just(-1),
+                st.integers(spec.name != "min_length", (MOST | NUMBERS)[spec.name])
+                if spec.dtype == tf.int32
+                else st.floats(0.125, (MOST | NUMBERS).get(spec.name, 5), width=32),
+            )
+            for spec in INPUTS[1:-1]
+        },
+    }
 )
 
 
-@settings(
-    max_examples=50,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@any_examples(40)
 @given(st.lists(TEXT, max_size=6))
 def test_any_text_is_answered(exported, texts):
     found = ask(exported, texts)
     assert {name: v.shape for name, v in found.items()} == dict.fromkeys(NAMES, (len(texts),))
-    for text, score, log_prob in zip(*(found[name] for name in features_in_order()), strict=True):
+    for text, score, log_prob in zip(*(found[name] for name in NAMES), strict=True):
         text.decode()  # raises where it is not UTF-8
         assert np.isfinite([score, log_prob]).all()
-        assert np.finfo("float32").min < log_prob <= 0
+        assert IMPOSSIBLE < log_prob <= 0
+
+
+def consistent(row):
+    """Within what options allow beside each other."""
+    drawn, beam, longest = row["temperature"] > 0, row["beam_size"], row["max_length"]
+    beam, longest = (K if beam < 0 else beam), (8 if longest < 0 else longest)
+    most = K if drawn else beam
+    prefix = row["prefix"][: longest - 1]
+    return {
+        **row,
+        "hypotheses": min(row["hypotheses"], most),
+        "min_length": min(row["min_length"], longest - 1),
+        "prefix": prefix,
+    }
+
+
+@any_examples(40)
+@given(st.lists(ROW.map(consistent), max_size=5))
+def test_any_request_within_the_limits_is_answered(exported, rows):
+    texts = [row["text"] for row in rows]
+    options = {spec.name: [row[spec.name] for row in rows] for spec in INPUTS[1:]}
+    found = decode(exported, texts, **options)
+    assert {name: v.shape for name, v in found.items()} == dict.fromkeys(NAMES, (len(texts), K))
+    for row, answers in zip(rows, hypotheses(found), strict=True):
+        asked = row["hypotheses"] if row["hypotheses"] > 0 else row["beam_size"]
+        assert 1 <= len(answers) <= (asked if asked > 0 else K)
+        assert [score for _, score, _ in answers] == sorted((a[1] for a in answers), reverse=True)
+        for text, score, log_prob in answers:
+            assert np.isfinite([score, log_prob]).all()
+            assert IMPOSSIBLE < log_prob <= 0
+            assert len(ids_of(exported, text)) <= 8
 
 
 def test_bytes_that_are_no_text_are_answered_and_harm_no_neighbour(exported, answers):
-    found = ask(exported, [TEXTS[0].encode(), b"\xff\xfe", b"the \xe4 fox", b"\x00"])
-    for text, score, _ in zip(*(found[name] for name in features_in_order()), strict=True):
-        text.decode()
-        assert np.isfinite(score)
-    assert found[features.TEXT][0] == answers[features.TEXT][0]
+    texts = [TEXTS[0].encode(), b"\xff\xfe", b"the \xe4 fox", b"\x00", b"\xc3(" * 500]
+    found = ask(exported, texts, features.NBEST_SIGNATURE)
+    for found_of_row in hypotheses(found):  # decodes
+        assert found_of_row and np.isfinite([numbers for _, *numbers in found_of_row]).all()
+    assert found[features.TEXT][0, 0] == answers[features.TEXT][0]
+    prefixed = hypotheses(decode(exported, texts, prefix=b"\xffa"))
+    assert all(text.startswith(f"{UNKNOWN}a") for row in prefixed for text, *_ in row)

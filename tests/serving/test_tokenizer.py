@@ -143,3 +143,59 @@ def test_each_side_is_loaded_by_its_own_name():
     source, target = load_tokenizers(models.__getitem__)
     assert len(source.tokenize(tf.constant(["the dog"])).to_list()[0]) == 2
     assert len(target.tokenize(tf.constant(["the dog"])).to_list()[0]) == 7
+
+
+def both_spellings(tokenizer, texts, limit):
+    return [
+        [[token.decode() for token in row] for row in tokens.to_list()]
+        for tokens in tokenizer.spelled(tf.constant(texts, tf.string, shape=[len(texts)]), limit)
+    ]
+
+
+def test_known_tokens_are_spelled_by_their_pieces_and_none_by_nothing(pair):
+    tokenizer, library = pair
+    texts, limit = SENTENCES + OTHERS, 6
+    for text, pieces, words in zip(texts, *both_spellings(tokenizer, texts, limit), strict=True):
+        ids = library.encode(text)[:limit]
+        assert len(pieces) == len(words) == len(ids) and all(pieces) and all(words)
+        known = [(piece, i) for piece, i in zip(pieces, ids, strict=True) if i != features.UNK]
+        assert [piece for piece, _ in known] == [library.id_to_piece(i) for _, i in known]
+
+
+def test_all_that_was_written_stands_in_the_words_of_its_tokens(pair):
+    tokenizer, _ = pair
+    texts = ["Ubergroß  ÜBER das\u00a0Licht", "Ⅳ x\t№", "😀 emoji and ελληνικά"]
+    _, words = both_spellings(tokenizer, texts, 99)
+    for text, row in zip(texts, words, strict=True):
+        # But for '№', which two tokens share: one has it, the other has its sign for that.
+        written = "".join(row).replace("⁇", "").replace("N", "")
+        assert written.replace("▁", "") == "".join(text.split())
+
+
+def test_words_keep_case_and_form_where_pieces_do_not():
+    tokenizer = Tokenizer(train("word", lowercase=True))
+    text = "  SWITCH\u3000ﬁne\u00a0 OVER ".encode() + b"x\xff" + " the Ⅳ\t".encode()
+    pieces, words = both_spellings(tokenizer, [text], 9)
+    assert pieces == [["▁switch", "▁ﬁne", "▁over", "▁x\ufffd", "▁the", "▁Ⅳ"]]
+    assert words == [["SWITCH", "ﬁne", "OVER", "x\ufffd", "the", "Ⅳ"]]
+
+
+def test_no_text_has_no_tokens_to_spell(pair):
+    tokenizer, _ = pair
+    assert both_spellings(tokenizer, ["", " \t"], 3) == [[[], []]] * 2
+    assert both_spellings(tokenizer, [], 3) == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("word", "the ÄäNo 5 quick"), ("character", "theÄäNo 5 quick"), ("bpe", "theÄäNo 5 quick")],
+)
+def test_a_word_stands_in_place_of_unk_and_apart_where_all_tokens_are_words(kind, expected):
+    tokenizer = Tokenizer(train(kind))
+    the, quick = tokenizer.tokenize(tf.constant(["the", " quick"])).to_list()
+    space = (
+        tokenizer.tokenize(tf.constant(["a b"])).to_list()[0][1:2] if kind == "character" else []
+    )
+    ids = [*the, features.UNK, *space, *quick, features.EOS, features.PAD]
+    found = tokenizer.spell(tf.constant([ids]), tf.fill([1, len(ids)], "ÄäNo▁5"))
+    assert found.numpy()[0].decode() == expected
