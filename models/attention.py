@@ -97,7 +97,7 @@ class AdditiveAttention(Attention):
 
 
 class DotProductAttention(Attention):
-    """e_ti = s_t^T h_i: Luong et al. (2015), equation 8, 'dot'.
+    """e_ti = s_t^T h_i: Luong et al. (2015), section 3.1, 'dot'.
 
     Args:
       units: K, the width of queries and of memory.
@@ -125,7 +125,7 @@ class DotProductAttention(Attention):
 
 
 class GeneralAttention(DotProductAttention):
-    """e_ti = s_t^T W h_i: Luong et al. (2015), equation 8, 'general' (bilinear).
+    """e_ti = s_t^T W h_i: Luong et al. (2015), section 3.1, 'general' (bilinear).
 
     The product W h_i is made once a source, so a query costs a dot product.
     """

@@ -115,7 +115,7 @@ def beam_search(
     """Keeps the likeliest prefixes at every step, up to each source's beam size.
 
     A prefix that takes EOS leaves the beam for the pool of the best finished
-    hypotheses and its place stays empty, as in GNMT (Wu et al., 2016, section 7).
+    hypotheses (Sutskever et al., 2014, section 3.2).
     A source is done when its beam is empty or when no living prefix can still
     beat the worst hypothesis that is wanted: its log-probability only falls, so
     divided by the penalty of the longest possible hypothesis it bounds every

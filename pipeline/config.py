@@ -65,20 +65,13 @@ class PipelineConfig(Section):
     def _sections_fit(self) -> PipelineConfig:
         problems = []
         for key in ("copy_head", "tied_embeddings"):
-            value = getattr(self.model, key)
-            if value in (True, "all") and not self.tokenizer.shared:
-                told = str(value).lower()
-                problems.append(
-                    (
-                        ("model", key),
-                        f"'{told}' (preset '{self.model.preset}') needs one vocabulary for both "
-                        "sides; set tokenizer.shared: true",
-                    )
-                )
+            if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
+                needs = f"needs one vocabulary for both sides (preset '{self.model.preset}'); "
+                problems.append((("model", key), f"{needs}set tokenizer.shared: true"))
         for key in ("coverage_penalty", "replace_unknown"):
             if getattr(self.search, key) and not self.model.has_attention:
-                needs = f"needs attention, and a model of preset '{self.model.preset}' has none"
-                problems.append((("search", key), needs))
+                needs = f"needs a model with attention, and preset '{self.model.preset}' "
+                problems.append((("search", key), f"{needs}as it is here has none"))
         if problems:
             raise _Misfits(problems)
         return self

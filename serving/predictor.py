@@ -286,7 +286,7 @@ class Predictor(tf.Module):
     ) -> tf.Tensor:
         """Writes for each UNK the source token that it attends to most.
 
-        Luong et al. (2015), section 4.1, after Jean et al. (2015).
+        Luong et al. (2015), section 4.2, after Jean et al. (2015).
         """
         unknown_BKL = found.ids_BNL == features.UNK
 

@@ -1,4 +1,4 @@
-"""What the pages link to is there, and in the line that they name."""
+"""What the pages link to is there, in the line that they name, and drawn by its script."""
 
 import importlib.util
 from pathlib import Path
@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SPEC = importlib.util.spec_from_file_location("doc_links", ROOT / "scripts" / "doc_links.py")
-doc_links = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(doc_links)
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+doc_links, draw_pictures = script("doc_links"), script("draw_pictures")
 
 CODE = '''"""A module."""
 
@@ -79,3 +86,9 @@ def test_what_is_no_link_or_leads_elsewhere_is_not_looked_at(page):
         "```python\nrows[0](no.py)\n```\n"
     )
     assert doc_links.renew(page(text)) == (text, [])
+
+
+@pytest.mark.parametrize("name", draw_pictures.DIAGRAMS)
+def test_a_diagram_is_what_its_script_draws(name):
+    drawn = (ROOT / "docs" / "pictures" / f"{name}.svg").read_text("utf-8")
+    assert draw_pictures.DIAGRAMS[name]() == drawn, "`make docs` draws it anew"

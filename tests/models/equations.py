@@ -6,6 +6,13 @@ They take the weights from a layer and nothing else.
 import numpy as np
 from keras import ops
 
+from seq2seq_tfx.models import features
+
+
+def real(ids):
+    """The ids of one row without its padding."""
+    return [int(i) for i in ids if i != features.PAD]
+
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
@@ -213,3 +220,119 @@ def transformer_encoder(encoder, ids):
         x = self_attention(attention, x)
         x = sublayer(network, x, lambda x: feed_forward(network, x))  # noqa: B023
     return layer_norm(encoder.last_norm, x) if encoder.last_norm else x
+
+
+def readout(layer, hidden, context, embedded):
+    """r_t of state, context (or None) and embedded last token."""
+    joined = hidden if context is None else np.concatenate([hidden, context])
+    if layer.kind == "attentional":
+        return np.tanh(affine(layer.combination, joined))
+    if layer.kind == "maxout":
+        return maxout(layer, np.concatenate([joined, embedded]))
+    return joined if layer.kind == "concat" else hidden
+
+
+def output(decoder, read):
+    """The logits of what is read out."""
+    layer = decoder.readout
+    if layer.tied_to is None:
+        return affine(layer.output_projection, read)
+    if layer.to_embedding is not None:
+        read = affine(layer.to_embedding, read)
+    return array(layer.tied_to.embeddings) @ read
+
+
+def with_copies(decoder, logits, weights, known, source):
+    if decoder.copy_head is None:
+        return logits
+    return np.log(mixture(decoder.copy_head, logits, weights, np.concatenate(known), source))
+
+
+def recurrent_decoder(decoder, memory, summary, encoder_states, source, target):
+    """Logits [T, V] and attention [T, S] of one pair, whatever the settings."""
+    settings = decoder.settings
+    deep, attends = len(decoder.layers), settings["attention"] != "none"
+    before = attends and settings["attention_query"] == "previous"
+    asker = 0 if settings["attention_layer"] == "bottom" else deep - 1
+    if settings["initial_state"] == "copy":
+        states = list(encoder_states)
+    else:
+        zeros = [np.zeros(settings["units"])] * CELLS[settings["cell"]][1]
+        states = [list(zeros) for _ in range(deep)]
+        if settings["initial_state"] == "project":
+            given = iter(decoder.bridges)
+            states = [[np.tanh(affine(next(given), summary)) for _ in zeros] for _ in states]
+
+    covered = np.zeros(len(source)) if settings["coverage"] else None
+
+    def ask(query):
+        return attend(settings["attention"], decoder.attention, query, memory, covered)
+
+    context = None if attends or not settings["input_feeding"] else summary
+    fed = None
+    all_logits, all_weights = [], []
+    for y in array(decoder.embedding.embeddings)[np.array(target)]:
+        weights = np.zeros(len(source))
+        if before:
+            context, weights = ask(states[asker][0])
+        x = y
+        if settings["input_feeding"]:
+            if attends and not before:
+                if fed is None:
+                    fed = np.zeros(decoder.layers[0].input_projection.kernel.shape[0] - len(y))
+                x = np.concatenate([y, fed])
+            else:
+                x = np.concatenate([y, context])
+        for i, layer in enumerate(decoder.layers):
+            above = attends and i > asker
+            states[i] = cell_step(layer, np.concatenate([x, context]) if above else x, states[i])
+            residual = settings["residual_from"] and i + 1 >= settings["residual_from"]
+            x = states[i][0] + x if residual else states[i][0]
+            if attends and not before and i == asker:
+                context, weights = ask(x)
+        read = readout(decoder.readout, x, context, y)
+        fed = read if decoder.readout.kind == "attentional" else context
+        if covered is not None:
+            covered = covered + weights
+        all_logits.append(
+            with_copies(decoder, output(decoder, read), weights, (context, x, y), source)
+        )
+        all_weights.append(weights)
+    return np.array(all_logits), np.array(all_weights)
+
+
+def transformer_decoder(decoder, memory, source, target):
+    """The same of a Transformer."""
+    embedded = x = positioned(decoder.embedding, target)
+    for own, other, network in zip(
+        decoder.self_attentions, decoder.attentions, decoder.networks, strict=True
+    ):
+        x = self_attention(own, x, causal=True)
+        answers = []
+
+        def look(x, other=other, answers=answers):
+            answers += [multi_head(other.attention, query, memory) for query in x]
+            return np.array([context for context, _ in answers])
+
+        x = sublayer(other, x, look)
+        x = sublayer(network, x, lambda x, network=network: feed_forward(network, x))
+    if decoder.last_norm:
+        x = layer_norm(decoder.last_norm, x)
+    logits = [
+        with_copies(decoder, output(decoder, state), weights, (context, state, word), source)
+        for state, word, (context, weights) in zip(x, embedded, answers, strict=True)
+    ]
+    return np.array(logits), np.array([weights for _, weights in answers])
+
+
+def network(model, source, target):
+    """Logits and attention of one pair."""
+    encoder, decoder, states = model.encoder, model.decoder, None
+    if hasattr(encoder, "forward"):
+        memory, summary, states = recurrent_encoder(encoder, source)
+    else:
+        memory = transformer_encoder(encoder, source)
+        summary = memory.mean(axis=0)
+    if hasattr(decoder, "self_attentions"):
+        return transformer_decoder(decoder, memory, source, target)
+    return recurrent_decoder(decoder, memory, summary, states, source, target)

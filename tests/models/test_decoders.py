@@ -10,8 +10,9 @@ from seq2seq_tfx.models import features
 from seq2seq_tfx.models.embeddings import TokenEmbedding
 from seq2seq_tfx.models.losses import TokenCrossEntropy
 
-from .equations import softmax
+from .equations import network, real, softmax
 from .tiny import (
+    KINDS,
     QUICK,
     SOURCES,
     TARGETS,
@@ -42,6 +43,17 @@ def stepped(model, sources, targets, steps=None):
         logits.append(ops.convert_to_numpy(step))
         weights.append(ops.convert_to_numpy(attention))
     return np.stack(logits, axis=1), np.stack(weights, axis=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_and_attention_are_those_of_the_equations(kind):
+    logits, attention = whole(kind)
+    for row in range(len(SOURCES)):
+        source, target = (real(ids[row]) for ids in (SOURCES, TARGETS))
+        expected, weights = network(tiny(kind), source, target)
+        places = slice(len(target))
+        np.testing.assert_allclose(logits[row, places], expected, atol=3e-5)
+        np.testing.assert_allclose(attention[row, places, : len(source)], weights, atol=2e-5)
 
 
 @every_kind
@@ -94,11 +106,34 @@ def test_dropout_falls_in_training_alone(kind):
     np.testing.assert_array_equal(scored(model, SOURCES, TARGETS)[0], whole(kind)[0])
     # Of the decoder alone: what the encoder gives is the same each time.
     encoded = model.encoder(SOURCES, training=False)
-    first, second = (
-        ops.convert_to_numpy(model.decoder(TARGETS, encoded, training=True)[0]) for _ in range(2)
-    )
+    passes = [model.decoder(TARGETS, encoded, training=True) for _ in range(2)]
+    (first, weights), (second, other_weights) = [map(ops.convert_to_numpy, p) for p in passes]
     assert np.isfinite(first).all()
     assert np.abs(first - second).max() > 1e-3
+    if attends(kind):  # which depends on no dropout but that of the layers
+        assert np.abs(weights - other_weights).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", slow_but(KINDS, ["gnmt2016", "transformer2017"]))
+def test_every_place_of_dropout_changes_something_by_itself(kind):
+    model = tiny(kind)
+    layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.Dropout) and x.rate]
+    config = config_of(kind)
+    per_layer = {"recurrent": (0, 0), "transformer": (2, 3)}
+    assert len(layers) == 2 + (
+        per_layer[config.encoder][0] * config.size.encoder_layers
+        + per_layer[config.decoder][1] * config.size.decoder_layers
+    )
+    rates = [layer.rate for layer in layers]
+    try:
+        for alone in layers:
+            for layer in layers:
+                layer.rate = 0.5 if layer is alone else 0.0
+            logits, _ = scored(model, SOURCES, TARGETS, training=True)
+            assert np.abs(logits - whole(kind)[0]).max() > 1e-3, alone.path
+    finally:
+        for layer, rate in zip(layers, rates, strict=True):
+            layer.rate = rate
 
 
 @every_kind

@@ -12,6 +12,7 @@ from seq2seq_tfx.models.encoders import RecurrentEncoder
 from seq2seq_tfx.models.transformer import TransformerEncoder
 
 from . import equations
+from .equations import real
 from .tiny import SOURCES, randomize, twin
 
 VOCABULARY, EMBEDDING, UNITS = 9, 5, 6
@@ -50,10 +51,6 @@ def make(kind):
 def encoded(kind):
     """The sources with two columns more of padding than they need."""
     return make(kind)(np.pad(SOURCES, [(0, 0), (0, 2)]))
-
-
-def real(ids):
-    return [int(i) for i in ids if i != features.PAD]
 
 
 @every_recurrent

@@ -1,12 +1,13 @@
 """The objective and its metric against NumPy, token by token."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
+
+from .tiny import ON_TENSORFLOW
 
 VOCABULARY = 7
 SMOOTHING = [0.0, 0.1, 0.4]
@@ -58,7 +59,7 @@ def test_more_padding_does_not_change_the_cross_entropy(smoothing, rows, columns
     assert float(padded) == pytest.approx(float(loss(labels, logits)), rel=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's tape")
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's tape")
 @pytest.mark.parametrize("smoothing", SMOOTHING)
 def test_the_gradient_is_zero_at_padding_and_p_minus_q_elsewhere(smoothing):
     import tensorflow as tf

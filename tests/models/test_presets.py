@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from seq2seq_tfx.models import features
-
 from .equations import (
     affine,
     array,
@@ -14,6 +12,7 @@ from .equations import (
     maxout,
     multi_head,
     positioned,
+    real,
     recurrence,
     recurrent_encoder,
     self_attention,
@@ -143,9 +142,7 @@ NETWORKS = {
 def test_logits_and_attention_are_those_of_the_paper(name):
     logits, attention = whole(name)
     for row in range(len(SOURCES)):
-        source, target = (
-            [int(i) for i in ids[row] if i != features.PAD] for ids in (SOURCES, TARGETS)
-        )
+        source, target = (real(ids[row]) for ids in (SOURCES, TARGETS))
         expected, weights = NETWORKS[name](tiny(name), source, target)
         np.testing.assert_allclose(logits[row, : len(target)], expected, atol=2e-5)
         found = attention[row, : len(target), : len(source)]

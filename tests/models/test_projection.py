@@ -7,10 +7,9 @@ import pytest
 from seq2seq_tfx.models.projection import Projection
 
 from .equations import affine
+from .tiny import ON_TENSORFLOW
 
-tensorflow_only = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="TensorFlow's tape and graphs"
-)
+tensorflow_only = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's tape and graphs")
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_bias": False}, {"activation": "tanh"}])

@@ -7,7 +7,8 @@ from keras import ops
 from seq2seq_tfx.models.embeddings import TokenEmbedding
 from seq2seq_tfx.models.readout import CopyHead, Readout
 
-from .equations import affine, array, maxout, mixture, softmax
+from .equations import affine, array, mixture, softmax
+from .equations import readout as equation
 from .tiny import randomize, twin
 
 BATCH, TIME, SOURCE, HIDDEN, CONTEXT, EMBEDDING, UNITS, VOCABULARY = 2, 3, 5, 6, 7, 4, 3, 11
@@ -35,26 +36,16 @@ def apply(readout, with_context=True):
     return readout(readout.mix(hidden, context if with_context else None, embedded))
 
 
-def read(kind, readout, parts):
-    """r_t of state, context (or none) and embedded last token."""
-    state, context, embedded = (x.astype("float64") for x in parts)
-    if kind == "state":
-        return state
-    if kind == "concat":
-        return np.concatenate([state, context])
-    if kind == "attentional":
-        return np.tanh(np.concatenate([state, context]) @ array(readout.combination.kernel))
-    return maxout(readout, np.concatenate([state, context, embedded]))
-
-
 @pytest.mark.parametrize("with_context", [True, False], ids=["context", "no_context"])
 @every_kind
 def test_logits_are_those_of_the_equations(kind, with_context):
     readout = make(kind, with_context=with_context)
     logits, (hidden, context, embedded) = apply(readout, with_context), known()
     for b, t in np.ndindex(BATCH, TIME):
-        parts = [hidden[b, t], context[b, t] if with_context else np.zeros(0), embedded[b, t]]
-        expected = affine(readout.output_projection, read(kind, readout, parts))
+        read = equation(
+            readout, hidden[b, t], context[b, t] if with_context else None, embedded[b, t]
+        )
+        expected = affine(readout.output_projection, read)
         np.testing.assert_allclose(logits[b, t], expected, atol=1e-5)
 
 
@@ -66,7 +57,7 @@ def test_a_tied_output_is_the_embedding_after_a_projection_where_widths_differ(k
     randomize(embedding, seed=3)
     readout = make(kind, tied_to=embedding)
     logits, parts = apply(readout), known()
-    mixed = read(kind, readout, [x[0, 0] for x in parts])
+    mixed = equation(readout, *(x[0, 0] for x in parts))
     names = {weight.path.split("/")[-2] for weight in readout.weights}
     assert ("to_embedding" in names) == (len(mixed) != width)
     assert "output" not in names

@@ -7,6 +7,8 @@ from keras import ops
 
 from seq2seq_tfx.models.scan import scan
 
+from .tiny import ON_TENSORFLOW
+
 BATCH, UNITS, INPUTS = 3, 4, 2
 
 
@@ -57,7 +59,7 @@ def test_scan_gives_what_a_loop_gives(steps):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's tape")
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's tape")
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 def test_the_gradient_is_that_of_the_loop_unrolled(steps, in_graph):
@@ -80,7 +82,7 @@ def test_the_gradient_is_that_of_the_loop_unrolled(steps, in_graph):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="axes of unknown length")
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="axes of unknown length")
 def test_a_graph_may_learn_the_number_of_steps_and_rows_as_it_runs():
     import tensorflow as tf
 

@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -13,7 +12,7 @@ from seq2seq_tfx.models.search_options import IMPOSSIBLE
 
 from . import brute_force
 from .brute_force import Asked, Table, found_in, options
-from .tiny import config_of, new, randomize, scored, slow_but
+from .tiny import ON_TENSORFLOW, config_of, new, randomize, scored, slow_but
 
 # PAD, BOS, EOS, UNK and two words: 1 + 3 + 9 + 27 hypotheses of up to four tokens.
 VOCABULARY, LIMIT = 6, 4
@@ -161,7 +160,7 @@ def test_to_ask_for_one_gives_the_first_of_many():
     np.testing.assert_array_equal(one.scores_BN[:, 0], many.scores_BN[:, 0])
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counts the steps it takes")
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="counts the steps it takes")
 def test_a_search_stops_when_nothing_can_beat_what_it_has():
     table = Table(3, VOCABULARY, 6, seed=8)
     table.logits[..., features.EOS] += 12.0  # to end is nearly certain
@@ -179,6 +178,35 @@ def test_a_search_stops_when_nothing_can_beat_what_it_has():
 
     assert steps(1) == 1
     assert 1 < steps(2) < 6
+
+
+@pytest.mark.parametrize("margin", [0.002, -0.002])
+def test_a_search_goes_on_as_long_as_a_prefix_can_win_and_no_longer(margin):
+    """To end at once scores -1. Three words, of which the second costs much, score -1 + margin.
+
+    What remains after the second word is certain, so that what it can still
+    reach is what it will reach.
+    """
+    first, total = np.log(1 - np.exp(-1.0)), 1.5 * (margin - 1)  # ((5 + 4) / 6)^1 = 1.5
+    second = np.exp(total - first)
+    words = np.full(45, (1 - second) / 41)  # the others share the rest
+    words[3], words[: features.EOS + 1] = second, 0.0
+    likelihoods = np.zeros((4, 45))
+    likelihoods[0, [features.EOS, 3]] = np.exp(-1.0), np.exp(first)
+    likelihoods[1], likelihoods[2, 3], likelihoods[3, features.EOS] = words, 1.0, 1.0
+    logits, steps = ops.convert_to_tensor(np.log(likelihoods + 1e-30).astype("float32")), []
+
+    def step(ids, place, source):
+        steps.append(1)
+        return ops.take(logits, place, axis=0), place + 1, source
+
+    begun = Begun(step, ops.zeros((1,), "int32"), ops.zeros((1, 1)), np.ones((1, 1), bool))
+    found = beam_search(begun, options([Asked(4, 0, 2, 1, 1.0)]), 4, False, 2, 1)
+    ((score, _, ids),) = found_in(found, 0)
+    assert ids == ((3, 3, 3, features.EOS) if margin > 0 else (features.EOS,))
+    assert score == pytest.approx(-1 + max(margin, 0), abs=1e-4)
+    if ON_TENSORFLOW:  # elsewhere the loop is traced, and a step does not count itself
+        assert len(steps) == (4 if margin > 0 else 2)
 
 
 @pytest.mark.parametrize("search", ["greedy", "beam"])

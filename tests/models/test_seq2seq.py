@@ -33,6 +33,25 @@ def test_a_model_is_built_with_its_weights_allocated():
     np.testing.assert_array_equal(model(INPUTS), whole("gnmt2016")[0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_reaches_its_part(kind):
+    model, config = tiny(kind), config_of(kind)
+    fields, size = config.model_dump(), config.model_dump()["size"]
+    said = {
+        **{"units": size["units"], "heads": size["heads"], "feed_forward": size["feed_forward"]},
+        **{"embedding_size": size["embedding"], "attention_units": size["attention"]},
+        "readout_units": size["readout"],
+        "tied_output": fields["tied_embeddings"] != "none",
+        **{key: value for key, value in fields.items() if key not in ("size", "preset")},
+    }
+    for part, vocabulary, layers in (
+        (model.encoder, model.source_vocabulary_size, size["encoder_layers"]),
+        (model.decoder, 11, size["decoder_layers"]),
+    ):
+        expected = {**said, "vocabulary_size": vocabulary, "layers": layers}
+        assert part.settings == {key: expected[key] for key in part.settings}
+
+
 @pytest.mark.parametrize("kind", ["transformer2017", "tied_all"])
 def test_a_vocabulary_of_both_sides_is_one_matrix(kind):
     model = tiny(kind)

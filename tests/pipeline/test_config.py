@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq_tfx.models.model_config import Preset
 from seq2seq_tfx.pipeline import config as config_module
 from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
 
@@ -71,13 +72,34 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
             "model.size.unit: unknown key; expected one of: attention, decoder_layers, embedding, "
             "encoder_layers, feed_forward, heads, readout, units",
         ),
+        ("model: {size: 5}", "model.size: expected keys and values, received 5"),
+        ("model: {size: {units: 0}}", "model.size.units: expected greater than 0, received 0"),
+        (
+            "model: {preset: transformer}",
+            "model.preset: expected 'default', 'sutskever2014', 'cho2014', 'bahdanau2015', "
+            "'luong2015', 'gnmt2016' or 'transformer2017', received 'transformer'",
+        ),
+        (
+            "model: {cell: lstmm}",
+            "model.cell: expected 'rnn_tanh', 'rnn_relu', 'gru' or 'lstm', received 'lstmm'",
+        ),
+        ("model: {copy_head: 1}", "model.copy_head: expected a boolean, received 1"),
+        (
+            "search: {temperature: -0.5}",
+            "search.temperature: expected greater than or equal to 0, received -0.5",
+        ),
+        ("search: {top_p: 0}", "search.top_p: expected greater than 0, received 0"),
+        (
+            "search: {min_length: 128}",
+            "search: expected min_length below max_length (128), received 128",
+        ),
         (
             "search: {beam_size: 4, max_beam_size: 2}",
             "search: expected max_beam_size of at least beam_size (4), received 2",
         ),
         (
             "model: {attention: dot}",
-            "model: attention: 'dot' compares states of equal width, and the memory has 512 "
+            "model.attention: 'dot' compares states of equal width, and the memory has 512 "
             "features and the decoder 256; use 'general', or bidirectional: none",
         ),
         (
@@ -152,6 +174,9 @@ def test_numbers_are_those_of_yaml_1_2():
         "model: {dropout: X}",
         "search: {length_penalty: X}",
         "search: {max_length_ratio: X}",
+        "search: {coverage_penalty: X}",
+        "search: {temperature: X}",
+        "search: {top_p: X}",
         "  max_loss: {bleu: X}",
         "    chrf: {min: X}",
         "    chrf: {max: X}",
@@ -274,31 +299,78 @@ def test_every_section_says_which_keys_it_knows():
         assert field.annotation is type(section)
 
 
+def test_every_fault_of_a_section_is_told_with_the_line_of_its_key():
+    text = f"""{GOOD}model:
+  attention: none
+  coverage: true
+  encoder: transformer
+  size:
+    units: 30
+    heads: 7
+"""
+    assert problems_of(text) == [
+        "job.yaml:13: model.size.heads: expected a divisor of size.units (30), received 7",
+        "job.yaml:9: model.coverage: needs attention: additive of a recurrent decoder",
+    ]
+    # Where the preset has it and the file does not, with the closest line that is there.
+    text = f"{GOOD}model:\n  preset: transformer2017\n  size:\n    units: 30\n"
+    assert problem_of(text).startswith("job.yaml:9: model.size.heads: expected a divisor")
+
+
+SHARE = "needs one vocabulary for both sides (preset '{}'); set tokenizer.shared: true"
+ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
+
+
 @pytest.mark.parametrize(
-    ("added", "problem"),
+    ("added", "problems"),
     [
         (
-            "model: {preset: transformer2017}",
-            "model.tied_embeddings (transformer2017): needs one vocabulary for both sides; "
-            "set tokenizer.shared: true",
+            "model:\n  preset: transformer2017",
+            [f":7: model.tied_embeddings: {SHARE.format('transformer2017')}"],
         ),
         (
-            "model: {copy_head: true}",
-            "model.copy_head (default): needs one vocabulary for both sides; "
-            "set tokenizer.shared: true",
+            "model:\n  copy_head: true\n  tied_embeddings: all",
+            [
+                f":8: model.copy_head: {SHARE.format('default')}",
+                f":9: model.tied_embeddings: {SHARE.format('default')}",
+            ],
         ),
         (
-            "model: {preset: sutskever2014}\nsearch: {coverage_penalty: 0.2}",
-            "search.coverage_penalty: needs a model with attention",
+            "model: {preset: sutskever2014}\nsearch:\n  coverage_penalty: 0.2",
+            [f":9: search.coverage_penalty: {ATTEND.format('sutskever2014')}"],
         ),
         (
-            "model: {preset: cho2014}\nsearch: {replace_unknown: true}",
-            "search.replace_unknown: needs a model with attention",
+            "search:\n  replace_unknown: true\nmodel: {attention: none, copy_head: false}",
+            [f":8: search.replace_unknown: {ATTEND.format('default')}"],
         ),
     ],
 )
-def test_sections_that_do_not_fit_each_other_are_told(added, problem):
-    assert problem_of(f"{GOOD}{added}\n") == f"job.yaml: {problem}"
+def test_sections_that_do_not_fit_each_other_are_told(added, problems):
+    assert problems_of(f"{GOOD}{added}\n") == [f"job.yaml{problem}" for problem in problems]
+
+
+def test_sections_that_fit_each_other_are_taken():
+    shared = "tokenizer: {shared: true}\n"
+    for added in (
+        f"{shared}model: {{preset: transformer2017}}\nsearch: {{coverage_penalty: 0.2}}",
+        f"{shared}model: {{copy_head: true}}\nsearch: {{replace_unknown: true}}",
+        "model: {tied_embeddings: output}",
+        "model: {preset: sutskever2014}\nsearch: {temperature: 1, max_beam_size: 64}",
+    ):
+        assert load(f"{GOOD}{added}\n")
+
+
+@pytest.mark.parametrize("name", Preset.__args__)
+def test_every_preset_is_a_valid_model_whose_keys_can_be_overridden(name):
+    load_with = f"{GOOD}tokenizer: {{shared: true}}\nmodel:\n  preset: {name}\n"
+    model, changed = (
+        load(load_with + more).model for more in ("", "  size: {units: 64}\n  dropout: 0.4\n")
+    )
+    assert model.preset == name and changed.size.units == 64 != model.size.units
+    expected = {"size": {**model.size.model_dump(), "units": 64}, "dropout": 0.4}
+    assert changed.model_dump() == model.model_dump() | expected
+    # As components get it: resolved, it does not depend on the preset any more.
+    assert type(model).model_validate_json(model.model_dump_json()) == model
 
 
 def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():

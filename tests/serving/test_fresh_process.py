@@ -189,7 +189,7 @@ def test_every_signature_answers_as_the_model_in_this_process(predictor, fresh):
     assert_same(fresh["examples"], fresh["best"])
     nbest = fresh["nbest"]
     assert_same(fresh["decode, asked for nothing"], nbest)
-    assert len({text for row in hypotheses(nbest) for text, *_ in row}) >= 5
+    assert len({text for row in hypotheses(nbest) for text, *_ in row}) >= 4
     assert {len(x) for x in fresh["decode, no rows"].values()} == {0}
     assert {len(x) for x in fresh["explain, no rows"].values()} == {0}
 
