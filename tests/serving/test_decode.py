@@ -89,6 +89,12 @@ def test_defaults_are_those_of_the_export(exported, search):
     assert found[features.TEXT].shape == (3, 4)
 
 
+def test_a_default_gives_way_to_what_is_asked_for(exported):
+    patient = variant(exported.predictor, min_length=6)
+    found = hypotheses(eagerly(patient, "decode", REAL[:3], max_length=3))
+    assert {len(ids_of(exported, text)) for row in found for text, *_ in row} == {3}
+
+
 def test_the_one_answer_of_an_export_that_draws_is_the_first_draw(exported):
     predictor = variant(exported.predictor, temperature=2.0, seed=4)
     best = eagerly(predictor, "best", REAL)
