@@ -6,6 +6,13 @@ UV         := $(or $(shell command -v uv),.cache/uv-venv/bin/uv)
 COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
               --custom-compile-command "make lock" --extra g2p --extra dev $(UPGRADE) pyproject.toml
 
+# Tests run side by side: the quick ones wherever a worker is idle, the slow ones a
+# file to a worker (what they share is dear), the longest file first.
+WORKERS ?= 2
+QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
+SLOW    := -m slow --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+FIRST   := tests/test_end_to_end.py
+
 # Our own modules deserve byte code as well: the pipeline starts many processes.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,13 +30,14 @@ run: setup  ## fetch the default data, then run the pipeline on it
 	@.venv/bin/seq2seq run
 
 test: setup  ## run all tests
-	$(PYTHON_BIN) -m pytest
+	$(PYTHON_BIN) -m pytest $(QUICK)
+	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests
 
 test-unit: setup  ## run the quick tests
-	$(PYTHON_BIN) -m pytest -m "not slow"
+	$(PYTHON_BIN) -m pytest $(QUICK)
 
 test-e2e: setup  ## run the tests that train and run pipelines
-	$(PYTHON_BIN) -m pytest -m slow
+	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests
 
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh

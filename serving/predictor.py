@@ -29,8 +29,8 @@ from ..models.search import (
 )
 from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
 from ..models.seq2seq import Seq2Seq
+from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
-from .requests import INPUTS, one_for_each, read_options
 from .tokenizer import Tokenizer, source_ids
 
 
@@ -139,7 +139,7 @@ class Predictor(tf.Module):
 
     @_signature(*INPUTS)
     def decode(self, text: tf.Tensor, *options: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As `nbest`, with the options of each source: see `requests.INPUTS`.
+        """As `nbest`, with the options of each source: see `decode_options.INPUTS`.
 
         Raises:
           InvalidArgumentError: an option is beyond the export's limits, or has not

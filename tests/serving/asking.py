@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.search_options import IMPOSSIBLE, SearchConfig
+from seq2seq_tfx.serving.decode_options import INPUTS
 from seq2seq_tfx.serving.predictor import Predictor
-from seq2seq_tfx.serving.requests import INPUTS
 
 NAMES = (features.TEXT, features.SCORE, features.LOG_PROB)
 TEXTS = [

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from seq2seq_tfx.models import features
-from seq2seq_tfx.serving.requests import INPUTS
+from seq2seq_tfx.serving.decode_options import INPUTS
 
 from .asking import (
     NAMES,
@@ -25,6 +25,8 @@ from .asking import (
     rows_of,
     variant,
 )
+
+pytestmark = [pytest.mark.slow, pytest.mark.modern]  # five exports
 
 K = 3  # hypotheses of the export
 TEXT = "brown the quick fox the"

@@ -13,7 +13,7 @@ from seq2seq_tfx.components.tokenizer_trainer import SideConfig, train_tokenizer
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.model_config import Preset
 from seq2seq_tfx.models.search_options import SearchConfig
-from seq2seq_tfx.serving.requests import INPUTS
+from seq2seq_tfx.serving.decode_options import INPUTS
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
 from .asking import assert_same, attended, eagerly, hypotheses, request, source_ids_of

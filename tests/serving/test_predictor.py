@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.search_options import IMPOSSIBLE
-from seq2seq_tfx.serving.requests import INPUTS
+from seq2seq_tfx.serving.decode_options import INPUTS
 
 from .asking import (
     NAMES,
