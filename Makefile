@@ -9,15 +9,16 @@ COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
 # Tests run side by side: the quick ones wherever a worker is idle, the slow ones a
 # file to a worker (what they share is dear), the longest file first.
 WORKERS ?= 2
+MARK    ?= slow
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
-SLOW    := -m slow --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 FIRST   := tests/test_end_to_end.py
 
 # Our own modules deserve byte code as well: the pipeline starts many processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-e2e test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run test test-unit test-models test-e2e test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ test: setup  ## run all tests
 
 test-unit: setup  ## run the quick tests
 	$(PYTHON_BIN) -m pytest $(QUICK)
+
+test-models: setup  ## run the quick tests of models/ (KERAS_BACKEND=jax: under JAX, modern lane)
+	$(PYTHON_BIN) -m pytest $(QUICK) tests/models
 
 test-e2e: setup  ## run the tests that train and run pipelines
 	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests

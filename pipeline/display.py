@@ -119,25 +119,25 @@ class ComponentWatcher(logging.Handler):
     """
 
     _RUNS = re.compile(r"^(?:Component|node) (\S+) is (running|finished)\.$")
-    _EXECUTES = re.compile(r"^Going to run a new execution")
+    _CACHED = re.compile(r"^A cached execution \d+ is used\.$")
 
     def __init__(self, display: Display):
         super().__init__(logging.INFO)
         self._display = display
         self._began = 0.0
-        self._executed = False
+        self._cached = False
         self.current: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if self._EXECUTES.match(message):
-            self._executed = True
+        if self._CACHED.match(message):
+            self._cached = True
         elif found := self._RUNS.match(message):
             component, event = found.groups()
             if event == "running":
-                self.current, self._began, self._executed = component, time.monotonic(), False
+                self.current, self._began, self._cached = component, time.monotonic(), False
                 self._display.started(component)
             else:
                 self.current = None
                 took = time.monotonic() - self._began
-                self._display.finished(component, took, not self._executed)
+                self._display.finished(component, took, self._cached)

@@ -96,25 +96,29 @@ def watched():
 
 
 FORMATS = {"Component %s is %s.": local_dag_runner, "node %s is %s.": beam_dag_runner}
-EXECUTES = "Going to run a new execution %d"
+CACHED = "A cached execution %d is used."
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_the_runners_log_becomes_started_and_finished(watched, form):
     watched.log(form, "Trainer", "running")
     assert watched.watcher.current == "Trainer"
-    watched.log(EXECUTES, 7)
+    watched.log("Going to run a new execution %d.", 7)
     watched.log(form, "Trainer", "finished")
     assert watched.watcher.current is None
     watched.log(form, "latest_model.Baseline", "running")
-    watched.log("An cached execution %d is used.", 3)
     watched.log(form, "latest_model.Baseline", "finished")
+    watched.log(form, "Evaluator", "running")
+    watched.log(CACHED, 3)
+    watched.log(form, "Evaluator", "finished")
     watched.log(form, "Pusher", "running")
     assert watched.events == [
         ("started", "Trainer"),
         ("finished", "Trainer", "run"),
         ("started", "latest_model.Baseline"),
-        ("finished", "latest_model.Baseline", "cached"),
+        ("finished", "latest_model.Baseline", "run"),  # a resolver; it is never cached
+        ("started", "Evaluator"),
+        ("finished", "Evaluator", "cached"),
         ("started", "Pusher"),
     ]
     assert watched.watcher.current == "Pusher"  # where a failure happened
@@ -139,12 +143,10 @@ def test_the_installed_runners_still_log_this(form):
         assert f"logging.info('{form % ('%s', event)}'" in source
 
 
-def test_the_installed_launcher_still_logs_this_and_only_for_what_is_not_cached():
+def test_the_installed_launcher_still_logs_this_and_only_for_what_is_cached():
     source = inspect.getsource(launcher.Launcher)
-    assert source.count(f"logging.info('{EXECUTES}', execution.id)") == 1
-    # The cached execution is returned before.
-    assert 0 < source.index("is_execution_needed=False") < source.index(EXECUTES)
-    assert 0 < source.index("cached_outputs is not None") < source.index(EXECUTES)
+    assert source.count(f"logging.info('{CACHED}', execution.id)") == 1
+    assert 0 < source.index("cached_outputs is not None") < source.index(CACHED)
 
 
 @contextmanager
