@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import time
+from functools import reduce
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -61,10 +62,11 @@ def newest(pattern: str, root: Path) -> str:
 
 
 def training_set(root: Path, seed: int) -> tf.data.Dataset:
-    """Endless batches of the train split."""
+    """Batches of the train split for far more epochs than there is time for."""
     folder = Path(newest("Transform/transformed_examples/*", root)) / "Split-train"
     files = sorted(map(str, folder.iterdir()))
-    return batches(files, BATCH, MAX_TOKENS, seed).repeat()
+    epochs = (batches(files, BATCH, MAX_TOKENS, seed, epoch) for epoch in range(100))
+    return reduce(tf.data.Dataset.concatenate, epochs)
 
 
 def test_set(root: Path) -> list[tuple[bytes, set[bytes]]]:
@@ -109,7 +111,7 @@ def train(model: keras.Model, data: tf.data.Dataset, seconds: float, rate: float
         keras.optimizers.Adam(0.0, global_clipnorm=1.0), TokenCrossEntropy(0.1), jit_compile=False
     )
     budget = Budget(seconds, rate)
-    history = model.fit(data, steps_per_epoch=10**9, verbose=0, callbacks=[budget])
+    history = model.fit(data, verbose=0, callbacks=[budget])
     return {
         "steps": budget.steps,
         "cpu_seconds": round(budget.spent, 1),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class TrainingProgress(NamedTuple):
@@ -19,14 +19,29 @@ class TrainingProgress(NamedTuple):
     validation_loss: float | None  # at the end of an epoch
 
 
-Listener = Callable[[TrainingProgress], None]
+class Listener(Protocol):
+    """Whoever watches."""
+
+    def training(self, progress: TrainingProgress) -> None:
+        """A fit is so far."""
+
+    def note(self, text: str) -> None:
+        """Something happened that a person should know."""
+
+
 _listeners: list[Listener] = []
 
 
 def report(progress: TrainingProgress) -> None:
-    """Tells all listeners."""
+    """Tells all listeners how far a fit is."""
     for listener in _listeners:
-        listener(progress)
+        listener.training(progress)
+
+
+def note(text: str) -> None:
+    """Tells all listeners what happened."""
+    for listener in _listeners:
+        listener.note(text)
 
 
 @contextmanager

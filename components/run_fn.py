@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,12 +15,16 @@ from absl import logging
 from tfx.components.trainer import fn_args_utils
 from tfx.dsl.io import fileio
 
+from ..models import features
 from ..models.losses import TokenAccuracy, TokenCrossEntropy
 from ..models.seq2seq import build_seq2seq
 from ..serving.predictor import Predictor
-from . import progress
+from ..serving.tokenizer import Tokenizer
+from .checkpoints import Checkpoints
+from .code_digest import code_digest
 from .errors import PipelineError
-from .trainer import TOKENIZER, TrainerSettings, TrainingConfig
+from .fit import Fit, NotFinite, Plan
+from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, TrainingConfig
 from .training_data import Corpus, batches, survey
 from .transform import read_tokenizers
 from .warm_start import warm_start
@@ -33,7 +39,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       fn_args: TFX's; `custom_config` holds the settings and the tokenizer's place.
 
     Raises:
-      PipelineError: no example is short enough to train on.
+      PipelineError: no example is short enough to train on, or the loss is no number.
+      Interrupted: the process was asked to stop.
     """
     settings = TrainerSettings.model_validate_json(fn_args.custom_config["settings"])
     training = settings.training
@@ -69,19 +76,22 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         # 'auto' compiles with XLA, which on a CPU is slower and recompiles for each shape.
         jit_compile=False,
     )
-    history = model.fit(
-        batches(train_files, training.batch_size, training.max_tokens, training.seed),
-        validation_data=batches(validation_files, training.batch_size, training.max_tokens),
-        epochs=training.epochs,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                patience=training.early_stopping_epochs, restore_best_weights=True
-            ),
-            keras.callbacks.TerminateOnNaN(),
-            ReportProgress(corpus, training.epochs),
-        ],
+    identity = _identity(settings, fn_args.custom_config[TOKENIZER], train_files, validation_files)
+    checkpoints = Checkpoints(Path(fn_args.custom_config[CHECKPOINTS]) / identity)
+    fit = Fit(
+        model,
+        partial(batches, train_files, training.batch_size, training.max_tokens, training.seed),
+        batches(validation_files, training.batch_size, training.max_tokens).apply(
+            tf.data.experimental.assert_cardinality(validation.batches)
+        ),
+        corpus,
+        Plan(training.epochs, training.early_stopping_epochs, 60 * training.checkpoint_minutes),
+        checkpoints,
     )
+    try:
+        history = fit.run()
+    except NotFinite as error:
+        raise _advice(error, training, checkpoints, source_tokenizer, target_tokenizer) from error
     _write_history(fn_args.model_run_dir, history, corpus, validation, model.count_params())
 
     predictor = Predictor(
@@ -92,50 +102,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         settings.serving.max_source_tokens,
     )
     predictor.export(fn_args.serving_model_dir)
-
-
-class ReportProgress(keras.callbacks.Callback):
-    """Tells `progress` how far the fit is, a few times a second at most."""
-
-    INTERVAL = 0.5  # seconds
-
-    def __init__(self, corpus: Corpus, epochs: int):
-        super().__init__()
-        self._corpus, self._epochs = corpus, epochs
-        self._tokens_per_step = corpus.target_tokens / corpus.batches
-        self._epoch = self._steps_done = 0
-        self._began = self._told = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch + 1
-        self._began = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._steps_done = batch + 1
-        if time.monotonic() - self._told >= self.INTERVAL:
-            self._told = time.monotonic()
-            self._tell(logs or {}, None)
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._trained = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._tell(logs or {}, (logs or {}).get("val_loss"))
-
-    def _tell(self, logs: dict[str, Any], validation_loss: float | None) -> None:
-        until = self._trained if validation_loss is not None else time.monotonic()
-        rate = self._steps_done * self._tokens_per_step / max(until - self._began, 1e-9)
-        progress.report(
-            progress.TrainingProgress(
-                self._epoch,
-                self._epochs,
-                self._steps_done,
-                self._corpus.batches,
-                rate,
-                float(logs.get("loss", float("nan"))),
-                validation_loss,
-            )
-        )
+    checkpoints.remove()
 
 
 def _optimizer(training: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -156,18 +123,56 @@ def _files(patterns: list[str]) -> list[str]:
     return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
+def _identity(
+    settings: TrainerSettings, tokenizer: str, train_files: list[str], validation_files: list[str]
+) -> str:
+    """Names all that decides the weights, so that no checkpoint of another fit is taken up."""
+    decisive = {
+        "model": settings.model.model_dump(),
+        "training": settings.training.model_dump(exclude={"checkpoint_minutes"}),
+        "tokenizer": tokenizer,
+        "files": [(path, tf.io.gfile.stat(path).length) for path in train_files + validation_files],
+        "code": code_digest(__name__),
+        "versions": [tf.__version__, keras.__version__],
+    }
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+def _advice(
+    error: NotFinite,
+    training: TrainingConfig,
+    checkpoints: Checkpoints,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+) -> PipelineError:
+    """Keeps the batch that ended a training, and says what to do."""
+    inputs, labels = error.batch
+    sources = source_tokenizer.detokenize(inputs[features.SOURCE_IDS]).numpy()
+    targets = target_tokenizer.detokenize(labels).numpy()
+    place = checkpoints.folder.with_name(f"{checkpoints.folder.name}-not-finite.tsv")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"".join(b"%s\t%s\n" % pair for pair in zip(sources, targets, strict=True)))
+    return PipelineError(
+        f"{error}, at learning rate {error.learning_rate:.3g}. Expected a loss that falls. Lower "
+        f"training.learning_rate ({training.learning_rate:g}) or training.clip_norm "
+        f"({training.clip_norm:g}), or raise training.warmup_steps ({training.warmup_steps}). "
+        f"The pairs of that batch are in {place}"
+    )
+
+
 def _write_history(
-    folder: str, history: Any, corpus: Corpus, validation: Corpus, parameters: int
+    folder: str,
+    history: list[dict[str, float]],
+    corpus: Corpus,
+    validation: Corpus,
+    parameters: int,
 ) -> None:
     """Keeps the learning curve and what it was learned on, for people and reports."""
     record = {
         "parameters": parameters,
         "train": corpus._asdict(),
         "validation": validation._asdict(),
-        "epochs": [
-            {name: float(values[i]) for name, values in history.history.items()}
-            for i in range(len(history.epoch))
-        ],
+        "epochs": history,
     }
     fileio.makedirs(folder)
     with fileio.open(os.path.join(folder, HISTORY), "w") as file:

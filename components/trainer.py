@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,6 +23,7 @@ from .artifacts import TokenizerModel
 from .code_digest import code_digest
 
 TOKENIZER = "tokenizer"
+CHECKPOINTS = "checkpoints"
 RUN_FN = "seq2seq_tfx.components.run_fn.run_fn"
 
 Count = Annotated[int, Field(ge=1)]
@@ -40,6 +42,7 @@ class TrainingConfig(Section):
     early_stopping_epochs: Count = 3
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
     # An exported version, or a folder of versions of which the newest is taken.
     warm_start: str | None = None
 
@@ -67,7 +70,11 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
 
 
 class Executor(executor.GenericExecutor):
-    """Runs TFX's Trainer with the tokenizer's place in its custom configuration."""
+    """Runs TFX's Trainer with two places in its custom configuration.
+
+    That of the tokenizer, and a folder for checkpoints beside the outputs of all
+    executions, for another execution takes them up.
+    """
 
     def _GetFnArgs(
         self,
@@ -77,6 +84,8 @@ class Executor(executor.GenericExecutor):
     ) -> fn_args_utils.FnArgs:
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         fn_args.custom_config[TOKENIZER] = artifact_utils.get_single_uri(input_dict[TOKENIZER])
+        outputs = os.path.dirname(os.path.dirname(fn_args.model_run_dir))
+        fn_args.custom_config[CHECKPOINTS] = os.path.join(outputs, CHECKPOINTS)
         return fn_args
 
 

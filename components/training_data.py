@@ -28,7 +28,7 @@ class Corpus(NamedTuple):
     examples: int  # that are used
     too_long: int  # that are left out, for one side exceeds the limit
     target_tokens: int  # of the used ones, EOS included
-    batches: int  # an epoch; where examples are left out, perhaps a few fewer
+    batches: int  # an epoch
 
 
 def survey(files: list[str], batch_size: int, max_tokens: int) -> Corpus:
@@ -51,15 +51,20 @@ def survey(files: list[str], batch_size: int, max_tokens: int) -> Corpus:
 
 
 def batches(
-    files: list[str], batch_size: int, max_tokens: int, seed: int | None = None
+    files: list[str],
+    batch_size: int,
+    max_tokens: int,
+    seed: int | None = None,
+    epoch: int = 0,
 ) -> tf.data.Dataset:
     """One epoch of batches for teacher forcing.
 
     Args:
       files: gzipped TFRecords of Examples with `source_ids` and `target_ids`.
-      batch_size: B, examples a batch; the last of a window may have fewer.
+      batch_size: B, examples a batch; one of an epoch may have fewer.
       max_tokens: examples with a longer side are left out.
-      seed: shuffles, each epoch differently; None keeps the order.
+      seed: shuffles; None keeps the order.
+      epoch: each has an order of its own, which follows from it and the seed alone.
 
     Returns:
       Pairs of the model's inputs (`source_ids` [B, S], `target_ids` [B, T],
@@ -67,12 +72,11 @@ def batches(
       with `features.PAD`.
     """
 
+    def short(records: tf.Tensor) -> tf.Tensor:
+        return tf.boolean_mask(records, _longest_sides(_parse(records)) <= max_tokens)
+
     def cut(window: dict[str, tf.RaggedTensor]) -> tf.data.Dataset:
-        lengths = tf.maximum(
-            window[features.SOURCE_IDS].row_lengths(), window[features.TARGET_IDS].row_lengths()
-        )
-        order = tf.argsort(lengths, stable=True)
-        order = order[: tf.math.count_nonzero(lengths <= max_tokens, dtype=tf.int32)]
+        order = tf.argsort(_longest_sides(window), stable=True)
 
         def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = order[start : start + batch_size]
@@ -92,16 +96,26 @@ def batches(
         return inputs, target_BT[:, 1:]
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    # Left out before windows are cut, or an epoch's number of batches would vary.
+    records = records.batch(1024).map(short).unbatch()
     if seed is not None:
-        records = records.shuffle(SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=True)
+        first, second = np.random.SeedSequence((seed, epoch)).generate_state(2).tolist()
+        records = records.shuffle(SHUFFLE_BUFFER, seed=first, reshuffle_each_iteration=False)
     dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
     if seed is not None:
-        dataset = dataset.shuffle(WINDOW, seed=seed, reshuffle_each_iteration=True)
+        dataset = dataset.shuffle(WINDOW, seed=second, reshuffle_each_iteration=False)
     # An iterator that is tuned waits for its tuner's next round before it ends:
     # up to a minute of standing still after every epoch. Nothing here needs tuning.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.map(teacher_forcing).prefetch(4).with_options(options)
+
+
+def _longest_sides(batch: dict[str, tf.RaggedTensor]) -> tf.Tensor:
+    """The tokens of each pair's longer side."""
+    return tf.maximum(
+        batch[features.SOURCE_IDS].row_lengths(), batch[features.TARGET_IDS].row_lengths()
+    )
 
 
 def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:

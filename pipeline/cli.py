@@ -21,6 +21,7 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
 ERROR = 1
 NOT_RELEASED = 3
 BUSY = 4
+STOPPED = 128  # and the signal's number, as shells have it
 
 EXIT_CODES = f"""
 \b
@@ -30,6 +31,7 @@ Exit codes:
   2  the command line or the configuration is wrong; nothing was run
   {NOT_RELEASED}  the run went through, and the model was not blessed or not servable
   {BUSY}  another run is using the output folder
+  130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
 
 
@@ -74,6 +76,8 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
         summary = runners.run_pipeline(config, output, runner)
     except runners.OutputBusy as error:
         _fail(str(error), BUSY)
+    except runners.RunStopped as error:
+        _fail(f"stopped by {error}", STOPPED + error.number)
     except runners.RunFailed as error:
         _fail(f"{error}\nThe whole story is in {log}", ERROR)
     print_summary(summary, config_path)

@@ -25,6 +25,9 @@ class Display(Protocol):
     def training(self, progress: TrainingProgress) -> None:
         """A fit is so far."""
 
+    def note(self, text: str) -> None:
+        """Something happened that a person should know."""
+
     def close(self) -> None:
         """Nothing more will come."""
 
@@ -44,6 +47,9 @@ class PlainDisplay:
     def training(self, progress: TrainingProgress) -> None:
         if progress.validation_loss is not None:
             self._console.print(_epoch_line(progress), highlight=False)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  {text}", highlight=False, markup=False)
 
     def close(self) -> None:
         """Leaves the lines as they are."""
@@ -95,6 +101,9 @@ class LiveDisplay:
         )
         if progress.validation_loss is not None:
             self._console.print(_epoch_line(progress), highlight=False)
+
+    def note(self, text: str) -> None:
+        self._console.print(f"  {text}", highlight=False, markup=False)
 
     def close(self) -> None:
         self._progress.stop()

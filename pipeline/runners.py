@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from rich.console import Console
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from ..components import interruption
 from ..components.errors import PipelineError
 from ..components.progress import listening
 from .config import PipelineConfig
@@ -32,6 +35,18 @@ RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
 
 class OutputBusy(Exception):
     """Another run is using the output folder."""
+
+
+class RunStopped(Exception):
+    """A signal stopped the run; the message says where.
+
+    Args:
+      number: of the signal.
+    """
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.number = number
 
 
 class RunFailed(Exception):
@@ -52,10 +67,11 @@ def run_pipeline(
     Raises:
       OutputBusy: another process runs on the same output.
       RunFailed: a component failed.
+      RunStopped: SIGTERM or SIGINT; a training has put its state away.
     """
     output = output.absolute()
     output.mkdir(parents=True, exist_ok=True)
-    with exclusive(output), _quiet(output / LOG) as terminal:
+    with exclusive(output), interruption.stoppable(), _quiet(output / LOG) as terminal:
         console = console or Console(file=terminal)
         pipeline = create_pipeline(config, output)
         display = (
@@ -66,9 +82,12 @@ def run_pipeline(
         watcher = ComponentWatcher(display)
         logging.getLogger().addHandler(watcher)
         try:
-            with listening(display.training), _beam_left_alone():
+            with listening(display), _beam_left_alone():
                 RUNNERS[runner]().run(pipeline)
-        except Exception as error:
+        except (Exception, interruption.Interrupted) as error:
+            if number := interruption.asked():
+                logging.warning("the run was stopped: %s", error)
+                raise RunStopped(_interrupted(error, number), number) from error
             logging.exception("the run failed")
             where = f"{watcher.current}: " if watcher.current else ""
             raise RunFailed(f"{where}{_reason(error)}") from error
@@ -146,6 +165,12 @@ def _beam_left_alone() -> Iterator[None]:
         yield
     finally:
         sys.argv, StandardOptions.DEFAULT_RUNNER = arguments, default
+
+
+def _interrupted(error: BaseException, number: int) -> str:
+    """What `Interrupted` said, through whatever Beam has made of it."""
+    found = re.search(r"SIG\w+ at step .*", str(error))
+    return found[0] if found else f"{signal.Signals(number).name}"
 
 
 def _reason(error: BaseException) -> str:

@@ -1,8 +1,11 @@
 """The whole road, as a user walks it: files of pairs in, a pushed model's answers out."""
 
+import json
 import os
 import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,18 +46,39 @@ SHARED_UNIGRAM = """  shared: true
   target: {kind: unigram, vocabulary_size: 60}"""
 
 
+COMMAND = [sys.executable, "-c", "from seq2seq_tfx.pipeline.cli import main; main()"]
+
+
 def seq2seq(*arguments, cwd, stdin=b"", package=None):
     """Runs the command in a process of its own; `package` puts other code before ours."""
     environment = {**os.environ, **({"PYTHONPATH": str(package)} if package else {})}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    code = "from seq2seq_tfx.pipeline.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         input=stdin,
         capture_output=True,
         env=environment,
     )
+
+
+def struck(number, line, *arguments, cwd):
+    """Runs the command until it prints such a line, and then sends it a signal."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    printed = ""
+    for text in process.stdout:
+        printed += text
+        if line in text:
+            process.send_signal(number)
+            break
+    rest, errors = process.communicate()
+    return process.returncode, printed + rest, errors
 
 
 def write_job(folder, name, **values):
@@ -219,6 +243,31 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_pat
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90
+
+
+def test_a_run_that_is_stopped_or_killed_is_gone_on_with(tmp_path):
+    lines = (f"{word}\t{word[::-1]}\n" for word in words(1, 1000))
+    (tmp_path / "pairs.tsv").write_text("".join(lines))
+    job = write_job(tmp_path, "stopped", epochs=5, worst=1.0)
+    run = ("run", "--config", job, "--output", "out")
+    checkpoints = tmp_path / "out" / "artifacts" / "Trainer" / "checkpoints"
+
+    code, _, errors = struck(signal.SIGTERM, "epoch 2/5", *run, "--runner", "beam", cwd=tmp_path)
+    assert code == 143, errors
+    assert re.search(r"SIGTERM at step \d+ of epoch \d: the next run goes on from there", errors)
+    assert "Traceback" not in errors
+    code, printed, errors = struck(signal.SIGKILL, "epoch 4/5", *run, cwd=tmp_path)
+    assert code == -signal.SIGKILL, errors
+    assert re.search(r"going on from step \d+ of epoch [23]", printed)
+    assert "epoch 1/5" not in printed
+    assert list(checkpoints.iterdir())
+
+    done = seq2seq(*run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert re.search(r"going on from step \d+ of epoch [45]", done.stdout.decode())
+    (record,) = (tmp_path / "out").glob("artifacts/Trainer/model_run/*/history.json")
+    assert len(json.loads(record.read_text())["epochs"]) == 5
+    assert not list(checkpoints.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+"""A fit that is interrupted loses nothing, and one that goes wrong says where."""
+
+import gc
+import math
+import os
+import resource
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seq2seq_tfx.components import interruption, progress
+from seq2seq_tfx.components.checkpoints import Checkpoints
+from seq2seq_tfx.components.fit import Fit, NotFinite, Plan
+from seq2seq_tfx.components.training_data import batches, survey
+from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
+from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.seq2seq import build_seq2seq
+
+pytestmark = pytest.mark.slow
+
+EPOCHS, BATCH, MAX_TOKENS = 4, 8, 20
+STEPS = 5  # an epoch
+
+
+VOCABULARY = 12
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Random pairs; of "other", the targets are words that "train" has not."""
+    generator = np.random.default_rng(3)
+    folder = tmp_path_factory.mktemp("pairs")
+    for split, count in (("train", STEPS * BATCH), ("validation", 12), ("other", 12)):
+        words = (9, VOCABULARY) if split == "other" else (4, 9)
+        with tf.io.TFRecordWriter(str(folder / split), "GZIP") as writer:
+            for _ in range(count):
+                example = tf.train.Example()
+                for name, begin in (("source_ids", []), ("target_ids", [1])):
+                    ids = [*begin, *generator.integers(*words, generator.integers(1, 6)), 2]
+                    example.features.feature[name].int64_list.value.extend(ids)
+                writer.write(example.SerializeToString())
+    return folder
+
+
+def make_fit(files, folder, rate=0.05, patience=EPOCHS, seconds=1e9, validation="validation"):
+    keras.utils.set_random_seed(1)
+    config = ModelConfig(size={"embedding": 4, "units": 6}, dropout=0.3)
+    model = build_seq2seq(config, VOCABULARY, VOCABULARY)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, EPOCHS * STEPS)
+    model.compile(
+        keras.optimizers.Adam(schedule),
+        TokenCrossEntropy(0.1),
+        metrics=[TokenAccuracy()],
+        jit_compile=False,
+    )
+    train = [str(files / "train")]
+    return Fit(
+        model,
+        lambda epoch: batches(train, BATCH, MAX_TOKENS, seed=5, epoch=epoch),
+        batches([str(files / validation)], BATCH, MAX_TOKENS).apply(
+            tf.data.experimental.assert_cardinality(2)
+        ),
+        survey(train, BATCH, MAX_TOKENS),
+        Plan(EPOCHS, patience, seconds),
+        Checkpoints(folder),
+    )
+
+
+def weights(fit):
+    return [weight.tobytes() for weight in fit._model.get_weights()]
+
+
+def validation(history):
+    return [(epoch["val_loss"], epoch["val_token_accuracy"]) for epoch in history]
+
+
+@pytest.fixture(scope="module")
+def whole(files, tmp_path_factory):
+    """One that nothing interrupts."""
+    fit = make_fit(files, tmp_path_factory.mktemp("whole"))
+    return fit, fit.run()
+
+
+def interrupted(fit, step=None, monkeypatch=None):
+    """Runs until a signal: while that step is being made, or the second validation."""
+    if step is not None:
+        before = fit.after_step
+
+        def after_step(logs):
+            if fit.epoch * STEPS + fit.step + 1 == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            before(logs)
+
+        monkeypatch.setattr(fit, "after_step", after_step)
+    else:
+        before = fit._reporter.trained
+
+        def trained():
+            if fit.epoch == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            before()
+
+        monkeypatch.setattr(fit._reporter, "trained", trained)
+    with interruption.stoppable(), pytest.raises(interruption.Interrupted, match="SIGTERM at step"):
+        fit.run()
+
+
+@pytest.mark.parametrize("step", [1, 7, STEPS, None, 3 * STEPS + 2])
+def test_stopped_by_a_signal_and_taken_up_it_ends_the_same(
+    files, whole, tmp_path, monkeypatch, step
+):
+    interrupted(make_fit(files, tmp_path), step, monkeypatch)
+    again = make_fit(files, tmp_path)
+    history = again.run()
+    assert validation(history) == validation(whole[1])
+    assert weights(again) == weights(whole[0])
+
+
+def test_stopped_twice_it_ends_the_same(files, whole, tmp_path, monkeypatch):
+    for step in (3, 13):
+        interrupted(make_fit(files, tmp_path), step, monkeypatch)
+    again = make_fit(files, tmp_path)
+    again.run()
+    assert weights(again) == weights(whole[0])
+
+
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(files, whole, tmp_path, monkeypatch):
+    interrupted(make_fit(files, tmp_path, seconds=0.0), 8, monkeypatch)
+    before, newest = sorted(tmp_path.iterdir())
+    assert before.name == "000000007.npz"
+    content = newest.read_bytes()
+    for damage in (content[: len(content) // 2], b"", content[:3000] + b"?" + content[3001:]):
+        newest.write_bytes(damage)
+        notes = []
+        watcher = type("", (), {"note": notes.append, "training": lambda progress: None})
+        again = make_fit(files, tmp_path)
+        with progress.listening(watcher):
+            again._restore()
+        assert notes == ["going on from step 2 of epoch 2"]
+    history = again.run()
+    assert weights(again) == weights(whole[0])
+    assert validation(history) == validation(whole[1])
+
+
+# NumPy's archive wants to write its end still when it is collected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.save(1, {"step": 1}, [np.arange(4)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert not checkpoints.save(2, {"step": 2}, [np.zeros(10_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    gc.collect()
+    state, (array,) = checkpoints.newest()
+    assert state == {"step": 1} and array.tolist() == [0, 1, 2, 3]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_step_is_a_batch(whole):
+    assert whole[0]._model.optimizer.iterations == EPOCHS * STEPS
+
+
+def test_the_best_weights_stay_and_patience_ends_it(files, tmp_path):
+    fit = make_fit(files, tmp_path, validation="other", patience=2)
+    losses = [loss for loss, _ in validation(fit.run())]
+    assert len(losses) == 3 and losses[0] < min(losses[1:])
+    assert fit._model.evaluate(fit._validation, verbose=0)[0] == pytest.approx(losses[0])
+
+
+def test_the_best_weights_outlast_an_interruption(files, tmp_path, monkeypatch):
+    whole = make_fit(files, tmp_path / "whole", validation="other", patience=2)
+    whole.run()
+    interrupted(make_fit(files, tmp_path / "1", validation="other"), 2 * STEPS + 1, monkeypatch)
+    again = make_fit(files, tmp_path / "1", validation="other", patience=2)
+    assert len(again.run()) == 3
+    assert weights(again) == weights(whole)
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step_and_its_batch(files, tmp_path):
+    fit = make_fit(files, tmp_path, rate=1e38)
+    with pytest.raises(NotFinite) as caught:
+        fit.run()
+    error = caught.value
+    assert (error.epoch - 1) * STEPS + error.step == fit._steps
+    assert error.learning_rate > 1e37
+    inputs, labels = error.batch
+    outputs = fit._model(inputs, training=False)
+    assert not math.isfinite(float(fit._model.compute_loss(inputs, labels, outputs)))
