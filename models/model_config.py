@@ -27,6 +27,8 @@ Preset = Literal[
     "transformer2017",
 ]
 
+SEARCH = "search"  # of a preset's keys the one that is not of the model
+
 
 class Size(Section):
     """How large the parts are; what a network has no part for, it ignores."""
@@ -183,8 +185,18 @@ class ModelConfig(Section):
         ]
 
 
-@functools.cache
 def preset(name: str) -> dict[str, Any]:
-    """The settings of a preset, as its file has them."""
+    """The model's settings in a preset."""
+    return {key: value for key, value in _file(name).items() if key != SEARCH}
+
+
+def preset_search(name: str) -> dict[str, Any]:
+    """The search's settings in a preset: what the paper's formulas are with."""
+    return dict(_file(name).get(SEARCH, {}))
+
+
+@functools.cache
+def _file(name: str) -> dict[str, Any]:
+    """A preset as it is written."""
     text = (resources.files(__package__) / "presets" / f"{name}.yaml").read_text("utf-8")
     return dict(YAML(typ="safe").load(text) or {})

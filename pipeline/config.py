@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -26,7 +26,7 @@ from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
-from ..models.model_config import ModelConfig
+from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 
@@ -60,6 +60,20 @@ class PipelineConfig(Section):
     gate: GateConfig
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _search_as_the_preset_does(cls, given: Any) -> Any:
+        """A preset of the model may say how it is searched, too."""
+        if not isinstance(given, dict):
+            return given
+        model, search = given.get("model", {}), given.get("search", {})
+        name = model.get("preset") if isinstance(model, dict) else None
+        if not isinstance(name, str) or name not in get_args(Preset):
+            return given
+        if not isinstance(search, dict):
+            return given
+        return {**given, "search": {**preset_search(name), **search}}
 
     @model_validator(mode="after")
     def _sections_fit(self) -> PipelineConfig:

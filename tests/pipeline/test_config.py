@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq_tfx.models.model_config import Preset
+from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.pipeline import config as config_module
 from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
 
@@ -371,6 +372,21 @@ def test_every_preset_is_a_valid_model_whose_keys_can_be_overridden(name):
     assert changed.model_dump() == model.model_dump() | expected
     # As components get it: resolved, it does not depend on the preset any more.
     assert type(model).model_validate_json(model.model_dump_json()) == model
+
+
+def test_a_preset_is_searched_as_its_paper_does_unless_the_file_says_otherwise():
+    """Wu et al. (2016), section 7; Vaswani et al. (2017), section 6.1."""
+
+    def search(more):
+        return load(f"{GOOD}tokenizer: {{shared: true}}\n{more}\n").search
+
+    gnmt = search("model: {preset: gnmt2016}")
+    assert (gnmt.length_penalty, gnmt.coverage_penalty) == (0.2, 0.2)
+    transformer = search("model: {preset: transformer2017}")
+    assert (transformer.beam_size, transformer.length_penalty) == (4, 0.6)
+    told = search("model: {preset: gnmt2016}\nsearch: {coverage_penalty: 0, max_length: 9}")
+    assert (told.length_penalty, told.coverage_penalty, told.max_length) == (0.2, 0.0, 9)
+    assert search("") == search("model: {preset: default}") == SearchConfig()
 
 
 def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():
