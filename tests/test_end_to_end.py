@@ -230,6 +230,20 @@ def test_a_rerun_is_all_cache_and_what_changed_decides_what_runs(reverse):
     assert verdict(output)["baseline"] == pytest.approx(first)
 
 
+def test_a_loss_that_is_no_number_stops_the_run_with_its_batch_and_advice(reverse):
+    folder, _ = reverse
+    job = write_job(folder, "reverse", learning_rate=1e38)
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=folder)
+    assert done.returncode == 1
+    error = " ".join(done.stderr.decode().split())
+    assert "Trainer: the loss is not finite at step" in error
+    assert "Lower training.learning_rate (1e+38)" in error
+    batch = Path(re.search(r"are in (\S+\.tsv)", error)[1])
+    pairs = [line.split("\t") for line in batch.read_text().splitlines()]
+    assert len(pairs) == 64
+    assert all(target == source[::-1] for source, target in pairs)
+
+
 def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_path):
     generator = random.Random(3)
     pieces = ["an", "ber", "cu", "do", "el", "fi", "gu", "hol"]
