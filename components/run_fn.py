@@ -24,8 +24,9 @@ from .checkpoints import Checkpoints
 from .code_digest import code_digest
 from .errors import PipelineError
 from .fit import Fit, NotFinite, Plan
+from .optimizers import optimizer_of
 from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, TrainingConfig
-from .training_data import Corpus, batches, survey
+from .training_data import batches, survey
 from .transform import read_tokenizers
 from .warm_start import warm_start
 
@@ -70,7 +71,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
             )
 
     model.compile(
-        optimizer=_optimizer(training, corpus.batches),
+        optimizer=optimizer_of(training, corpus.batches),
         loss=TokenCrossEntropy(training.label_smoothing),
         metrics=[TokenAccuracy()],
         # 'auto' compiles with XLA, which on a CPU is slower and recompiles for each shape.
@@ -92,7 +93,16 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         history = fit.run()
     except NotFinite as error:
         raise _advice(error, training, checkpoints, source_tokenizer, target_tokenizer) from error
-    _write_history(fn_args.model_run_dir, history, corpus, validation, model.count_params())
+    record = {
+        "identity": identity,
+        "seed": training.seed,
+        "versions": _versions(),
+        "parameters": model.count_params(),
+        "train": corpus._asdict(),
+        "validation": validation._asdict(),
+        "epochs": history,
+    }
+    _write(os.path.join(fn_args.model_run_dir, HISTORY), record)
 
     predictor = Predictor(
         model,
@@ -103,20 +113,6 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     )
     predictor.export(fn_args.serving_model_dir)
     checkpoints.remove()
-
-
-def _optimizer(training: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    rate: Any = training.learning_rate
-    if training.schedule == "cosine":
-        total = training.epochs * steps_per_epoch
-        warmup = min(training.warmup_steps, total // 2)
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup else rate,
-            decay_steps=total - warmup,
-            warmup_target=rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    return keras.optimizers.Adam(rate, global_clipnorm=training.clip_norm)
 
 
 def _files(patterns: list[str]) -> list[str]:
@@ -133,7 +129,7 @@ def _identity(
         "tokenizer": tokenizer,
         "files": [(path, tf.io.gfile.stat(path).length) for path in train_files + validation_files],
         "code": code_digest(__name__),
-        "versions": [tf.__version__, keras.__version__],
+        "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
@@ -160,20 +156,13 @@ def _advice(
     )
 
 
-def _write_history(
-    folder: str,
-    history: list[dict[str, float]],
-    corpus: Corpus,
-    validation: Corpus,
-    parameters: int,
-) -> None:
+def _versions() -> dict[str, str]:
+    """Of what computes the weights."""
+    return {"tensorflow": tf.__version__, "keras": keras.__version__}
+
+
+def _write(path: str, record: dict[str, Any]) -> None:
     """Keeps the learning curve and what it was learned on, for people and reports."""
-    record = {
-        "parameters": parameters,
-        "train": corpus._asdict(),
-        "validation": validation._asdict(),
-        "epochs": history,
-    }
-    fileio.makedirs(folder)
-    with fileio.open(os.path.join(folder, HISTORY), "w") as file:
+    fileio.makedirs(os.path.dirname(path))
+    with fileio.open(path, "w") as file:
         file.write(json.dumps(record, indent=2))

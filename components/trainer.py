@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tfx import types
 from tfx.components.trainer import executor, fn_args_utils
 from tfx.dsl.components.base import base_component, executor_spec
@@ -34,8 +34,12 @@ class TrainingConfig(Section):
 
     epochs: Count = 10
     batch_size: Count = 128
+    optimizer: Literal["adam", "sgd"] = "adam"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of sgd
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    accumulate: Count = 1  # batches whose gradients make one update
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Literal["constant", "cosine", "inverse_sqrt"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -45,6 +49,14 @@ class TrainingConfig(Section):
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
     # An exported version, or a folder of versions of which the newest is taken.
     warm_start: str | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TrainingConfig:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum: belongs to optimizer: sgd, and '{self.optimizer}' has its own"
+            )
+        return self
 
 
 class TrainerSettings(Section):

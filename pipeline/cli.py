@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,6 +34,23 @@ Exit codes:
   {BUSY}  another run is using the output folder
   130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
+
+
+def asks_a_model(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that answers with a pushed model."""
+    model = click.option(
+        "--model",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="A pushed version.  [default: the newest below --output]",
+    )
+    output = click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("output"),
+        show_default=True,
+        help="Where to look for pushed models.",
+    )
+    return model(output(command))
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,18 +103,7 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
 
 
 @main.command()
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A pushed version.  [default: the newest below --output]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("output"),
-    show_default=True,
-    help="Where to look for pushed models.",
-)
+@asks_a_model
 @click.option("--nbest", type=click.IntRange(min=1), default=1, help="Hypotheses a line.")
 @click.option("--scores", is_flag=True, help="Give each hypothesis' score after it.")
 def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
@@ -124,18 +131,7 @@ def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
 
 @main.command()
 @click.argument("text")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="A pushed version.  [default: the newest below --output]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("output"),
-    show_default=True,
-    help="Where to look for pushed models.",
-)
+@asks_a_model
 @click.option(
     "--to",
     type=click.Path(path_type=Path),

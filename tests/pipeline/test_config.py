@@ -117,7 +117,7 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         (
             "training: {schedule: linear}",
-            "training.schedule: expected 'constant' or 'cosine', received 'linear'",
+            "training.schedule: expected 'constant', 'cosine' or 'inverse_sqrt', received 'linear'",
         ),
         ("tokenizer: {lowercase: yes}", "tokenizer.lowercase: expected a boolean, received 'yes'"),
         ("training:", "training: expected keys and values, received None"),
