@@ -28,6 +28,8 @@ from .asking import (
     variant,
 )
 
+pytestmark = [pytest.mark.slow, pytest.mark.modern]  # six exports
+
 EOS = features.SPECIAL_TOKENS[features.EOS]
 
 

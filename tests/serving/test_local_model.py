@@ -174,6 +174,8 @@ def test_a_model_that_was_exported_without_explanations_says_so(tmp_path):
         model.explain(["a"])
 
 
+@pytest.mark.slow
+@pytest.mark.modern
 def test_a_real_model_answers_as_its_signature_does(exported):
     sources = ["the fox", "", "Über große 语言"]
     nbest = exported.served.signatures[features.NBEST_SIGNATURE](tf.constant(sources))
@@ -187,6 +189,8 @@ def test_a_real_model_answers_as_its_signature_does(exported):
             np.testing.assert_allclose([getattr(h, field) for h in found], expected, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.modern
 def test_a_real_model_explains_the_answers_that_it_gives(exported):
     sources = ["the fox", "", "Über große 语言"]
     model = LocalModel(exported.directory)
