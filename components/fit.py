@@ -23,6 +23,7 @@ from .checkpoints import Checkpoints
 from .training_data import Corpus
 
 Data = Callable[[int], tf.data.Dataset]
+CURVE_STEPS = 50  # of a training, from one point of its curves to the next
 
 
 class Plan(NamedTuple):
@@ -58,6 +59,7 @@ class Fit:
       corpus: what an epoch has.
       plan: when it ends.
       checkpoints: where its state is kept.
+      curves: a folder for what TensorBoard shows, made if there is anything to show.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Fit:
         corpus: Corpus,
         plan: Plan,
         checkpoints: Checkpoints,
+        curves: str,
     ):
         self._model, self._data, self._validation = model, data, validation
         self._plan, self._checkpoints = plan, checkpoints
         self._steps_an_epoch = corpus.batches
         self._reporter = _Reporter(corpus, plan.epochs)
+        self._curves = tf.summary.create_file_writer(curves)
         self._saved = time.monotonic()
         self.epoch = 0  # that is under way, or next
         self.step = 0  # of this epoch, done
@@ -99,6 +103,7 @@ class Fit:
         with interruption.saving():
             while self.epoch < self._plan.epochs and self._waited < self._plan.patience:
                 self._run_epoch()
+        self._curves.flush()
         if self._best:
             self._model.set_weights(self._best)
         return self.history
@@ -127,6 +132,7 @@ class Fit:
                 0,
             )
         self._reporter.tell(self.step, logs["loss"], logs["val_loss"])
+        self._draw({f"validation/{name}": value for name, value in measured.items()})
         self.epoch, self.step, self._logs = self.epoch + 1, 0, {}
         self._save()
 
@@ -138,6 +144,14 @@ class Fit:
         if not math.isfinite(self._logs["loss"]):
             raise self._not_finite()
         self._reporter.maybe_tell(self.step, self._logs["loss"])
+        if self._steps % CURVE_STEPS == 0:
+            self._draw(
+                {
+                    **{f"train/{name}": value for name, value in self._logs.items()},
+                    "train/learning_rate": self._learning_rate(),
+                    "train/target_tokens_per_second": self._reporter.rate(self.step),
+                }
+            )
         self.stop_if_asked()
         if time.monotonic() - self._saved >= self._plan.checkpoint_seconds:
             self._save()
@@ -188,8 +202,16 @@ class Fit:
 
     def _not_finite(self) -> NotFinite:
         (batch,) = self._data(self.epoch).skip(self.step - 1).take(1)
-        rate = float(keras.ops.convert_to_numpy(self._model.optimizer.learning_rate))
-        return NotFinite(self.epoch + 1, self.step, rate, batch)
+        return NotFinite(self.epoch + 1, self.step, self._learning_rate(), batch)
+
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self._model.optimizer.learning_rate))
+
+    def _draw(self, points: dict[str, float]) -> None:
+        """Adds a point to each curve, where the training is now."""
+        with self._curves.as_default(self._steps):
+            for name, value in points.items():
+                tf.summary.scalar(name, value)
 
 
 class _AfterSteps(keras.callbacks.Callback):
@@ -233,16 +255,19 @@ class _Reporter:
             self._told = time.monotonic()
             self.tell(step, loss, None)
 
-    def tell(self, step: int, loss: float, validation_loss: float | None) -> None:
+    def rate(self, step: int) -> float:
+        """Target tokens a second, on the average of this epoch."""
         seconds = (self._ended or time.monotonic()) - self._began
-        rate = (step - self._first_step) * self._tokens_per_step / max(seconds, 1e-9)
+        return (step - self._first_step) * self._tokens_per_step / max(seconds, 1e-9)
+
+    def tell(self, step: int, loss: float, validation_loss: float | None) -> None:
         progress.report(
             progress.TrainingProgress(
                 self._epoch,
                 self._epochs,
                 step,
                 self._corpus.batches,
-                rate,
+                self.rate(step),
                 loss,
                 validation_loss,
             )

@@ -88,6 +88,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         corpus,
         Plan(training.epochs, training.early_stopping_epochs, 60 * training.checkpoint_minutes),
         checkpoints,
+        fn_args.model_run_dir,
     )
     try:
         history = fit.run()

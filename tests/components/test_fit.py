@@ -1,5 +1,6 @@
 """A fit that is interrupted loses nothing, and one that goes wrong says where."""
 
+import collections
 import gc
 import math
 import os
@@ -10,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
+from seq2seq_tfx.components import fit as fit_module
 from seq2seq_tfx.components import interruption, progress
 from seq2seq_tfx.components.checkpoints import Checkpoints
 from seq2seq_tfx.components.fit import Fit, NotFinite, Plan
@@ -66,6 +69,7 @@ def make_fit(files, folder, rate=0.05, patience=EPOCHS, seconds=1e9, validation=
         survey(train, BATCH, MAX_TOKENS),
         Plan(EPOCHS, patience, seconds),
         Checkpoints(folder),
+        str(folder / "curves"),
     )
 
 
@@ -129,7 +133,7 @@ def test_stopped_twice_it_ends_the_same(files, whole, tmp_path, monkeypatch):
 
 def test_a_torn_checkpoint_is_passed_over_for_the_one_before(files, whole, tmp_path, monkeypatch):
     interrupted(make_fit(files, tmp_path, seconds=0.0), 8, monkeypatch)
-    before, newest = sorted(tmp_path.iterdir())
+    before, newest = sorted(tmp_path.glob("*.npz"))
     assert before.name == "000000007.npz"
     content = newest.read_bytes()
     for damage in (content[: len(content) // 2], b"", content[:3000] + b"?" + content[3001:]):
@@ -164,6 +168,27 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path):
 
 def test_a_step_is_a_batch(whole):
     assert whole[0]._model.optimizer.iterations == EPOCHS * STEPS
+
+
+def test_tensorboard_finds_every_curve_at_its_step(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "CURVE_STEPS", 2)
+    history = make_fit(files, tmp_path).run()
+    (log,) = (tmp_path / "curves").iterdir()
+    curves = collections.defaultdict(list)
+    for record in tf.data.TFRecordDataset(str(log)):
+        event = event_pb2.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            curves[value.tag].append((event.step, float(tf.make_ndarray(value.tensor))))
+    for name in ("loss", "token_accuracy"):
+        expected = {STEPS * i: epoch[f"val_{name}"] for i, epoch in enumerate(history, start=1)}
+        assert dict(curves[f"validation/{name}"]) == pytest.approx(expected)
+    # Step 10 is the last of its epoch, and the epoch's mean is what history has.
+    assert dict(curves["train/loss"])[10] == pytest.approx(history[1]["loss"])
+    every = list(range(2, EPOCHS * STEPS + 1, 2))
+    for name in ("loss", "token_accuracy", "learning_rate", "target_tokens_per_second"):
+        assert [step for step, _ in curves[f"train/{name}"]] == every
+    rates = [0.025 * (1 + math.cos(math.pi * n / (EPOCHS * STEPS))) for n in every]
+    assert [rate for _, rate in curves["train/learning_rate"]] == pytest.approx(rates, abs=1e-6)
 
 
 def test_the_best_weights_stay_and_patience_ends_it(files, tmp_path):
