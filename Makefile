@@ -7,12 +7,12 @@ COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
               --custom-compile-command "make lock" --extra g2p --extra dev $(UPGRADE) pyproject.toml
 
 # Tests run side by side: the quick ones wherever a worker is idle, the slow ones a
-# file to a worker (what they share is dear), the longest file first.
+# file to a worker (what they share is dear), the longest first.
 WORKERS ?= 2
 MARK    ?= slow
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-FIRST   := tests/test_end_to_end.py
+FIRST   := tests/test_end_to_end.py tests/test_failures.py
 
 # Our own modules deserve byte code as well: the pipeline starts many processes.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,105 +1,20 @@
 """The whole road, as a user walks it: files of pairs in, a pushed model's answers out."""
 
-import json
-import os
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from seq2seq_tfx.models import features
 
+from .jobs import SHARED_UNIGRAM, seq2seq, words, write_job
+
 pytestmark = [pytest.mark.slow, pytest.mark.modern]
 
 ROOT = Path(__file__).parent.parent
 AFTER_TRAINING = ["Trainer", "Baseline", "Evaluator", "Gate", "InfraValidator", "Pusher"]
-
-JOB = """
-name: {name}
-data:
-  input: {data}
-  splits: {{train: 80, validation: 10, test: 10}}
-tokenizer:
-{tokenizer}
-model: {{size: {{embedding: 32, units: 64}}, dropout: 0.1}}
-training:
-  epochs: {epochs}
-  batch_size: 64
-  learning_rate: {learning_rate}
-search: {{beam_size: 3}}
-evaluation:
-  metrics: [sequence_error_rate, token_error_rate, bleu, chrf]
-gate:
-  thresholds:
-    sequence_error_rate: {{max: {worst}}}
-  max_loss:
-    sequence_error_rate: 0.05
-"""
-CHARACTERS = "  source: {kind: character}\n  target: {kind: character}"
-SHARED_UNIGRAM = """  shared: true
-  source: {kind: unigram, vocabulary_size: 60}
-  target: {kind: unigram, vocabulary_size: 60}"""
-
-
-COMMAND = [sys.executable, "-c", "from seq2seq_tfx.pipeline.cli import main; main()"]
-
-
-def seq2seq(*arguments, cwd, stdin=b"", package=None):
-    """Runs the command in a process of its own; `package` puts other code before ours."""
-    environment = {**os.environ, **({"PYTHONPATH": str(package)} if package else {})}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        env=environment,
-    )
-
-
-def struck(number, line, *arguments, cwd):
-    """Runs the command until it prints such a line, and then sends it a signal."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    printed = ""
-    for text in process.stdout:
-        printed += text
-        if line in text:
-            process.send_signal(number)
-            break
-    rest, errors = process.communicate()
-    return process.returncode, printed + rest, errors
-
-
-def write_job(folder, name, **values):
-    settings = {
-        "name": name,
-        "data": folder / "pairs.tsv",
-        "tokenizer": CHARACTERS,
-        "epochs": 12,
-        "learning_rate": 0.01,
-        "worst": 0.1,
-        **values,
-    }
-    path = folder / f"{name}.yaml"
-    path.write_text(JOB.format(**settings))
-    return path
-
-
-def words(seed, count):
-    generator = random.Random(seed)
-    lengths = [generator.randint(2, 6) for _ in range(count)]
-    return sorted({"".join(generator.choices("abcdefgh", k=length)) for length in lengths})
 
 
 def states(output):
@@ -257,47 +172,3 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_pat
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90
-
-
-def test_a_run_that_is_stopped_or_killed_is_gone_on_with(tmp_path):
-    lines = (f"{word}\t{word[::-1]}\n" for word in words(1, 1000))
-    (tmp_path / "pairs.tsv").write_text("".join(lines))
-    job = write_job(tmp_path, "stopped", epochs=5, worst=1.0)
-    run = ("run", "--config", job, "--output", "out")
-    checkpoints = tmp_path / "out" / "artifacts" / "Trainer" / "checkpoints"
-
-    code, _, errors = struck(signal.SIGTERM, "epoch 2/5", *run, "--runner", "beam", cwd=tmp_path)
-    assert code == 143, errors
-    assert re.search(r"SIGTERM at step \d+ of epoch \d: the next run goes on from there", errors)
-    assert "Traceback" not in errors
-    code, printed, errors = struck(signal.SIGKILL, "epoch 4/5", *run, cwd=tmp_path)
-    assert code == -signal.SIGKILL, errors
-    assert re.search(r"going on from step \d+ of epoch [23]", printed)
-    assert "epoch 1/5" not in printed
-    assert list(checkpoints.iterdir())
-
-    done = seq2seq(*run, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr.decode()
-    assert re.search(r"going on from step \d+ of epoch [45]", done.stdout.decode())
-    (record,) = (tmp_path / "out").glob("artifacts/Trainer/model_run/*/history.json")
-    assert len(json.loads(record.read_text())["epochs"]) == 5
-    assert not list(checkpoints.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "no pair was kept"),
-        (b"one\ntwo\tthree\tfour\n\n", "wrong_field_count 2"),
-        (b"\xff\xfe\ta\n\0\tb\n", "invalid_utf8 1, nul_byte 1"),
-    ],
-)
-def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, content, message):
-    (tmp_path / "pairs.tsv").write_bytes(content)
-    job = write_job(tmp_path, "bad")
-    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
-    assert done.returncode == 1
-    error = done.stderr.decode()
-    assert "PairExampleGen" in error
-    assert message in error
-    assert "Traceback" not in error

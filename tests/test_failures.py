@@ -1,0 +1,55 @@
+"""Runs that go wrong: stopped, killed, or without a good pair to learn from."""
+
+import json
+import re
+import signal
+
+import pytest
+
+from .jobs import seq2seq, struck, words, write_job
+
+pytestmark = [pytest.mark.slow, pytest.mark.modern]
+
+
+def test_a_run_that_is_stopped_or_killed_is_gone_on_with(tmp_path):
+    lines = (f"{word}\t{word[::-1]}\n" for word in words(1, 1000))
+    (tmp_path / "pairs.tsv").write_text("".join(lines))
+    job = write_job(tmp_path, "stopped", epochs=5, worst=1.0)
+    run = ("run", "--config", job, "--output", "out")
+    checkpoints = tmp_path / "out" / "artifacts" / "Trainer" / "checkpoints"
+
+    code, _, errors = struck(signal.SIGTERM, "epoch 2/5", *run, "--runner", "beam", cwd=tmp_path)
+    assert code == 143, errors
+    assert re.search(r"SIGTERM at step \d+ of epoch \d: the next run goes on from there", errors)
+    assert "Traceback" not in errors
+    code, printed, errors = struck(signal.SIGKILL, "epoch 4/5", *run, cwd=tmp_path)
+    assert code == -signal.SIGKILL, errors
+    assert re.search(r"going on from step \d+ of epoch [23]", printed)
+    assert "epoch 1/5" not in printed
+    assert list(checkpoints.iterdir())
+
+    done = seq2seq(*run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    assert re.search(r"going on from step \d+ of epoch [45]", done.stdout.decode())
+    (record,) = (tmp_path / "out").glob("artifacts/Trainer/model_run/*/history.json")
+    assert len(json.loads(record.read_text())["epochs"]) == 5
+    assert not list(checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no pair was kept"),
+        (b"one\ntwo\tthree\tfour\n\n", "wrong_field_count 2"),
+        (b"\xff\xfe\ta\n\0\tb\n", "invalid_utf8 1, nul_byte 1"),
+    ],
+)
+def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, content, message):
+    (tmp_path / "pairs.tsv").write_bytes(content)
+    job = write_job(tmp_path, "bad")
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    error = done.stderr.decode()
+    assert "PairExampleGen" in error
+    assert message in error
+    assert "Traceback" not in error
