@@ -55,15 +55,16 @@ class Checkpoints:
         """
         place = self.folder / f"{step:09d}.npz"
         temporary = place.with_suffix(".tmp")
-        text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        members = {_STATE: np.frombuffer(json.dumps(state).encode(), np.uint8)}
+        members |= {str(i): array for i, array in enumerate(arrays)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                np.savez(
-                    file,
-                    **{_STATE: text},
-                    **{str(i): array for i, array in enumerate(arrays)},
-                )
+                # As `numpy.savez`, which leaves its archive open where it fails.
+                with zipfile.ZipFile(file, "w") as archive:
+                    for name, array in members.items():
+                        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                            np.lib.format.write_array(member, array, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(place)
