@@ -18,6 +18,7 @@ from .tiny import (
     TARGETS,
     config_of,
     every_kind,
+    few_kinds,
     new,
     scored,
     slow_but,
@@ -45,7 +46,7 @@ def stepped(model, sources, targets, steps=None):
     return np.stack(logits, axis=1), np.stack(weights, axis=1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_logits_and_attention_are_those_of_the_equations(kind):
     logits, attention = whole(kind)
     for row in range(len(SOURCES)):
@@ -100,7 +101,7 @@ def test_every_source_token_matters_and_a_target_token_to_what_follows(kind):
         assert np.abs(changed[place] - first[place]).max() > 1e-4
 
 
-@every_kind
+@few_kinds
 def test_dropout_falls_in_training_alone(kind):
     model = tiny(kind)
     np.testing.assert_array_equal(scored(model, SOURCES, TARGETS)[0], whole(kind)[0])
@@ -153,7 +154,7 @@ def test_without_a_rate_training_computes_what_serving_does(kind):
     np.testing.assert_allclose(weights, whole(kind)[1], atol=1e-5)
 
 
-@every_kind
+@few_kinds
 def test_a_training_step_with_dropout_reaches_every_weight(kind):
     keras.utils.set_random_seed(5)
     model = new(config_of(kind))
@@ -170,7 +171,7 @@ def test_a_training_step_with_dropout_reaches_every_weight(kind):
         assert np.abs(after - value).max() > 1e-7, variable.path
 
 
-@every_kind
+@few_kinds
 def test_a_decoder_made_from_its_config_computes_the_same(kind):
     model = tiny(kind)
     encoded = model.encoder(SOURCES, training=False)

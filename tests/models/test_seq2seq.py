@@ -6,7 +6,7 @@ import pytest
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.seq2seq import Seq2Seq, build_seq2seq
 
-from .tiny import KINDS, SOURCES, TARGETS, config_of, slow_but, tiny, twin, whole
+from .tiny import KINDS, SOURCES, TARGETS, config_of, every_kind, slow_but, tiny, twin, whole
 
 INPUTS = {features.SOURCE_IDS: SOURCES, features.TARGET_IDS: TARGETS}
 
@@ -33,7 +33,7 @@ def test_a_model_is_built_with_its_weights_allocated():
     np.testing.assert_array_equal(model(INPUTS), whole("gnmt2016")[0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_every_setting_reaches_its_part(kind):
     model, config = tiny(kind), config_of(kind)
     fields, size = config.model_dump(), config.model_dump()["size"]

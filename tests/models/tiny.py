@@ -56,6 +56,8 @@ def slow_but(kinds, quick):
 
 
 every_kind = pytest.mark.parametrize("kind", slow_but(KINDS, QUICK))
+FEW = ["default", "bahdanau2015", "transformer2017", "pre_norm-pointer"]
+few_kinds = pytest.mark.parametrize("kind", slow_but(KINDS, FEW))  # a second each
 
 SOURCES = np.array([[4, 5, 6, 7, 2], [8, 3, 2, 0, 0], [2, 0, 0, 0, 0], [5, 5, 4, 2, 0]], "int32")
 TARGETS = np.array([[1, 4, 5, 10], [1, 6, 0, 0], [1, 9, 8, 0], [1, 0, 0, 0]], "int32")
