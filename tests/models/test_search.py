@@ -309,7 +309,7 @@ def test_beams_over_a_model_find_what_a_beam_of_python_finds(kind):
         agree(answer, brute_force.beam(model, row, question), model, row)
 
 
-@pytest.mark.parametrize("kind", slow_but(["gnmt2016", "transformer2017"], ["transformer2017"]))
+@pytest.mark.parametrize("kind", slow_but(["gnmt2016", "transformer2017"], []))
 def test_long_answers_have_the_log_probability_of_teacher_forcing_and_no_batch(kind):
     model, limits = Network(kind), (8, 4, 5)
     asked = [Asked(n, n - 2, 2, 2, 0.6, 0.2, prefix=(4, 5)[: n % 2]) for n in limits]

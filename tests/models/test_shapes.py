@@ -12,7 +12,10 @@ from seq2seq_tfx.models.search import Begun, beam_search
 from .brute_force import Asked, found_in, log_softmax, options
 from .tiny import scored, slow_but, tiny
 
-pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:You are using a softmax over axis"),
+]
 
 every_kind = pytest.mark.parametrize(
     "kind",
@@ -75,7 +78,6 @@ def test_steps_equal_the_whole_pass_and_a_row_its_batch(kind, pairs):
     prove(kind, pairs)
 
 
-@pytest.mark.slow
 @every_kind
 @many
 @given(pairs=pairs(6, 40, 24))
