@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from tensorflow.core.framework import summary_pb2
 
 from . import interruption, progress
 from .checkpoints import Checkpoints
@@ -24,6 +25,11 @@ from .training_data import Corpus
 
 Data = Callable[[int], tf.data.Dataset]
 CURVE_STEPS = 50  # of a training, from one point of its curves to the next
+
+# As `tf.summary.scalar` marks them, which wants TensorBoard installed to write for it.
+_SCALAR = summary_pb2.SummaryMetadata(
+    plugin_data={"plugin_name": "scalars"}, data_class=summary_pb2.DATA_CLASS_SCALAR
+)
 
 
 class Plan(NamedTuple):
@@ -211,7 +217,7 @@ class Fit:
         """Adds a point to each curve, where the training is now."""
         with self._curves.as_default(self._steps):
             for name, value in points.items():
-                tf.summary.scalar(name, value)
+                tf.summary.write(name, tf.constant(value, tf.float32), metadata=_SCALAR)
 
 
 class _AfterSteps(keras.callbacks.Callback):

@@ -21,7 +21,7 @@ from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
 from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.modern]
 
 EPOCHS, BATCH, MAX_TOKENS = 4, 8, 20
 STEPS = 5  # an epoch
