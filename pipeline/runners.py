@@ -71,7 +71,7 @@ def run_pipeline(
     """
     output = output.absolute()
     output.mkdir(parents=True, exist_ok=True)
-    with exclusive(output), interruption.stoppable(), _quiet(output / LOG) as terminal:
+    with exclusive(output), _quiet(output / LOG) as terminal:
         console = console or Console(file=terminal)
         pipeline = create_pipeline(config, output)
         display = (
@@ -81,19 +81,20 @@ def run_pipeline(
         )
         watcher = ComponentWatcher(display)
         logging.getLogger().addHandler(watcher)
-        try:
-            with listening(display), _beam_left_alone():
-                RUNNERS[runner]().run(pipeline)
-        except (Exception, interruption.Interrupted) as error:
-            if number := interruption.asked():
-                logging.warning("the run was stopped: %s", error)
-                raise RunStopped(_interrupted(error, number), number) from error
-            logging.exception("the run failed")
-            where = f"{watcher.current}: " if watcher.current else ""
-            raise RunFailed(f"{where}{_reason(error)}") from error
-        finally:
-            logging.getLogger().removeHandler(watcher)
-            display.close()
+        with interruption.stoppable():
+            try:
+                with listening(display), _beam_left_alone():
+                    RUNNERS[runner]().run(pipeline)
+            except (Exception, interruption.Interrupted) as error:
+                if number := interruption.asked():
+                    logging.warning("the run was stopped: %s", error)
+                    raise RunStopped(_interrupted(error, number), number) from error
+                logging.exception("the run failed")
+                where = f"{watcher.current}: " if watcher.current else ""
+                raise RunFailed(f"{where}{_reason(error)}") from error
+            finally:
+                logging.getLogger().removeHandler(watcher)
+                display.close()
         return summarize(output)
 
 
