@@ -54,6 +54,11 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
     }
     if training.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=training.momentum, **settings)
+    return adam(**settings)
+
+
+def adam(**settings: Any) -> keras.optimizers.Adam:
+    """Adam: Kingma and Ba (2015)."""
     return keras.optimizers.Adam(**settings)
 
 

@@ -1,6 +1,6 @@
 """From files of token ids to the batches that a model fits.
 
-Shape suffixes: B batch, S source time, T target time.
+Shape suffixes: B batch, S source time, T target time, N target tokens of a batch.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def batches(
       epoch: each has an order of its own, which follows from it and the seed alone.
 
     Returns:
-      Pairs of the model's inputs (`source_ids` [B, S], `target_ids` [B, T],
-      without the last token) and the labels [B, T] (without the first), padded
-      with `features.PAD`.
+      Pairs of inputs and labels: see `teacher_forcing`.
     """
 
     def short(records: tf.Tensor) -> tf.Tensor:
@@ -87,14 +85,6 @@ def batches(
         starts = tf.range(0, tf.size(order), batch_size)
         return tf.data.Dataset.from_tensor_slices(starts).map(batch)
 
-    def teacher_forcing(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-        target_BT = batch[features.TARGET_IDS]
-        inputs = {
-            features.SOURCE_IDS: batch[features.SOURCE_IDS],
-            features.TARGET_IDS: target_BT[:, :-1],
-        }
-        return inputs, target_BT[:, 1:]
-
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     # Left out before windows are cut, or an epoch's number of batches would vary.
     records = records.batch(1024).map(short).unbatch()
@@ -111,11 +101,44 @@ def batches(
     return dataset.map(teacher_forcing).prefetch(4).with_options(options)
 
 
+def teacher_forcing(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """What a model is given, and what it is to say.
+
+    Args:
+      batch: `source_ids` [B, S] and `target_ids` [B, 1 + T], padded with `features.PAD`.
+
+    Returns:
+      The model's inputs (`source_ids` [B, S], `target_ids` [B, T] without the last
+      token, `target_positions` [N]: of its real tokens) and the labels [N] that follow
+      there. N is rounded up, with labels of `features.PAD`.
+    """
+    target_BT = batch[features.TARGET_IDS]
+    labels = tf.reshape(target_BT[:, 1:], [-1])
+    positions_N = tf.where(labels != features.PAD)[:, 0]
+    more = _rounded(tf.size(positions_N)) - tf.size(positions_N)
+    inputs = {
+        features.SOURCE_IDS: batch[features.SOURCE_IDS],
+        features.TARGET_IDS: target_BT[:, :-1],
+        features.TARGET_POSITIONS: tf.pad(tf.cast(positions_N, tf.int32), [[0, more]]),
+    }
+    return inputs, tf.pad(tf.gather(labels, positions_N), [[0, more]])
+
+
 def _longest_sides(batch: dict[str, tf.RaggedTensor]) -> tf.Tensor:
     """The tokens of each pair's longer side."""
     return tf.maximum(
         batch[features.SOURCE_IDS].row_lengths(), batch[features.TARGET_IDS].row_lengths()
     )
+
+
+def _rounded(rows: tf.Tensor) -> tf.Tensor:
+    """The next of few numbers of rows, for each that comes is compiled once.
+
+    Multiples of 64, and from 1,024 on of 1/16 of the power of two below.
+    """
+    steps = tf.bitwise.left_shift(64, tf.range(16))
+    step = tf.reduce_max(tf.where(steps * 16 <= rows, steps, 64))
+    return -(-rows // step) * step
 
 
 def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:

@@ -13,7 +13,7 @@ from keras import ops
 
 from .composite import Composite
 from .projection import Projection
-from .scan import scan
+from .recurrence import recurrence
 
 
 class Cell(keras.layers.Layer):
@@ -29,10 +29,16 @@ class Cell(keras.layers.Layer):
 
     GATES = 1  # G / H
     STATES = 1  # how many states [B, H] a step hands to the next
+    KERNEL: str | None = None  # of a backend that runs it over time faster
 
     def __init__(self, units: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = units
+
+    @property
+    def recurrent_weights(self) -> list[Any]:
+        """U, in the order that the kernel takes."""
+        return [ops.convert_to_tensor(weight) for weight in self.weights]
 
     @staticmethod
     def initial_bias(units: int) -> keras.initializers.Initializer:
@@ -80,6 +86,7 @@ class GRUCell(Cell):
     """
 
     GATES = 3
+    KERNEL = "gru"
 
     def build(self, *_: Any) -> None:
         self.gate_kernel = self.add_weight(
@@ -110,6 +117,7 @@ class LSTMCell(Cell):
 
     GATES = 4
     STATES = 2
+    KERNEL = "lstm"
 
     def build(self, *_: Any) -> None:
         self.recurrent_kernel = self.add_weight(
@@ -191,26 +199,18 @@ class Recurrent(Composite):
         Returns:
           The outputs [B, T, H] in the order of the inputs, and the last states.
         """
-        projected_TBG = ops.transpose(self.input_projection(inputs_BTE), (1, 0, 2))
-        real_TB1 = () if mask_BT is None else ops.transpose(mask_BT)[..., None]
-        steps = (projected_TBG, real_TB1)
+        projected_BTG = self.input_projection(inputs_BTE)
         if self.reverse:
-            steps = keras.tree.map_structure(lambda x: ops.flip(x, axis=0), steps)
+            projected_BTG = ops.flip(projected_BTG, axis=1)
+            mask_BT = None if mask_BT is None else ops.flip(mask_BT, axis=1)
         if initial_state is None:
             zeros_BH = ops.zeros((ops.shape(inputs_BTE)[0], self.units), self.compute_dtype)
             initial_state = [zeros_BH] * self.cell.STATES
 
-        def advance(states: list[Any], now: Any) -> Any:
-            projected_BG, real_B1 = now
-            _, new = self.cell(projected_BG, states)
-            if mask_BT is not None:
-                new = [ops.where(real_B1, *pair) for pair in zip(new, states, strict=True)]
-            return new, new[0]
-
-        states, outputs_TBH = scan(advance, list(initial_state), steps)
-        if self.reverse:
-            outputs_TBH = ops.flip(outputs_TBH, axis=0)
-        return ops.transpose(outputs_TBH, (1, 0, 2)), states
+        if not self.cell.built:
+            self.cell.build()
+        outputs_BTH, states = recurrence(self.cell, projected_BTG, initial_state, mask_BT)
+        return ops.flip(outputs_BTH, axis=1) if self.reverse else outputs_BTH, states
 
     def step(self, inputs_BE: Any, states: Any) -> tuple[Any, list[Any]]:
         """Runs the cell for one step: output [B, H] and the new states."""

@@ -2,7 +2,7 @@
 
 Shape suffixes: B batch, T target time, S source time, E embedding features,
 H hidden units, M memory features, F features fed to the first layer, V target
-vocabulary.
+vocabulary, N positions that are asked for.
 
 Every decoder has three calls: `begin` (what changes from step to step, and what
 does not), `call` (a whole target by teacher forcing) and `step` (one token).
@@ -22,7 +22,7 @@ from .composite import Composite
 from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
-from .readout import CopyHead, Readout, ReadoutKind
+from .readout import CopyHead, Readout, ReadoutKind, at_positions, rows_of
 from .scan import scan
 
 InitialState = Literal["project", "copy", "zero"]
@@ -203,18 +203,24 @@ class RecurrentDecoder(Composite):
         return state, Source(attended, encoded.summary_BM, encoded.ids_BS)
 
     def call(
-        self, input_ids_BT: Any, encoded: Encoded, training: bool | None = None
+        self,
+        input_ids_BT: Any,
+        encoded: Encoded,
+        positions_N: Any = None,
+        training: bool | None = None,
     ) -> tuple[Any, Any]:
         """Scores a whole target by teacher forcing.
 
         Args:
           input_ids_BT: the target, BOS first, without its last token.
           encoded: the source.
+          positions_N: the flat positions b T + t whose logits are wanted; all if None.
           training: whether dropout applies.
 
         Returns:
-          Logits [B, T, V] for the token after each input, and the attention
-          [B, T, S] paid meanwhile (zeros without attention).
+          Logits [B, T, V] for the token after each input, or [N, V] for those at
+          the positions, and the attention [B, T, S] paid meanwhile (zeros without
+          attention).
         """
         state, source = self.begin(encoded)
         embedded_BTE = self.embedding(input_ids_BT)
@@ -228,7 +234,12 @@ class RecurrentDecoder(Composite):
                 lambda i, inputs: self.layers[i](inputs, initial_state=state.layers[i])[0],
                 lambda _, inputs: self.dropout(inputs, training=training),
             )
-        return self._logits(read, known, weights, source, training), weights
+        if positions_N is None:
+            return self._logits(read, known, weights, source, training), weights
+        asked = at_positions((read, known, weights), positions_N)
+        ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
+        logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS), training)
+        return logits_N1V[:, 0], weights
 
     def step(
         self, ids_B: Any, state: DecoderState, source: Source

@@ -14,6 +14,10 @@ REFERENCES = "references"  # every accepted target of the source, the first is T
 SOURCE_IDS = "source_ids"  # tokens, then EOS
 TARGET_IDS = "target_ids"  # BOS, tokens, then EOS
 
+# What a batch for teacher forcing may say beside its ids: at which of the B * T target
+# positions, row after row, the next token is asked for. int32 [N]; the labels are [N] then.
+TARGET_POSITIONS = "target_positions"
+
 # Special ids, the same in every vocabulary.
 PAD = 0
 BOS = 1

@@ -1,6 +1,6 @@
 """The training objective and its companion metric, padding excluded.
 
-Shape suffixes: B batch, T target time, V target vocabulary.
+Shape suffixes: B batch, T target time, N tokens of a batch, V target vocabulary.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from . import features
+from .cross_entropy import token_losses
 
 
 @keras.saving.register_keras_serializable(package="seq2seq_tfx")
@@ -31,16 +32,10 @@ class TokenCrossEntropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Returns each token's share of the batch mean, [B, T]: they sum to it."""
-        labels_BT, logits_BTV = y_true, ops.cast(y_pred, "float32")
-        nll_BT = keras.losses.sparse_categorical_crossentropy(
-            labels_BT, logits_BTV, from_logits=True
-        )
-        if self.label_smoothing:
-            uniform_BT = -ops.mean(ops.log_softmax(logits_BTV, axis=-1), axis=-1)
-            nll_BT = (1 - self.label_smoothing) * nll_BT + self.label_smoothing * uniform_BT
-        real_BT = ops.cast(ops.not_equal(labels_BT, features.PAD), "float32")
-        return nll_BT * real_BT / ops.maximum(ops.sum(real_BT), 1.0)
+        """Returns each token's share of the batch mean, [B, T] or [N]: they sum to it."""
+        real = ops.cast(ops.not_equal(y_true, features.PAD), "float32")
+        losses = token_losses(y_true, y_pred, self.label_smoothing)
+        return losses * real / ops.maximum(ops.sum(real), 1.0)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "label_smoothing": self.label_smoothing}
@@ -54,7 +49,10 @@ class TokenAccuracy(keras.metrics.Mean):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        hit_BT = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), y_true.dtype), y_true)
         # Flat, for Keras would average over T first and weigh batches, not tokens.
-        real = ops.reshape(ops.not_equal(y_true, features.PAD), (-1,))
-        super().update_state(ops.reshape(hit_BT, (-1,)), sample_weight=real)
+        labels_N = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        logits_NV = ops.reshape(y_pred, (-1, y_pred.shape[-1]))
+        # The highest value is found several times sooner than where it is.
+        label_N1 = ops.take_along_axis(logits_NV, labels_N[:, None], axis=1)
+        hit_N = label_N1[:, 0] >= ops.max(logits_NV, axis=1)
+        super().update_state(hit_N, sample_weight=ops.not_equal(labels_N, features.PAD))

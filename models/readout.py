@@ -1,7 +1,8 @@
 """From what a decoder knows at a step to a distribution over the next token.
 
 Shape suffixes: B batch, T target time, S source time, H hidden units, M memory
-features, E embedding features, R readout features, V target vocabulary.
+features, E embedding features, R readout features, V target vocabulary, N positions,
+X any features.
 """
 
 from __future__ import annotations
@@ -126,6 +127,20 @@ class CopyHead(Composite):
         write_BT1 = ops.sigmoid(self.gate(ops.cast(known_BTX, "float32")))
         mixture_BTV = write_BT1 * written_BTV + (1 - write_BT1) * copied_BTV
         return ops.log(ops.maximum(mixture_BTV, 1e-30))
+
+
+def at_positions(tensors: Any, positions_N: Any) -> Any:
+    """Takes of each tensor [B, T, X] what stands at the flat positions b T + t: [N, 1, X]."""
+
+    def take(tensor_BTX: Any) -> Any:
+        return ops.take(ops.reshape(tensor_BTX, (-1, 1, ops.shape(tensor_BTX)[-1])), positions_N, axis=0)
+
+    return keras.tree.map_structure(take, tensors)
+
+
+def rows_of(tensor_BX: Any, positions_N: Any, steps: Any) -> Any:
+    """Takes for each flat position b T + t the row b: [N, X]."""
+    return ops.take(tensor_BX, positions_N // steps, axis=0)
 
 
 def _by_token(weights_BTS: Any, ids_BS: Any, vocabulary: int) -> Any:

@@ -22,7 +22,9 @@ class Seq2Seq(keras.Model):
 
     Called with a dict of `source_ids` [B, S] (tokens, EOS) and `target_ids`
     [B, T] (BOS, tokens), both padded on the right with `features.PAD`, it gives
-    the logits [B, T, V] of the token after each target position.
+    the logits [B, T, V] of the token after each target position; with
+    `target_positions` [N] beside them, those of these positions alone, [N, V],
+    which spares the output layer all padding.
 
     Args:
       source_vocabulary_size: how many source ids there are.
@@ -70,8 +72,13 @@ class Seq2Seq(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         encoded = self.encoder(inputs[features.SOURCE_IDS], training=training)
-        logits_BTV, _ = self.decoder(inputs[features.TARGET_IDS], encoded, training=training)
-        return logits_BTV
+        logits, _ = self.decoder(
+            inputs[features.TARGET_IDS],
+            encoded,
+            inputs.get(features.TARGET_POSITIONS),
+            training=training,
+        )
+        return logits
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Allocates the weights, by a call; `keras.saving.load_model` fills them in."""

@@ -17,7 +17,7 @@ from .composite import Composite
 from .embeddings import TokenEmbedding, sinusoids
 from .encoders import Encoded
 from .projection import Projection
-from .readout import CopyHead, Readout
+from .readout import CopyHead, Readout, at_positions, rows_of
 
 Norm = Literal["post", "pre"]
 
@@ -292,18 +292,23 @@ class TransformerDecoder(Composite):
         return TransformerState(ops.zeros((batch,), "int32"), caches), self._source(encoded)
 
     def call(
-        self, input_ids_BT: Any, encoded: Encoded, training: bool | None = None
+        self,
+        input_ids_BT: Any,
+        encoded: Encoded,
+        positions_N: Any = None,
+        training: bool | None = None,
     ) -> tuple[Any, Any]:
         """Scores a whole target by teacher forcing.
 
         Args:
           input_ids_BT: the target, BOS first, without its last token.
           encoded: the source.
+          positions_N: the flat positions b T + t whose logits are wanted; all if None.
           training: whether dropout applies.
 
         Returns:
-          Logits [B, T, V] for the token after each input, and the attention
-          [B, T, S] of the last layer, the mean of its heads.
+          Logits [B, T, V] for the token after each input, or [N, V] for those at
+          the positions, and the attention [B, T, S] of the last layer, the mean of its heads.
         """
         source = self._source(encoded)
         positions_T = ops.arange(ops.shape(input_ids_BT)[1])
@@ -319,7 +324,13 @@ class TransformerDecoder(Composite):
                 x_BTD, source.attended[i], training=training
             )
             x_BTD = self.networks[i](x_BTD, training=training)
-        return self._logits(x_BTD, context_BTD, embedded_BTD, weights_BTS, source), weights_BTS
+        parts = (x_BTD, context_BTD, embedded_BTD, weights_BTS)
+        if positions_N is None:
+            return self._logits(*parts, source), weights_BTS
+        ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
+        asked = at_positions(parts, positions_N)
+        logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS))
+        return logits_N1V[:, 0], weights_BTS
 
     def step(
         self, ids_B: Any, state: TransformerState, source: TransformerSource

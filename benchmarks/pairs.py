@@ -1,0 +1,93 @@
+"""Running two sides in turn, and what is written of it. Nothing here is a benchmark."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).with_name("results")
+PEER_ENVIRONMENT = ROOT / ".cache" / "joeynmt"
+# sentencepiece: JoeyNMT 2.3.0 asks for a call that newer releases lack;
+# importlib_metadata: it imports it without saying so.
+PEER_PACKAGES = [
+    "torch==2.13.0",
+    "joeynmt==2.3.0",
+    "sentencepiece==0.2.0",
+    "importlib_metadata",
+]
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+def peer_python() -> str:
+    """The interpreter of JoeyNMT's own environment, made if it is not there.
+
+    Its Python is that of `PEER_PYTHON`, or python3: 3.11 has a CPU wheel of PyTorch
+    where pip is offered one.
+    """
+    python = PEER_ENVIRONMENT / "bin" / "python"
+    if not (PEER_ENVIRONMENT / ".complete").exists():
+        print(f"installing {', '.join(PEER_PACKAGES)} into {PEER_ENVIRONMENT.relative_to(ROOT)}")
+        base = os.environ.get("PEER_PYTHON", "python3")
+        subprocess.run([base, "-m", "venv", "--clear", str(PEER_ENVIRONMENT)], check=True)
+        # Alone first: asked for together, pip may take another release of PyTorch.
+        for packages in (PEER_PACKAGES[:1], PEER_PACKAGES):
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+        (PEER_ENVIRONMENT / ".complete").touch()
+    return str(python)
+
+
+def asked(python: str, script: Path, *arguments: Any) -> dict[str, Any]:
+    """Runs a script on one thread and reads the JSON of its last line."""
+    done = subprocess.run(
+        [python, str(script), *map(str, arguments)],
+        env={**os.environ, **ONE_THREAD},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{script.name} ended with {done.returncode}; what it said is above")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    return {
+        "median": round(statistics.median(values), 4),
+        "min": round(min(values), 4),
+        "max": round(max(values), 4),
+    }
+
+
+def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Of each round's pair, ours over theirs."""
+    return spread([one / other for one, other in zip(ours, theirs, strict=True)])
+
+
+def machine() -> dict[str, Any]:
+    """Where it was measured."""
+    cpu = platform.processor() or platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return {"cpu": names[0] if names else cpu, "cores": os.cpu_count(), "system": platform.system()}
+
+
+def write(name: str, record: dict[str, Any]) -> Path:
+    """Writes results/<name>.json; `ratios` in it is flat: ours over the peer's."""
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path

@@ -1,0 +1,53 @@
+"""A cell run over time, its inputs already projected.
+
+Shape suffixes: B batch, T time, H hidden units, G gate features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from .scan import scan
+
+
+def recurrence(
+    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None
+) -> tuple[Any, list[Any]]:
+    """Runs a cell over all steps.
+
+    Args:
+      cell: a `cells.Cell`.
+      projected_BTG: W x + b of every step.
+      states: before the first step, each [B, H].
+      mask_BT: True where a position is real; None where all are. A masked position
+        leaves the state as it was.
+
+    Returns:
+      The outputs [B, T, H], and the last states.
+    """
+    if keras.backend.backend() == "tensorflow" and cell.KERNEL:
+        from .recurrence_tensorflow import KERNELS
+
+        return KERNELS[cell.KERNEL](projected_BTG, *cell.recurrent_weights, states, mask_BT)
+    return plain_recurrence(cell, projected_BTG, states, mask_BT)
+
+
+def plain_recurrence(
+    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None
+) -> tuple[Any, list[Any]]:
+    """As `recurrence`, for every cell and backend."""
+    real_TB1 = () if mask_BT is None else ops.transpose(mask_BT)[..., None]
+
+    def advance(states: list[Any], now: Any) -> Any:
+        projected_BG, real_B1 = now
+        _, new = cell(projected_BG, states)
+        if mask_BT is not None:
+            new = [ops.where(real_B1, *pair) for pair in zip(new, states, strict=True)]
+        return new, new[0]
+
+    projected_TBG = ops.transpose(projected_BTG, (1, 0, 2))
+    states, outputs_TBH = scan(advance, list(states), (projected_TBG, real_TB1))
+    return ops.transpose(outputs_TBH, (1, 0, 2)), states

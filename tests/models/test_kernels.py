@@ -1,0 +1,85 @@
+"""Each kernel of a backend against the plain function that it stands for: values and gradients."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from seq2seq_tfx.models.cells import CELLS
+from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
+from seq2seq_tfx.models.recurrence import plain_recurrence, recurrence
+
+from .tiny import ON_TENSORFLOW, randomize
+
+pytestmark = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's kernels")
+
+BATCH, TIME, UNITS = 4, 6, 5
+PADDED = np.arange(TIME) < np.array([6, 1, 4, 2])[:, None]
+HOLES = np.array([[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1], [0] * 6, [1] * 6], bool)
+
+
+def with_gradients(function, given):
+    """What a function gives, and the gradients of an uneven sum of it."""
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        outputs = keras.tree.flatten(function())
+        total = sum(
+            tf.reduce_sum(x * tf.cos(tf.reshape(tf.range(tf.size(x), dtype=x.dtype), tf.shape(x))))
+            for x in outputs
+        )
+    return outputs, tape.gradient(total, given)
+
+
+def equal(one, other, tolerance):
+    for x, y in zip(one, other, strict=True):
+        np.testing.assert_allclose(x, y, atol=tolerance)
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("mask", [None, PADDED, HOLES], ids=["whole", "padded", "holes"])
+@pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.KERNEL])
+def test_a_recurrence_equals_the_plain_one(name, mask, in_graph):
+    rng = np.random.default_rng(1)
+    cell_class, settings = CELLS[name]
+    cell = cell_class(UNITS, **settings)
+    states = [tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32)] * cell.STATES
+    shape = (BATCH, TIME, cell.GATES * UNITS)
+    projected = tf.constant(rng.normal(size=shape), tf.float32)
+    cell(projected[:, 0], states)
+    randomize(cell)
+    variables = [weight.value for weight in cell.trainable_weights]
+    given = [projected, *states[:1], *variables]
+    found = []
+    for run in (recurrence, plain_recurrence):
+
+        def measured(run=run):
+            return with_gradients(
+                lambda: run(cell, projected, states, None if mask is None else tf.constant(mask)),
+                given,
+            )
+
+        found.append((tf.function(measured) if in_graph else measured)())
+    for one, other in zip(*found, strict=True):
+        equal(one, other, 2e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_loss_of_tokens_equals_the_plain_one(smoothing, dtype):
+    rng = np.random.default_rng(2)
+    logits = tf.cast(5 * rng.normal(size=(7, 11)), dtype)
+    labels = tf.constant(rng.integers(0, 11, 7))
+    found = [
+        with_gradients(lambda run=run: run(labels, logits, smoothing), [logits])
+        for run in (token_losses, plain_token_losses)
+    ]
+    equal(*(losses for losses, _ in found), 1e-5)
+    tolerance = 1e-6 if dtype == "float32" else 1e-2
+    equal(*([ops.cast(x, "float32") for x in gradients] for _, gradients in found), tolerance)
+
+
+def test_the_loss_of_logits_far_from_zero_stays_a_number():
+    logits = tf.constant([[1e4, -1e4, 0.0], [-1e30, 0.0, 0.0]])
+    losses = token_losses(tf.constant([0, 1]), logits, 0.0)
+    np.testing.assert_allclose(losses, [0.0, np.log(2)], atol=1e-6)
