@@ -28,6 +28,7 @@ ONE_THREAD = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # as the `seq2seq` command sets it
     "CUDA_VISIBLE_DEVICES": "",
 }
 

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from ruamel.yaml import YAML
 
-from seq2seq_tfx.components.optimizers import adam
+from seq2seq_tfx.components.fused_adam import FusedAdam
 from seq2seq_tfx.components.training_data import teacher_forcing
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
@@ -92,7 +92,7 @@ def main() -> None:
     config = model_config(arguments.model, arguments.hidden, bool(arguments.input_feeding))
     model = build_seq2seq(config, arguments.vocabulary, arguments.vocabulary)
     model.compile(
-        adam(learning_rate=arguments.rate, global_clipnorm=1.0),
+        FusedAdam(learning_rate=arguments.rate, global_clipnorm=1.0),
         TokenCrossEntropy(),
         metrics=[TokenAccuracy()],
         jit_compile=False,

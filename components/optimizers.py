@@ -1,6 +1,7 @@
 """The optimizer of a training, and how its learning rate goes.
 
-Keras's optimizers throughout; only the schedule of the Transformer's paper is ours.
+Keras's optimizers throughout, Adam in one pass over the weights; only the schedule of
+the Transformer's paper is ours.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .fused_adam import FusedAdam
 from .trainer import TrainingConfig
 
 
@@ -54,12 +56,7 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
     }
     if training.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=training.momentum, **settings)
-    return adam(**settings)
-
-
-def adam(**settings: Any) -> keras.optimizers.Adam:
-    """Adam: Kingma and Ba (2015)."""
-    return keras.optimizers.Adam(**settings)
+    return FusedAdam(**settings)
 
 
 def _rate(training: TrainingConfig, steps: int) -> Any:

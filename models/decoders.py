@@ -239,7 +239,7 @@ class RecurrentDecoder(Composite):
         asked = at_positions((read, known, weights), positions_N)
         ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
         logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS), training)
-        return logits_N1V[:, 0], weights
+        return ops.squeeze(logits_N1V, axis=1), weights
 
     def step(
         self, ids_B: Any, state: DecoderState, source: Source

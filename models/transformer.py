@@ -330,7 +330,7 @@ class TransformerDecoder(Composite):
         ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
         asked = at_positions(parts, positions_N)
         logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS))
-        return logits_N1V[:, 0], weights_BTS
+        return ops.squeeze(logits_N1V, axis=1), weights_BTS
 
     def step(
         self, ids_B: Any, state: TransformerState, source: TransformerSource
