@@ -143,9 +143,9 @@ def _advice(
     target_tokenizer: Tokenizer,
 ) -> PipelineError:
     """Keeps the batch that ended a training, and says what to do."""
-    inputs, labels = error.batch
+    inputs, _ = error.batch
     sources = source_tokenizer.detokenize(inputs[features.SOURCE_IDS]).numpy()
-    targets = target_tokenizer.detokenize(labels).numpy()
+    targets = target_tokenizer.detokenize(inputs[features.TARGET_IDS]).numpy()
     place = checkpoints.folder.with_name(f"{checkpoints.folder.name}-not-finite.tsv")
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b"".join(b"%s\t%s\n" % pair for pair in zip(sources, targets, strict=True)))

@@ -31,7 +31,9 @@ def token_losses(labels: Any, logits: Any, smoothing: float) -> Any:
 
 def plain_token_losses(labels: Any, logits: Any, smoothing: float) -> Any:
     """As `token_losses`, for every backend and any shape."""
-    logits = ops.cast(logits, "float32")
-    picked = ops.take_along_axis(logits, ops.cast(labels, "int32")[..., None], axis=-1)[..., 0]
-    losses = ops.logsumexp(logits, axis=-1) - (1 - smoothing) * picked
-    return losses - smoothing * ops.mean(logits, axis=-1) if smoothing else losses
+    log_probs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    labels = ops.cast(labels, "int32")[..., None]
+    losses = -ops.take_along_axis(log_probs, labels, axis=-1)[..., 0]
+    if smoothing:
+        losses = (1 - smoothing) * losses - smoothing * ops.mean(log_probs, axis=-1)
+    return losses

@@ -53,10 +53,17 @@ def _several_windows(monkeypatch):
 
 
 def epoch_of(dataset):
-    return [
-        (inputs["source_ids"].numpy(), inputs["target_ids"].numpy(), labels.numpy())
-        for inputs, labels in dataset
-    ]
+    """Sources, targets and labels [B, T] of each batch, the labels put where they belong."""
+    found = []
+    for inputs, labels in dataset:
+        source, target, positions = (
+            inputs[name].numpy() for name in ("source_ids", "target_ids", "target_positions")
+        )
+        real = labels.numpy() != PAD
+        placed = np.zeros_like(target)
+        placed.flat[positions[real]] = labels.numpy()[real]
+        found.append((source, target, placed))
+    return found
 
 
 def pairs_of(epoch):
@@ -99,6 +106,21 @@ def test_padding_is_on_the_right_and_no_wider_than_the_longest_row(files):
             lengths = real.sum(axis=1)
             assert (real == (np.arange(ids.shape[1]) < lengths[:, np.newaxis])).all()
             assert lengths.max() == ids.shape[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, 1000])
+def test_labels_are_of_real_tokens_rounded_up_to_a_number_that_often_comes(files, batch_size):
+    for inputs, labels in batches(files, batch_size, MAX_TOKENS, seed=1):
+        real = labels.numpy() != PAD
+        tokens = int(real.sum())
+        assert real[:tokens].all() and not real[tokens:].any()
+        assert len(inputs["target_positions"]) == len(labels)
+        assert len(labels) % 64 == 0 and len(labels) - tokens < max(64, tokens / 8)
+
+
+def test_few_numbers_of_rows_are_compiled():
+    rows = {int(training_data._rounded(tf.constant(n))) for n in range(1, 20_000, 7)}
+    assert len(rows) < 90
 
 
 def test_rows_of_a_batch_are_of_like_length(files, monkeypatch):
