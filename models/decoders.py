@@ -250,7 +250,11 @@ class RecurrentDecoder(Composite):
           Logits [B, V], the new state, and the attention [B, S] paid meanwhile.
         """
         read, known, weights, state = self._advance(
-            self.embedding(ids_B), state, source, lambda _, inputs: inputs
+            self.embedding(ids_B),
+            state,
+            source,
+            lambda i, inputs_BX: self.layers[i].step(inputs_BX, state.layers[i]),
+            lambda _, inputs: inputs,
         )
         logits_BTV = self._logits(read, known, weights, source, training=False)
         return logits_BTV[:, 0], state, weights[:, 0]
@@ -319,13 +323,22 @@ class RecurrentDecoder(Composite):
         embedded_BE: Any,
         state: DecoderState,
         source: Source,
+        step: Callable[[int, Any], tuple[Any, list[Any]]],
         drop: Callable[[int, Any], Any],
     ) -> tuple[Any, Any, Any, DecoderState]:
-        """One step; all but the new state with T = 1."""
+        """One step; all but the new state with T = 1.
+
+        Args:
+          embedded_BE: the token.
+          state: before it.
+          source: of `begin`.
+          step: runs layer i over its input [B, X]: output [B, H] and new states.
+          drop: the dropout before layer i.
+        """
         layers = []
 
         def run(i: int, inputs_BTX: Any) -> Any:
-            output_BH, states = self.layers[i].step(inputs_BTX[:, 0], state.layers[i])
+            output_BH, states = step(i, inputs_BTX[:, 0])
             layers.append(list(states))
             return output_BH[:, None]
 
@@ -347,24 +360,41 @@ class RecurrentDecoder(Composite):
         # Drawn before the loop: not every backend can draw inside of one.
         masks = self._dropout_masks(embedded_TBE, state, source) if training else []
 
+        projected_TBG: Any = ()
+        width = embedded_TBE.shape[-1]
+        if self.feeds:
+            # What the first layer reads of the token needs no step before.
+            kept_TBE = embedded_TBE * masks[0][..., :width] if masks else embedded_TBE
+            projected_TBG, project_fed = self.layers[0].input_projection.in_parts(
+                kept_TBE, width + self._fed_width(state, source)
+            )
+
         def advance(state: DecoderState, inputs: Any) -> Any:
-            embedded_BE, masks = inputs
+            embedded_BE, masks, projected_BG = inputs
+
+            def step(i: int, inputs_BX: Any) -> tuple[Any, list[Any]]:
+                if i == 0 and self.feeds:
+                    projected = projected_BG + project_fed(inputs_BX[:, width:])
+                    return self.layers[0].cell(projected, state.layers[0])
+                return self.layers[i].step(inputs_BX, state.layers[i])
+
             read, known, weights, state = self._advance(
                 embedded_BE,
                 state,
                 source,
+                step,
                 lambda i, inputs: inputs * masks[i][:, None] if masks else inputs,
             )
             return state, keras.tree.map_structure(lambda x: x[:, 0], (read, known, weights))
 
-        _, outputs = scan(advance, state, (embedded_TBE, masks))
+        _, outputs = scan(advance, state, (embedded_TBE, masks, projected_TBG))
         return keras.tree.map_structure(lambda x: ops.transpose(x, (1, 0, 2)), outputs)
 
     def _dropout_masks(self, embedded_TBE: Any, state: DecoderState, source: Source) -> list[Any]:
         context = source.attended.values_BSM.shape[-1]
         width = embedded_TBE.shape[-1]
         if self.feeds:
-            width += context if self.asks_before else state.fed_BF.shape[-1]
+            width += self._fed_width(state, source)
         widths = [width]
         for i in range(1, len(self.layers)):
             widths.append(self.units + (context if i > self.asker else 0))
@@ -373,6 +403,11 @@ class RecurrentDecoder(Composite):
             self.dropout(ops.ones((*leading, width), self.compute_dtype), training=True)
             for width in widths
         ]
+
+    def _fed_width(self, state: DecoderState, source: Source) -> int:
+        """The features of what is fed in beside the token, where a decoder is sequential."""
+        fed = source.attended.values_BSM if self.asks_before else state.fed_BF
+        return int(fed.shape[-1])
 
     def _logits(
         self, read_BTR: Any, known_BTX: Any, weights_BTS: Any, source: Source, training: bool | None

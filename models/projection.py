@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -21,3 +22,22 @@ class Projection(keras.layers.Dense):
         shape = ops.shape(inputs)
         flat = super().call(ops.reshape(inputs, (-1, shape[-1])), training=training)
         return ops.reshape(flat, (*shape[:-1], self.units))
+
+    def in_parts(self, first: Any, features: int) -> tuple[Any, Callable[[Any], Any]]:
+        """Maps an input whose first features are known before the others.
+
+        Args:
+          first: those, [..., E].
+          features: of the whole input, F.
+
+        Returns:
+          Their share in the answer [..., units], bias included, and a function from the
+          others [N, F - E] to theirs [N, units].
+        """
+        if not self.built:
+            self.build((None, features))
+        shape, kernel = ops.shape(first), ops.convert_to_tensor(self.kernel)
+        known, others = kernel[: shape[-1]], kernel[shape[-1] :]
+        flat = ops.matmul(ops.reshape(first, (-1, shape[-1])), known) + self.bias
+        share = ops.reshape(flat, (*shape[:-1], self.units))
+        return share, lambda rest: ops.matmul(rest, others)

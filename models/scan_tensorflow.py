@@ -16,16 +16,19 @@ def scan(advance: Callable[[Any, Any], tuple[Any, Any]], state: Any, inputs: Any
         tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:]).unstack(x)
         for x in tree.flatten(inputs)
     ]
+
+    def at(t: Any) -> Any:
+        return tree.pack_sequence_as(inputs, [array.read(t) for array in arrays])
+
     # The first step, outside of the loop, shows what the outputs are.
-    state, first = advance(state, tree.map_structure(lambda x: x[0], inputs))
+    state, first = advance(state, at(0))
     outputs = [
         tf.TensorArray(x.dtype, steps, element_shape=x.shape).write(0, x)
         for x in tree.flatten(first)
     ]
 
     def body(t: Any, flat_state: Any, outputs: Any) -> Any:
-        now = tree.pack_sequence_as(inputs, [array.read(t) for array in arrays])
-        new_state, new = advance(tree.pack_sequence_as(state, flat_state), now)
+        new_state, new = advance(tree.pack_sequence_as(state, flat_state), at(t))
         written = [array.write(t, x) for array, x in zip(outputs, tree.flatten(new), strict=True)]
         return t + 1, tree.flatten(new_state), written
 
