@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from glob import glob
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -18,11 +17,11 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
+from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluator import EvaluationConfig
 from ..components.gate import GateConfig
 from ..components.infra_validator import InfraValidationConfig
 from ..components.metrics import MEASURES
-from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
@@ -146,14 +145,14 @@ def load_config(path: str | Path) -> PipelineConfig:
             "which evaluation.metrics does not name"
         )
     data = document.get("data")
-    pattern = str(data.get("input") or "") if isinstance(data, Mapping) else ""
-    local = pattern.strip() != "" and "://" not in pattern
-    if local and not any(Path(found).is_file() for found in glob(pattern)):
-        problems.append(
-            f"{_place(path, lines, ('data', 'input'))}data.input: expected a file, found none at "
-            f"'{pattern}' (relative to {Path.cwd()}). "
-            "`seq2seq data` obtains the data of the shipped jobs."
-        )
+    given = data.get("input") if isinstance(data, Mapping) else None
+    for pattern in patterns_of(given):
+        if pattern.strip() and is_local(pattern) and not matches_something(pattern):
+            problems.append(
+                f"{_place(path, lines, ('data', 'input'))}data.input: expected a file, found none "
+                f"at '{pattern}' (relative to {Path.cwd()}). "
+                "`seq2seq data` obtains the data of the shipped jobs."
+            )
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
     version = _exported_version(start) if start and "://" not in start else None
@@ -169,10 +168,8 @@ def load_config(path: str | Path) -> PipelineConfig:
         # The version itself, so that a newer one is another input of Trainer.
         warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
         config = config.model_copy(update={"training": warm})
-    if not local:
-        return config
-    absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
-    return config.model_copy(update={"data": absolute})
+    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    return config.model_copy(update={"data": config.data.with_patterns(found)})
 
 
 def _exported_version(start: str) -> Path | None:
