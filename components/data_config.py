@@ -12,6 +12,8 @@ from apache_beam.io.filesystems import FileSystems
 from pydantic import Field, field_validator
 
 from ..models.configuration import Section
+from .cleaning.duplicates import Duplicates, NearDuplicates
+from .cleaning.filters import AnyFilter
 from .errors import PipelineError
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
@@ -36,6 +38,7 @@ class DataConfig(ReadingConfig):
     """The `data` section: which pairs the pipeline reads and how it splits them."""
 
     input: str | AlignedInput | list[str | AlignedInput]
+    cleaning: list[AnyFilter] = []
     splits: SplitShares = SplitShares()
 
     @field_validator("input", mode="before")
@@ -55,6 +58,11 @@ class DataConfig(ReadingConfig):
             if any(isinstance(name, str) and not name.strip() for name in names):
                 raise ValueError("expected a path or a glob pattern, received an empty string")
         return value
+
+    @property
+    def comparisons(self) -> list[Duplicates | NearDuplicates]:
+        """The filters that compare pairs with one another; they come after all others."""
+        return [each for each in self.cleaning if isinstance(each, Duplicates | NearDuplicates)]
 
     @property
     def inputs(self) -> list[str | AlignedInput]:

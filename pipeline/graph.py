@@ -20,12 +20,8 @@ from ..components.pair_example_gen import PairExampleGen
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
+from .beam_args import BEAM_ARGS
 from .config import PipelineConfig
-
-# Small data is served best by one process: several would each import the whole
-# stack. Named in full, for what 'DirectRunner' means changes between releases.
-BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-BEAM_ARGS = [f"--runner={BEAM_RUNNER}", "--direct_running_mode=in_memory"]
 
 
 def serving_dir(config: PipelineConfig, output: Path) -> Path:

@@ -9,12 +9,12 @@ from typing import IO
 
 import polib
 
-from .files import bare_name, local_copy
+from .files import BYTE_ORDER_MARK, bare_name, local_copy
 from .options import ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 
 LARGEST = 1 << 26  # bytes: a catalog is read whole
-# polib takes the last character of a string for its quote, whatever it is.
+# What is no comment: polib takes the last character of a string for its quote, whatever it is.
 STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"([^"\\]|\\.)*"')
 
 
@@ -32,7 +32,7 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
     binary = bare_name(file).lower().endswith(".mo")
     with local_copy(stream, file, LARGEST) as copy:
         if not binary:
-            _check_quotes(copy, file)
+            _check_lines(copy, file)
         try:
             catalog = polib.mofile(copy) if binary else polib.pofile(copy)
         except UnicodeDecodeError as error:
@@ -43,7 +43,7 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
             problem = str(error).replace(copy, file)
             raise unreadable(file, f"not a gettext catalog: {problem}") from error
     for number, entry in enumerate(catalog, start=1):
-        line = number if binary else entry.linenum
+        line = number if binary else max(1, entry.linenum or 0)
         left_out = "obsolete" if entry.obsolete else "fuzzy" if "fuzzy" in entry.flags else ""
         extra = tuple((name, _column(entry, str(column))) for name, column in config.extra.items())
         for source, target in _forms(entry):
@@ -54,12 +54,13 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
                 yield checked(source, target, file, line, config.max_characters, extra)
 
 
-def _check_quotes(copy: str, file: str) -> None:
+def _check_lines(copy: str, file: str) -> None:
     with open(copy, "rb") as lines:
         for number, line in enumerate(lines, start=1):
-            text = line.strip()
-            if b'"' in text and not text.startswith((b"#", b"//")) and not STRING.fullmatch(text):
-                raise unreadable(file, "not a gettext catalog: unbalanced quotes", number)
+            text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
+            if text and not text.startswith(b"#") and not STRING.fullmatch(text):
+                problem = "not a gettext catalog: expected a keyword and a string in quotes"
+                raise unreadable(file, problem, number)
 
 
 def _bad_line(copy: str, error: UnicodeDecodeError) -> int | None:

@@ -223,9 +223,9 @@ def test_a_single_form_stands_for_singular_and_plural(tmp_path):
     ("name", "data", "message"),
     [
         ("a.po", b'msgid "a"\nmsgstr "b\nmsgid "c"\n', r"a\.po:2 cannot be read: .*quotes"),
-        ("a.po", b'msgid "a"\nmsgstr "b"\n\nwhat\n', r"a\.po cannot be read: .*line 4"),
+        ("a.po", b'msgid "a"\nmsgstr "b"\n\nwhat\n', r"a\.po:4 cannot be read: "),
         ("a.po", b'msgid "a"\nmsgstr "\xff"\n', r"a\.po:2 cannot be read: not utf-?8"),
-        ("a.po", b"/etc/passwd", r"a\.po cannot be read: .*line 1"),
+        ("a.po", b"/etc/passwd", r"a\.po:1 cannot be read: "),
         ("a.mo", b"a\tb\n" * 9, r"a\.mo cannot be read: "),
         ("a.mo", b"\xde\x12\x04\x95" + b"\xff" * 60, r"a\.mo cannot be read: "),
         ("a.mo", b"", r"a\.mo cannot be read: "),

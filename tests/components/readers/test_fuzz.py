@@ -106,7 +106,7 @@ def check(data, file_format, name="file"):
 
 
 QUICK = settings(max_examples=100, deadline=None)
-LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("effort", [
