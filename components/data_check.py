@@ -11,13 +11,19 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from ..report.bitext_page import bitext_page
+from .bitext_limits import DataValidationConfig, breaches
+from .bitext_statistics import LENGTHS, RATIOS
 from .data_config import DataConfig, files_of
-from .ingestion import ReadFiles, kept_as_json, rejected_as_json
+from .ingestion import Place, ReadFiles, kept_as_json, rejected_as_json
+from .measure_bitext import MeasureBitext
 from .readers.rows import Rejected
+from .splits import SplitShares, split_key, split_of
 
 KEPT = "kept.jsonl"
 REJECTED = "rejected.jsonl"
 REPORT = "report.json"
+PAGE = "report.html"
 EXAMPLES = 3  # rejected rows that are shown of each reason
 
 
@@ -29,6 +35,8 @@ class DataReport(NamedTuple):
     kept: int
     rejected: dict[str, int]  # by reason
     examples: dict[str, list[dict[str, Any]]]  # the first rejected rows of each reason
+    statistics: dict[str, Any]  # of what was kept
+    breaches: list[dict[str, Any]]  # the limits that do not hold
 
 
 class CountReasons(beam.CombineFn):
@@ -56,12 +64,15 @@ class CountReasons(beam.CombineFn):
         return json.dumps(counts)
 
 
-def check_pairs(config: DataConfig, folder: Path, beam_args: list[str]) -> DataReport:
+def check_pairs(
+    config: DataConfig, limits: DataValidationConfig, folder: Path, beam_args: list[str]
+) -> DataReport:
     """Reads and cleans pairs, and writes the kept and the rejected ones.
 
     Args:
-      config: the `data` section; splits are of no concern here.
-      folder: for `KEPT`, `REJECTED` and `REPORT`; made if it is missing.
+      config: the `data` section.
+      limits: the `data_validation` section.
+      folder: for `KEPT`, `REJECTED`, `REPORT` and `PAGE`; made if it is missing.
       beam_args: of Beam.
 
     Raises:
@@ -84,7 +95,13 @@ def check_pairs(config: DataConfig, folder: Path, beam_args: list[str]) -> DataR
                 | f"AsJson_{name}" >> beam.Map(as_json)
                 | f"Write_{name}" >> beam.io.WriteToText(str(scratch / name))
             )
+        statistics = (
+            rows.pairs
+            | "WithSplit" >> beam.Map(with_split, config.splits)
+            | "Measure" >> MeasureBitext()
+        )
         for name, counted in (
+            ("statistics", statistics),
             ("kept", rows.pairs | "CountKept" >> beam.combiners.Count.Globally()),
             ("reasons", rows.rejected | "CountReasons" >> beam.CombineGlobally(CountReasons())),
         ):
@@ -94,21 +111,33 @@ def check_pairs(config: DataConfig, folder: Path, beam_args: list[str]) -> DataR
         _join(sorted(scratch.glob(f"{name}-*")), folder / name)
     kept = int((scratch / "kept").read_text())
     reasons = json.loads((scratch / "reasons").read_text("utf-8"))
+    statistics = json.loads((scratch / "statistics").read_text("utf-8"))
     shutil.rmtree(scratch)
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
+    read = kept + sum(rejected.values())
+    found = breaches(limits, statistics, {"read": read, "rejected": rejected})
     report = DataReport(
         files=[path for file in files for path in file.paths],
-        read=kept + sum(rejected.values()),
+        read=read,
         kept=kept,
         rejected=rejected,
         examples={
             reason: [Rejected(*row)._asdict() for row in rows]
             for reason, (_, rows) in sorted(reasons.items())
         },
+        statistics=statistics,
+        breaches=[breach._asdict() for breach in found],
     )
     text = json.dumps(report._asdict(), indent=2, ensure_ascii=False)
     (folder / REPORT).write_text(f"{text}\n", "utf-8")
+    (folder / PAGE).write_text(bitext_page(report._asdict(), LENGTHS, RATIOS), "utf-8")
     return report
+
+
+def with_split(row: tuple[str, Place], shares: SplitShares) -> tuple[str, str, str]:
+    """A kept row as (split, source, target)."""
+    source, (_, _, target, extra) = row
+    return split_of(split_key(source, extra, shares), shares), source, target
 
 
 def _join(parts: list[Path], whole: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
-from pydantic import Field, field_validator
+from pydantic import field_validator, model_validator
 
 from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
@@ -17,14 +17,7 @@ from .cleaning.filters import AnyFilter
 from .errors import PipelineError
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
-
-
-class SplitShares(Section):
-    """Parts of the whole, by hash of the source: a source is never in two splits."""
-
-    train: Annotated[int, Field(ge=1)] = 90
-    validation: Annotated[int, Field(ge=1)] = 5
-    test: Annotated[int, Field(ge=1)] = 5
+from .splits import COMPARABLE_SOURCE, SOURCE, SplitShares
 
 
 class AlignedInput(Section):
@@ -58,6 +51,15 @@ class DataConfig(ReadingConfig):
             if any(isinstance(name, str) and not name.strip() for name in names):
                 raise ValueError("expected a path or a glob pattern, received an empty string")
         return value
+
+    @model_validator(mode="after")
+    def _splits_by_what_there_is(self) -> DataConfig:
+        known = [SOURCE, COMPARABLE_SOURCE, *self.extra]
+        if self.splits.by not in known:
+            raise ValueError(
+                f"splits.by: expected one of {', '.join(known)}, received '{self.splits.by}'"
+            )
+        return self
 
     @property
     def comparisons(self) -> list[Duplicates | NearDuplicates]:

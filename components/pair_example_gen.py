@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 import json
 import os
 from collections import Counter
@@ -24,13 +22,13 @@ from tfx.utils import proto_utils
 from ..models import features
 from .artifacts import RejectedPairs
 from .code_digest import code_digest
-from .data_config import DataConfig, SplitShares, files_of
+from .data_config import DataConfig, files_of
 from .errors import PipelineError
 from .ingestion import Place, ReadFiles, rejected_as_json
+from .splits import SPLITS, SplitShares, split_key, split_of
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
-SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
 
 
 class PairExampleGenSpec(ComponentSpec):
@@ -48,14 +46,6 @@ class PairExampleGenSpec(ComponentSpec):
     }
 
 
-def split_of(source: str, shares: SplitShares) -> str:
-    """The split of a source, the same for every pair that has it and for ever."""
-    bounds = [shares.train, shares.train + shares.validation]
-    whole = bounds[-1] + shares.test
-    bucket = int.from_bytes(hashlib.sha256(source.encode()).digest()[:8], "big") % whole
-    return SPLITS[bisect.bisect_right(bounds, bucket)]
-
-
 class MakeExamples(beam.DoFn):
     """Turns all pairs of a source into Examples, each into the output of its split.
 
@@ -71,7 +61,8 @@ class MakeExamples(beam.DoFn):
         # Of one place several targets may come, in an order of their own.
         rows = sorted(places, key=lambda place: place[:2])
         references = list(dict.fromkeys(target for _, _, target, _ in rows))
-        split = split_of(source, self._shares)
+        # A source of several groups goes where the first of them goes.
+        split = split_of(split_key(source, rows[0][3], self._shares), self._shares)
         for _, _, target, extra in rows[:1] if split == features.TEST else rows:
             example = tf.train.Example()
             for name, values in (

@@ -13,27 +13,29 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from ..components.data_check import KEPT, REJECTED, REPORT, DataReport, check_pairs
+from ..components.bitext_limits import Breach, DataValidationConfig
+from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
 from ..components.data_config import DataConfig, is_local
 from ..models.configuration import Section
 from .beam_args import BEAM_ARGS
 from .config_file import ConfigurationError, explain, lines_of, place_of, plain, read_document
 
 
-class _DataAlone(Section):
-    """A configuration of which nothing but the data is looked at."""
+class CheckConfig(Section):
+    """What of a configuration is looked at."""
 
     data: DataConfig
+    data_validation: DataValidationConfig = DataValidationConfig()
 
 
-def data_config(path: Path | None, inputs: Sequence[str], settings: dict[str, Any]) -> DataConfig:
-    """The `data` section of a file, with what the command line says in its place.
+def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, Any]) -> CheckConfig:
+    """The sections of a file that concern data, with what the command line says in its place.
 
     Args:
       path: of the configuration; None for the defaults.
       inputs: paths and globs; none for those of the file. Two of unknown
         endings, or any even number with `format: aligned`, are aligned files.
-      settings: other keys of the section.
+      settings: other keys of the `data` section.
 
     Raises:
       ConfigurationError: with every problem.
@@ -46,16 +48,17 @@ def data_config(path: Path | None, inputs: Sequence[str], settings: dict[str, An
         if inputs:
             data["input"] = _as_given(list(inputs), data.get("format", "auto"))
     try:
-        config = _DataAlone.model_validate({"data": data}).data
+        others = {key: plain(document[key]) for key in ("data_validation",) if key in document}
+        config = CheckConfig.model_validate({"data": data, **others})
     except ValidationError as error:
         problems = []
         for problem in error.errors():
-            for where, explained in explain(problem, _DataAlone):
+            for where, explained in explain(problem, CheckConfig):
                 place = place_of(path, lines, where) if path else ""
                 problems.append(f"{place}{'.'.join(map(str, where))}: {explained}")
         raise ConfigurationError(problems) from error
-    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.patterns]
-    return config.with_patterns(found)
+    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    return config.model_copy(update={"data": config.data.with_patterns(found)})
 
 
 def _as_given(inputs: list[str], file_format: Any) -> Any:
@@ -70,24 +73,27 @@ def _as_given(inputs: list[str], file_format: Any) -> Any:
     return inputs
 
 
-def run_check(config: DataConfig, output: Path | None, as_json: bool) -> bool:
+def run_check(config: CheckConfig, output: Path | None, as_json: bool) -> list[str]:
     """Checks pairs and prints what came of them.
 
     Args:
-      config: the `data` section.
+      config: what to read and what it must be like.
       output: where kept and rejected pairs and the report go; nowhere if None.
       as_json: print one JSON object and nothing else.
 
     Returns:
-      Whether some pair was kept.
+      Why it is not good enough, if it is not.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        report = check_pairs(config, output or Path(temporary), BEAM_ARGS)
+        folder = output or Path(temporary)
+        report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS)
     if as_json:
         print(json.dumps(report._asdict(), ensure_ascii=False))
     else:
         _print(report, output)
-    return report.kept > 0
+    if not report.kept:
+        return ["no pair was kept"]
+    return [str(Breach(**breach)) for breach in report.breaches]
 
 
 def _print(report: DataReport, output: Path | None) -> None:
@@ -105,7 +111,7 @@ def _print(report: DataReport, output: Path | None) -> None:
         console.print(table)
     if output:
         for name, what in (
-            (KEPT, "kept pairs"), (REJECTED, "rejected rows"), (REPORT, "report"),
+            (KEPT, "kept pairs"), (REJECTED, "rejected rows"), (REPORT, "report"), (PAGE, "page"),
         ):  # fmt: skip
             console.print(f"{what}: {output / name}")
 

@@ -32,7 +32,7 @@ Exit codes:
   {ERROR}  an error: the message and the log say which
   2  the command line or the configuration is wrong; nothing was run
   {NOT_RELEASED}  the run went through, and the model was not blessed or not servable;
-     for `data check`: no pair was kept
+     for `data check`: no pair was kept, or a limit of `data_validation` does not hold
   {BUSY}  another run is using the output folder
   130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
@@ -217,22 +217,22 @@ def data_check(
     if not inputs and config_path is None:
         raise click.UsageError("expected INPUT... or --config")
     from ..components.errors import PipelineError, reason_of
-    from .check_command import data_config, run_check
+    from .check_command import check_config, run_check
     from .config_file import ConfigurationError
 
     settings: dict[str, object] = {"format": file_format} if file_format else {}
     if languages:
         settings["languages"] = dict(zip(("source", "target"), languages, strict=True))
     try:
-        config = data_config(config_path, inputs, settings)
+        config = check_config(config_path, inputs, settings)
     except ConfigurationError as error:
         _refuse(error)
     try:
-        kept = run_check(config, output, as_json)
+        faults = run_check(config, output, as_json)
     except (PipelineError, OSError, RuntimeError) as error:
         _fail(reason_of(error), ERROR)
-    if not kept:
-        _fail("no pair was kept", NOT_RELEASED)
+    if faults:
+        _fail("\n".join(faults), NOT_RELEASED)
 
 
 def _add_datasets() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from ..components.bitext_limits import DataValidationConfig
 from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluator import EvaluationConfig
 from ..components.gate import GateConfig
@@ -39,6 +40,7 @@ class PipelineConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     data: DataConfig
+    data_validation: DataValidationConfig = DataValidationConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -13,6 +13,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 
 from ..components.baseline import baseline_resolver
+from ..components.bitext_validator import BitextValidator
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.infra_validator import InfraValidator
@@ -48,7 +49,9 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
+    bitext = BitextValidator(examples, pairs.outputs["rejected"], config.data_validation)
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
+    tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
     transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
     trainer = Trainer(
         transform.outputs["transformed_examples"],
@@ -87,6 +90,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             statistics,
             schema,
             validator,
+            bitext,
             tokenizer,
             transform,
             trainer,

@@ -11,9 +11,10 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components.artifacts import RejectedPairs
-from seq2seq_tfx.components.data_config import AlignedInput, DataConfig, SplitShares
+from seq2seq_tfx.components.data_config import AlignedInput, DataConfig
 from seq2seq_tfx.components.errors import PipelineError
-from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen, split_of
+from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen
+from seq2seq_tfx.components.splits import SplitShares, split_of
 from seq2seq_tfx.pipeline.graph import BEAM_ARGS
 
 pytestmark = pytest.mark.slow  # each is a Beam pipeline
@@ -25,14 +26,15 @@ SPLITS = list(SHARES)
 class Run:
     """Runs the executor as the component has it run, and reads what it wrote."""
 
-    def __init__(self, pattern, folder, **config):
+    def __init__(self, pattern, folder, by="source", **config):
         self.folder = folder
         examples, rejected = standard_artifacts.Examples(), RejectedPairs()
         for artifact, name in ((examples, "examples"), (rejected, "rejected")):
             artifact.uri = str(folder / name)
             (folder / name).mkdir(parents=True)
         given = pattern if isinstance(pattern, list) else str(pattern)
-        component = PairExampleGen(DataConfig(input=given, splits=SplitShares(**SHARES), **config))
+        shares = SplitShares(**SHARES, by=by)
+        component = PairExampleGen(DataConfig(input=given, splits=shares, **config))
         context = BaseBeamExecutor.Context(
             beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
         )
@@ -280,3 +282,18 @@ def test_the_newest_span_and_version_is_taken(tmp_path):
     found = fingerprint(str(tmp_path / "span-{SPAN}" / "v{VERSION}" / "*.tsv"))
     assert (found["span"], found["version"]) == (2, 3)
     assert "span-2/v3/*.tsv" in found["input_config"]
+
+
+def test_splits_may_go_by_a_group_or_by_what_sources_have_in_common(tmp_path):
+    lines = "".join(f"{word} {i}!,t,{word}\n" for word in range(100) for i in range(3))
+    (tmp_path / "a.csv").write_text(f"source,target,document\n{lines}")
+    extra = {"document": "document"}
+    run = Run(tmp_path / "a.csv", tmp_path / "grouped", by="document", extra=extra)
+    assert run.error is None
+    groups = [{f["document"][0] for f in run.features(split)} for split in SPLITS]
+    assert sum(map(len, groups)) == 100 and all(groups)
+
+    (tmp_path / "b.tsv").write_text("".join(f"Wort {i}\tx\nwort-{i}!\ty\n" for i in range(60)))
+    run = Run(tmp_path / "b.tsv", tmp_path / "twins", by="comparable_source")
+    numbers = [{source[5:].strip("!") for source, _, _ in run.examples(s)} for s in SPLITS]
+    assert sum(map(len, numbers)) == 60 and all(numbers)

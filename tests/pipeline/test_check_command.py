@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from seq2seq_tfx.pipeline import cli
-from seq2seq_tfx.pipeline.check_command import data_config
+from seq2seq_tfx.pipeline.check_command import check_config
 from seq2seq_tfx.pipeline.config_file import ConfigurationError
 
 
@@ -50,7 +50,7 @@ def test_json_is_one_object_and_what_was_kept_and_rejected_lies_in_the_output():
     assert lines_of("out/kept.jsonl") == [{"source": "one", "target": "eins", **place}]
     assert sorted(row["line"] for row in lines_of("out/rejected.jsonl")) == [2, 3, 4, 5]
     assert sorted(path.name for path in Path("out").iterdir()) == [
-        "kept.jsonl", "rejected.jsonl", "report.json",
+        "kept.jsonl", "rejected.jsonl", "report.html", "report.json",
     ]  # fmt: skip
     # What was kept can be read again.
     assert json.loads(check("out/kept.jsonl", "--json").stdout)["kept"] == 1
@@ -106,12 +106,12 @@ def test_two_files_of_unknown_kind_are_aligned():
 
 def test_the_command_line_goes_before_the_file():
     Path("job.yaml").write_text("data: {input: b.tsv, format: csv, max_characters: 7}\nother: 1\n")
-    config = data_config(Path("job.yaml"), ["a.tsv"], {"format": "tsv"})
-    assert (config.patterns, config.format) == ([str(Path("a.tsv").absolute())], "tsv")
-    assert config.max_characters == 7
+    config = check_config(Path("job.yaml"), ["a.tsv"], {"format": "tsv"})
+    assert (config.data.patterns, config.data.format) == ([str(Path("a.tsv").absolute())], "tsv")
+    assert config.data.max_characters == 7
     Path("empty.yaml").write_text("name: x\n")
     with pytest.raises(ConfigurationError, match="data: expected keys and values"):
-        data_config(Path("empty.yaml"), [], {})
+        check_config(Path("empty.yaml"), [], {})
 
 
 @pytest.mark.slow

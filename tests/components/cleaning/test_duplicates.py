@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from seq2seq_tfx.components.bitext_limits import DataValidationConfig
 from seq2seq_tfx.components.cleaning.duplicates import NearDuplicates, minhash
 from seq2seq_tfx.components.data_check import check_pairs
 from seq2seq_tfx.components.data_config import DataConfig
@@ -41,7 +42,7 @@ def run(tmp_path, files, *cleaning):
     for name, lines in files.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
     config = DataConfig(input=str(tmp_path / "*.tsv"), cleaning=list(cleaning))
-    report = check_pairs(config, tmp_path / "out", list(BEAM_ARGS))
+    report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
     return report, tmp_path / "out"
 
 
