@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from ..components.bitext_limits import Breach, DataValidationConfig
 from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
@@ -101,14 +100,12 @@ def _print(report: DataReport, output: Path | None) -> None:
     rejected = sum(report.rejected.values())
     console.print(f"pairs: {report.read:,} read, {report.kept:,} kept, {rejected:,} rejected")
     if rejected:
-        table = Table("reason", title="rejected", title_justify="left")
-        table.add_column("rows", justify="right")
-        table.add_column("the first of them")
+        width = max(map(len, report.rejected))
         for reason, number in sorted(report.rejected.items(), key=lambda item: -item[1]):
             first = report.examples[reason][0]
-            place = f"{os.path.relpath(first['file'])}:{first['line']}: {first['detail']}"
-            table.add_row(reason, f"{number:,}", _printable(place))
-        console.print(table)
+            place = f"{first['file']}:{first['line']}: {first['detail']}"
+            place = place.replace(f"{os.getcwd()}{os.sep}", "")
+            console.print(f"  {reason:<{width}} {number:>9,}  {_printable(place)}")
     if output:
         for name, what in (
             (KEPT, "kept pairs"), (REJECTED, "rejected rows"), (REPORT, "report"), (PAGE, "page"),

@@ -68,7 +68,7 @@ class Numbers(PairFilter):
 def _numbers(text: str) -> Counter[str]:
     """The numbers of a text in ASCII digits, without marks and zeros before them."""
     found: Counter[str] = Counter()
-    for match in NUMBER.finditer(text):
+    for match in NUMBER.finditer(unicodedata.normalize("NFKC", text)):
         digits = (str(unicodedata.digit(c)) for c in match[0] if c.isdecimal())
         found["".join(digits).lstrip("0") or "0"] += 1
     return found

@@ -7,7 +7,7 @@ near duplicates, signatures of 30 bytes.
 from __future__ import annotations
 
 import hashlib
-import zlib
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -27,6 +27,7 @@ PLACE = [("file", "<u4"), ("row", "<u4"), ("line", "<u4")]
 EXACT = np.dtype([("key", "<u8"), *PLACE])
 NEAR = np.dtype([("key", "<u8"), *PLACE, ("signature", "u1", (HASHES,))])
 
+_BASE = np.uint64(0x9E3779B97F4A7C15)
 _random = np.random.default_rng(2002)
 _FACTORS = _random.integers(1, 1 << 63, HASHES, dtype=np.uint64)[:, None] | np.uint64(1)
 _SUMMANDS = _random.integers(0, 1 << 63, HASHES, dtype=np.uint64)[:, None]
@@ -56,7 +57,7 @@ class Duplicates(Section):
 
 
 class NearDuplicates(Section):
-    """Of pairs that share most of their character 4-grams the first is kept.
+    """Of pairs that share most of their character 4-grams, and all digits, the first is kept.
 
     MinHash (Broder, 1997), banded so that only pairs with some band in common are
     compared; the similarity is estimated, with a standard error of 0.07 at 0.8.
@@ -71,12 +72,15 @@ class NearDuplicates(Section):
 
     def entries(self, source: str, target: str) -> Iterator[tuple[Any, ...]]:
         """A key for each band, each with the signature."""
-        signature = minhash(compared(source, target, self.by))
+        text = compared(source, target, self.by)
+        signature = minhash(text)
+        # Texts that differ in a number say different things, however much alike.
+        digits = hash64(re.sub(r"\D+", " ", text))
         bands = (signature.reshape(BANDS, ROWS) * _MIXERS).sum(axis=1, dtype=np.uint64)
         low = signature.astype(np.uint8)
         for band, key in enumerate(bands):
             # Bands must not be taken for one another.
-            yield int(key) ^ (band * 0x9E3779B97F4A7C15 & (1 << 64) - 1), low
+            yield int(key) ^ digits ^ (band * int(_BASE) & (1 << 64) - 1), low
 
     def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
         """Of rows that share a band, in order: each that is near an earlier one, and that one."""
@@ -103,11 +107,12 @@ def hash64(text: str) -> int:
 
 def minhash(text: str) -> np.ndarray:
     """The least of 30 hashes over the 4-grams of a text, letter case and spacing aside: uint64."""
-    text = " ".join(text.casefold().split())
-    grams = {text[i : i + GRAM] for i in range(max(1, len(text) - GRAM + 1))}
-    hashes = np.fromiter((zlib.crc32(gram.encode()) for gram in grams), np.uint64, len(grams))
-    with np.errstate(over="ignore"):
-        return ((hashes * _FACTORS + _SUMMANDS) >> np.uint64(16)).min(axis=1)
+    text = " ".join(text.casefold().split()).ljust(GRAM)
+    points = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.uint64)
+    grams = points[: 1 - GRAM]
+    for place in range(1, GRAM):
+        grams = grams * _BASE + points[place : len(points) - GRAM + 1 + place]
+    return ((grams * _FACTORS + _SUMMANDS) >> np.uint64(32)).min(axis=1)
 
 
 def groups(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -122,6 +122,7 @@ def test_placeholders_must_be_on_both_sides(source, target, fine):
         ("٣ books", "3 Bücher", True),
         ("07 May", "7. Mai", True),
         ("one", "1", False),
+        ("CO2", "CO\u2082", True),
         ("no number", "keine", True),
     ],
 )
