@@ -11,6 +11,12 @@ class RejectedPairs(Artifact):
     TYPE_NAME = "Seq2SeqRejectedPairs"
 
 
+class BitextReport(Artifact):
+    """What text pairs are like: `statistics.json`, and `report.html` for people."""
+
+    TYPE_NAME = "Seq2SeqBitextReport"
+
+
 class TokenizerModel(Artifact):
     """The SentencePiece models of both sides, and their vocabularies to read."""
 

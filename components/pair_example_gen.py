@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
-import gzip
-import hashlib
 import json
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import IO, Annotated, Any, Literal, cast
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
-from pydantic import Field, field_validator
 from tfx import types
-from tfx.components.example_gen import driver, utils
+from tfx.components.example_gen import driver, input_processor
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
@@ -27,41 +20,15 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import proto_utils
 
 from ..models import features
-from ..models.configuration import Section
 from .artifacts import RejectedPairs
 from .code_digest import code_digest
+from .data_config import DataConfig, files_of
 from .errors import PipelineError
-from .pair_reader import Rejected, lines_of, read_tsv
+from .ingestion import Place, ReadFiles, rejected_as_json
+from .splits import SPLITS, SplitShares, split_key, split_of
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
-SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
-
-READERS = {"tsv": read_tsv}
-
-
-class SplitShares(Section):
-    """Parts of the whole, by hash of the source: a source is never in two splits."""
-
-    train: Annotated[int, Field(ge=1)] = 90
-    validation: Annotated[int, Field(ge=1)] = 5
-    test: Annotated[int, Field(ge=1)] = 5
-
-
-class DataConfig(Section):
-    """The `data` section: which pairs the pipeline reads and how it splits them."""
-
-    input: str
-    format: Literal["tsv"] = "tsv"
-    max_characters: Annotated[int, Field(ge=1)] = 2000
-    splits: SplitShares = SplitShares()
-
-    @field_validator("input")
-    @classmethod
-    def _names_a_file(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("expected a path or a glob pattern, received an empty string")
-        return value
 
 
 class PairExampleGenSpec(ComponentSpec):
@@ -79,43 +46,6 @@ class PairExampleGenSpec(ComponentSpec):
     }
 
 
-def split_of(source: str, shares: SplitShares) -> str:
-    """The split of a source, the same for every pair that has it and for ever."""
-    bounds = [shares.train, shares.train + shares.validation]
-    whole = bounds[-1] + shares.test
-    bucket = int.from_bytes(hashlib.sha256(source.encode()).digest()[:8], "big") % whole
-    return SPLITS[bisect.bisect_right(bounds, bucket)]
-
-
-class ReadPairs(beam.DoFn):
-    """Reads a file; pairs go to the main output, the rest to 'rejected'."""
-
-    def __init__(self, file_format: str, max_characters: int):
-        self._format = file_format
-        self._max_characters = max_characters
-
-    def process(self, path: str) -> Iterator[Any]:
-        try:
-            with _open(path) as stream:
-                for row in READERS[self._format](lines_of(stream), path, self._max_characters):
-                    if isinstance(row, Rejected):
-                        yield beam.pvalue.TaggedOutput("rejected", row)
-                    else:
-                        # A plain tuple: Beam would pickle a named one.
-                        yield row.source, (row.file, row.line, row.target)
-        except (OSError, EOFError, zlib.error) as error:
-            raise PipelineError(f"{path} cannot be read: {error}") from error
-
-
-def _open(path: str) -> IO[bytes]:
-    """Opens a file on any of Beam's filesystems, gzipped if its name says so.
-
-    Beam would decompress by itself, and take a truncated file for a whole one.
-    """
-    raw = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw)
-
-
 class MakeExamples(beam.DoFn):
     """Turns all pairs of a source into Examples, each into the output of its split.
 
@@ -126,19 +56,20 @@ class MakeExamples(beam.DoFn):
     def __init__(self, shares: SplitShares):
         self._shares = shares
 
-    def process(self, group: tuple[str, Iterable[tuple[str, int, str]]]) -> Iterator[Any]:
-        source, pairs = group
-        targets = [target for _, _, target in sorted(pairs)]
-        references = list(dict.fromkeys(targets))
-        split = split_of(source, self._shares)
-        if split == features.TEST:
-            targets = targets[:1]
-        for target in targets:
+    def process(self, group: tuple[str, Iterable[Place]]) -> Iterator[Any]:
+        source, places = group
+        # Of one place several targets may come, in an order of their own.
+        rows = sorted(places, key=lambda place: place[:2])
+        references = list(dict.fromkeys(target for _, _, target, _ in rows))
+        # A source of several groups goes where the first of them goes.
+        split = split_of(split_key(source, rows[0][3], self._shares), self._shares)
+        for _, _, target, extra in rows[:1] if split == features.TEST else rows:
             example = tf.train.Example()
             for name, values in (
                 (features.SOURCE, [source]),
                 (features.TARGET, [target]),
                 (features.REFERENCES, references),
+                *((name, [value]) for name, value in extra),
             ):
                 encoded = [value.encode() for value in values]
                 example.features.feature[name].bytes_list.value.extend(encoded)
@@ -167,20 +98,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         input_config = example_gen_pb2.Input()
         proto_utils.json_to_proto(exec_properties["input_config"], input_config)
-        pattern = os.path.join(exec_properties["input_base"], input_config.splits[0].pattern)
-        paths = sorted(fileio.glob(pattern))
+        # The driver has filled in the span and the version.
+        config = config.with_patterns([split.pattern for split in input_config.splits])
+        files = files_of(config)
 
         scratch = os.path.join(rejected.uri, "scratch")
         with self._make_beam_pipeline() as pipeline:
-            rows = (
-                pipeline
-                | "Files" >> beam.Create(paths)
-                | "Spread" >> beam.Reshuffle()
-                | "Read"
-                >> beam.ParDo(ReadPairs(config.format, config.max_characters)).with_outputs(
-                    "rejected", main="pairs"
-                )
-            )
+            rows = pipeline | ReadFiles(files, config)
             by_split = (
                 rows.pairs
                 | "BySource" >> beam.GroupByKey()
@@ -197,13 +121,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _write_count(rows.pairs, scratch, "accepted")
             _ = (
                 rows.rejected
-                | "AsJson" >> beam.Map(lambda row: json.dumps(row._asdict(), ensure_ascii=False))
+                | "AsJson" >> beam.Map(rejected_as_json)
                 | "WriteRejected"
                 >> beam.io.WriteToText(os.path.join(rejected.uri, REJECTED), shard_name_template="")
             )
             _ = (
                 rows.rejected
-                | "Reasons" >> beam.Map(lambda row: row.reason)
+                | "Reasons" >> beam.Map(lambda row: row[0])
                 | "CountReasons" >> beam.combiners.Count.PerElement()
                 | "ReasonsToDict" >> beam.combiners.ToDict()
                 | "ReasonsAsJson" >> beam.Map(json.dumps)
@@ -215,7 +139,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
         fileio.rmtree(scratch)
-        _require_data(counts, pattern)
+        _require_data(counts, ", ".join(config.patterns))
 
     @staticmethod
     def _counts(scratch: str) -> dict[str, Any]:
@@ -246,8 +170,8 @@ def _require_data(counts: dict[str, Any], pattern: str) -> None:
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["rejected"].items()) or "none"
     if not counts["accepted"]:
         raise PipelineError(
-            f"data.input: no pair was kept of {pattern}: {counts['read']:,} lines read, "
-            f"rejected: {reasons}. Expected lines of 'source TAB target' in UTF-8."
+            f"data.input: no pair was kept of {pattern}: {counts['read']:,} rows read, "
+            f"rejected: {reasons}."
         )
     for split, number in Counter(counts["examples"]).items():
         if not number:
@@ -255,6 +179,19 @@ def _require_data(counts: dict[str, Any], pattern: str) -> None:
                 f"data.splits: the {split} split got no pair of the {counts['accepted']:,} kept "
                 f"of {pattern} (rejected: {reasons}). Give more pairs or that split a larger share."
             )
+
+
+class Driver(driver.FileBasedDriver):
+    """TFX's own, for inputs that need not lie in one folder.
+
+    It looks at the files that each pattern matches, so that a changed file is a
+    changed input, and fills in the newest span and version.
+    """
+
+    def get_input_processor(
+        self, splits: Any, range_config: Any = None, input_base_uri: str | None = None
+    ) -> input_processor.FileBasedInputProcessor:
+        return input_processor.FileBasedInputProcessor("", splits, range_config)
 
 
 class PairExampleGen(base_beam_component.BaseBeamComponent):
@@ -270,11 +207,15 @@ class PairExampleGen(base_beam_component.BaseBeamComponent):
 
     SPEC_CLASS = PairExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
-    DRIVER_CLASS = driver.FileBasedDriver
+    DRIVER_CLASS = Driver
 
     def __init__(self, config: DataConfig):
-        folder, pattern = os.path.split(config.input)
-        input_config = utils.make_default_input_config(pattern)
+        input_config = example_gen_pb2.Input(
+            splits=[
+                example_gen_pb2.Input.Split(name=f"input_{number}", pattern=pattern)
+                for number, pattern in enumerate(config.patterns)
+            ]
+        )
         shares = config.splits
         output_config = example_gen_pb2.Output(
             split_config=example_gen_pb2.SplitConfig(
@@ -288,7 +229,7 @@ class PairExampleGen(base_beam_component.BaseBeamComponent):
         )
         super().__init__(
             spec=PairExampleGenSpec(
-                input_base=folder or ".",
+                input_base="",
                 input_config=input_config,
                 output_config=output_config,
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,

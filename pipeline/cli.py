@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
+    from .config_file import ConfigurationError
 
 # Before anything imports TensorFlow or Keras.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets with lines about absent GPUs
@@ -33,7 +34,8 @@ Exit codes:
   0  done; for `run`: the model was blessed and pushed
   {ERROR}  an error: the message and the log say which
   2  the command line or the configuration is wrong; nothing was run
-  {NOT_RELEASED}  the run went through, and the model was not blessed or not servable
+  {NOT_RELEASED}  the run went through, and the model was not blessed or not servable;
+     for `data check`: no pair was kept, or a limit of `data_validation` does not hold
   {BUSY}  another run is using the output folder
   130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
@@ -176,28 +178,88 @@ def config_check(file: Path) -> None:
     click.echo(f"{file}: the job '{checked.name}' is valid")
 
 
-def _dataset_names() -> list[str]:
-    from .datasets import DATASETS
+@main.group()
+def data() -> None:
+    """Obtain the data of the shipped jobs, or check your own."""
 
-    return list(DATASETS)
 
-
-@main.command()
-@click.argument("name", type=click.Choice(_dataset_names()))
+@data.command("check", epilog=EXIT_CODES)
+@click.argument("inputs", metavar="INPUT...", nargs=-1)
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="A job, for its `data` section.  [default: the defaults of each key]",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where it goes.  [default: where the shipped jobs read it]",
+    help="Where kept and rejected pairs and the report go.  [default: nowhere]",
 )
-def data(name: str, output: Path | None) -> None:
-    """Obtain the data of a shipped job, with its licence."""
-    from .data_command import obtain
-    from .datasets import DataUnavailable
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--format", "file_format", help="Of the files.  [default: by their names]")
+@click.option(
+    "--languages",
+    nargs=2,
+    metavar="SOURCE TARGET",
+    help="Which of a file with several, such as: en de",
+)
+def data_check(
+    inputs: tuple[str, ...],
+    config_path: Path | None,
+    output: Path | None,
+    as_json: bool,
+    file_format: str | None,
+    languages: tuple[str, str] | None,
+) -> None:
+    """Read and clean pairs, and tell what was kept and what was rejected, and why.
 
+    INPUT is a path or a glob; without one, those of the configuration. Two files of
+    unknown kind, or files with `--format aligned`, are aligned text: source, target.
+    """
+    if not inputs and config_path is None:
+        raise click.UsageError("expected INPUT... or --config")
+    from ..components.errors import PipelineError, reason_of
+    from .check_command import check_config, run_check
+    from .config_file import ConfigurationError
+
+    settings: dict[str, object] = {"format": file_format} if file_format else {}
+    if languages:
+        settings["languages"] = dict(zip(("source", "target"), languages, strict=True))
     try:
-        obtain(name, output)
-    except DataUnavailable as error:
-        _fail(str(error), ERROR)
+        config = check_config(config_path, inputs, settings)
+    except ConfigurationError as error:
+        _refuse(error)
+    try:
+        faults = run_check(config, output, as_json)
+    except (PipelineError, OSError, RuntimeError) as error:
+        _fail(reason_of(error), ERROR)
+    if faults:
+        _fail("\n".join(faults), NOT_RELEASED)
+
+
+def _add_datasets() -> None:
+    from .datasets import DATASETS
+
+    for name, dataset in DATASETS.items():
+
+        @data.command(name, help=f"{dataset.description} Licence: {dataset.licence}")
+        @click.option(
+            "--output",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Where it goes.  [default: where the shipped jobs read it]",
+        )
+        def obtain_one(output: Path | None, name: str = name) -> None:
+            from .data_command import obtain
+            from .datasets import DataUnavailable
+
+            try:
+                obtain(name, output)
+            except DataUnavailable as error:
+                _fail(str(error), ERROR)
+
+
+_add_datasets()
 
 
 def _load(path: Path) -> PipelineConfig:
@@ -206,9 +268,13 @@ def _load(path: Path) -> PipelineConfig:
     try:
         return load_config(path)
     except ConfigurationError as error:
-        count = len(error.problems)
-        plural = "problems" if count > 1 else "problem"
-        _fail(f"{count} {plural} in the configuration:\n{error}", 2)
+        _refuse(error)
+
+
+def _refuse(error: ConfigurationError) -> NoReturn:
+    count = len(error.problems)
+    plural = "problems" if count > 1 else "problem"
+    _fail(f"{count} {plural} in the configuration:\n{error}", 2)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -6,45 +6,33 @@ beside the component that uses it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from glob import glob
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.scalarbool import ScalarBoolean
 
+from ..components.bitext_limits import DataValidationConfig
+from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluator import EvaluationConfig
 from ..components.gate import GateConfig
 from ..components.infra_validator import InfraValidationConfig
 from ..components.metrics import MEASURES
-from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
 from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
-
-
-class ConfigurationError(Exception):
-    """A configuration cannot be used; holds every problem found, one a line."""
-
-    def __init__(self, problems: Sequence[str]):
-        super().__init__("\n".join(problems))
-        self.problems = list(problems)
-
-
-class _Misfits(ValueError):
-    """What does not fit together, with the key that each is told of."""
-
-    def __init__(self, problems: Sequence[tuple[tuple[str, ...], str]]):
-        super().__init__("; ".join(f"{'.'.join(where)}: {what}" for where, what in problems))
-        self.problems = problems
+from .config_file import (
+    ConfigurationError,
+    Misfits,
+    explain,
+    lines_of,
+    place_of,
+    plain,
+    read_document,
+)
 
 
 class PipelineConfig(Section):
@@ -52,6 +40,7 @@ class PipelineConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     data: DataConfig
+    data_validation: DataValidationConfig = DataValidationConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -87,7 +76,7 @@ class PipelineConfig(Section):
                 needs = f"needs a model with attention, and preset '{self.model.preset}' "
                 problems.append((("search", key), f"{needs}as it is here has none"))
         if problems:
-            raise _Misfits(problems)
+            raise Misfits(problems)
         return self
 
     @property
@@ -112,54 +101,40 @@ def load_config(path: str | Path) -> PipelineConfig:
     Raises:
       ConfigurationError: with every problem: where, what was expected, what came.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{path}: cannot be read: {error}"]) from error
-    try:
-        document = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigurationError([f"{path}{line}: not valid YAML: {error.problem}"]) from error
-    except (YAMLError, RecursionError) as error:
-        raise ConfigurationError([f"{path}: not valid YAML: {error}"]) from error
-    if not isinstance(document, Mapping):
-        raise ConfigurationError([f"{path}: expected keys and values, received {document!r}"])
-
-    lines = _lines_of(document)
+    document = read_document(path)
+    lines = lines_of(document)
     problems = []
     try:
-        config = PipelineConfig.model_validate(_plain(document))
+        config = PipelineConfig.model_validate(plain(document))
     except ValidationError as error:
         for problem in error.errors():
-            for where, explained in _explain(problem):
+            for where, explained in explain(problem, PipelineConfig):
                 key = ".".join(map(str, where))
-                place = _place(path, lines, where)
+                place = place_of(path, lines, where)
                 problems.append(f"{place}{key + ': ' if key else ''}{explained}")
     # What follows is asked of the file and not of the configuration, so that it
     # is told together with whatever else is wrong.
     for where, metric in _unmeasured(document):
         key = ".".join(where)
         problems.append(
-            f"{_place(path, lines, where)}{key}: the gate needs '{metric}', "
+            f"{place_of(path, lines, where)}{key}: the gate needs '{metric}', "
             "which evaluation.metrics does not name"
         )
     data = document.get("data")
-    pattern = str(data.get("input") or "") if isinstance(data, Mapping) else ""
-    local = pattern.strip() != "" and "://" not in pattern
-    if local and not any(Path(found).is_file() for found in glob(pattern)):
-        problems.append(
-            f"{_place(path, lines, ('data', 'input'))}data.input: expected a file, found none at "
-            f"'{pattern}' (relative to {Path.cwd()}). "
-            "`seq2seq data` obtains the data of the shipped jobs."
-        )
+    given = data.get("input") if isinstance(data, Mapping) else None
+    for pattern in patterns_of(given):
+        if pattern.strip() and is_local(pattern) and not matches_something(pattern):
+            problems.append(
+                f"{place_of(path, lines, ('data', 'input'))}data.input: expected a file, found "
+                f"none at '{pattern}' (relative to {Path.cwd()}). "
+                "`seq2seq data` obtains the data of the shipped jobs."
+            )
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
     version = _exported_version(start) if start and "://" not in start else None
     if start and "://" not in start and version is None:
         problems.append(
-            f"{_place(path, lines, ('training', 'warm_start'))}training.warm_start: expected an "
+            f"{place_of(path, lines, ('training', 'warm_start'))}training.warm_start: expected an "
             f"exported model, or a folder of versions, found none at '{start}' "
             f"(relative to {Path.cwd()})"
         )
@@ -169,10 +144,8 @@ def load_config(path: str | Path) -> PipelineConfig:
         # The version itself, so that a newer one is another input of Trainer.
         warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
         config = config.model_copy(update={"training": warm})
-    if not local:
-        return config
-    absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
-    return config.model_copy(update={"data": absolute})
+    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    return config.model_copy(update={"data": config.data.with_patterns(found)})
 
 
 def _exported_version(start: str) -> Path | None:
@@ -199,89 +172,3 @@ def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]
         for metric in (section("gate", key) or ())
         if metric in MEASURES and metric not in measured
     ]
-
-
-def _place(path: str | Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:
-    """`FILE:LINE: ` of a key, or of the closest one around it that is there."""
-    for length in range(len(where), 0, -1):
-        if line := lines.get(where[:length]):
-            return f"{path}:{line}: "
-    return f"{path}: "
-
-
-def _plain(node: Any) -> Any:
-    """The YAML tree as built-in types."""
-    if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
-    if isinstance(node, ScalarBoolean):  # an int in Python's eyes
-        return bool(node)
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
-def _lines_of(node: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], int]:
-    """The line of every key of a tree that ruamel.yaml read, from 1."""
-    children: list[tuple[Any, Any]]
-    if isinstance(node, CommentedMap):
-        children = [(str(key), value) for key, value in node.items()]
-    elif isinstance(node, CommentedSeq):
-        children = list(enumerate(node))
-    else:
-        return {}
-    # Keys that were merged in from elsewhere (`<<`) have no line here.
-    places = {str(key): place[0] + 1 for key, place in (node.lc.data or {}).items()}
-    lines = {}
-    for key, value in children:
-        inner = path + (key,)  # noqa: RUF005  unpacking in an index needs Python 3.11
-        if str(key) in places:
-            lines[inner] = places[str(key)]
-        lines |= _lines_of(value, inner)
-    return lines
-
-
-def _explain(problem: Any) -> list[tuple[tuple[Any, ...], str]]:
-    """What was expected and what came, in the words of a configuration file, and of which key."""
-    where = tuple(part for part in problem["loc"] if part != "[key]")
-    kind, received = problem["type"], problem["input"]
-    if kind == "extra_forbidden":
-        known = ", ".join(sorted(_keys_at(where[:-1])))
-        return [(where, f"unknown key; expected one of: {known}")]
-    if kind == "missing":
-        return [(where, "required key is missing")]
-    if kind == "value_error":
-        error = problem["ctx"]["error"]
-        return list(error.problems) if isinstance(error, _Misfits) else _split(where, str(error))
-    message = problem["msg"].replace("Input should be", "expected")
-    message = message.replace("a valid integer", "an integer").replace("valid ", "")
-    if kind == "model_type":
-        message = "expected keys and values"
-    return [(where, f"{message}, received {received!r}")]
-
-
-def _split(where: tuple[Any, ...], message: str) -> list[tuple[tuple[Any, ...], str]]:
-    """Several faults that a section tells at once, each with the key that it begins with."""
-    told = []
-    for part in re.split(r"; (?=[a-z_.]+: )", message):
-        name, _, rest = part.partition(": ")
-        inner = tuple(name.split("."))
-        known = bool(rest) and inner[-1] in _keys_at((*where, *inner[:-1]))
-        told.append(((*where, *inner), rest) if known else (where, part))
-    return told
-
-
-def _keys_at(where: tuple[Any, ...]) -> list[str]:
-    section: Any = PipelineConfig
-    for part in where:
-        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
-        if field is None:
-            # Inside a mapping of sections, such as gate.thresholds.<metric>.
-            continue
-        section = field.annotation
-        for inner in getattr(section, "__args__", ()):
-            if hasattr(inner, "model_fields"):
-                section = inner
-    return list(getattr(section, "model_fields", {}))

@@ -13,6 +13,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 
 from ..components.baseline import baseline_resolver
+from ..components.bitext_validator import BitextValidator
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.infra_validator import InfraValidator
@@ -20,12 +21,8 @@ from ..components.pair_example_gen import PairExampleGen
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
+from .beam_args import BEAM_ARGS
 from .config import PipelineConfig
-
-# Small data is served best by one process: several would each import the whole
-# stack. Named in full, for what 'DirectRunner' means changes between releases.
-BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-BEAM_ARGS = [f"--runner={BEAM_RUNNER}", "--direct_running_mode=in_memory"]
 
 
 def serving_dir(config: PipelineConfig, output: Path) -> Path:
@@ -52,7 +49,9 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
+    bitext = BitextValidator(examples, pairs.outputs["rejected"], config.data_validation)
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
+    tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
     transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
     trainer = Trainer(
         transform.outputs["transformed_examples"],
@@ -91,6 +90,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             statistics,
             schema,
             validator,
+            bitext,
             tokenizer,
             transform,
             trainer,

@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -21,11 +21,12 @@ from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from ..components import interruption
-from ..components.errors import PipelineError
+from ..components.errors import reason_of
 from ..components.progress import listening
+from .beam_args import BEAM_RUNNER
 from .config import PipelineConfig
 from .display import ComponentWatcher, LiveDisplay, PlainDisplay
-from .graph import BEAM_RUNNER, create_pipeline
+from .graph import create_pipeline
 from .summary import RunSummary, summarize
 
 LOG = "run.log"
@@ -91,7 +92,7 @@ def run_pipeline(
                     raise RunStopped(_interrupted(error, number), number) from error
                 logging.exception("the run failed")
                 where = f"{watcher.current}: " if watcher.current else ""
-                raise RunFailed(f"{where}{_reason(error)}") from error
+                raise RunFailed(f"{where}{reason_of(error)}") from error
             finally:
                 logging.getLogger().removeHandler(watcher)
                 display.close()
@@ -172,15 +173,3 @@ def _interrupted(error: BaseException, number: int) -> str:
     """What `Interrupted` said, through whatever Beam has made of it."""
     found = re.search(r"SIG\w+ at step .*", str(error))
     return found[0] if found else f"{signal.Signals(number).name}"
-
-
-def _reason(error: BaseException) -> str:
-    """The message meant for the user, wherever in the chain Beam has put it."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, PipelineError):
-            return str(link).partition(" [while running")[0]
-        link = link.__cause__ or link.__context__
-    with suppress(Exception):
-        return f"{type(error).__name__}: {error}"
-    return type(error).__name__

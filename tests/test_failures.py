@@ -53,3 +53,15 @@ def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, c
     assert "PairExampleGen" in error
     assert message in error
     assert "Traceback" not in error
+
+
+def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"{w}\t{w}\n" for w in words(1, 100)))
+    job = write_job(tmp_path, "limited")
+    job.write_text(f"{job.read_text()}data_validation: {{max_identical: 0.2}}\n")
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1
+    error = done.stderr.decode()
+    assert "BitextValidator: data_validation.max_identical: found 1, at most 0.2" in error
+    assert error.count("' / '") == 10
+    assert not (tmp_path / "out/artifacts/TokenizerTrainer").exists()

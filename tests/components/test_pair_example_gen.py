@@ -11,15 +11,10 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components.artifacts import RejectedPairs
+from seq2seq_tfx.components.data_config import AlignedInput, DataConfig
 from seq2seq_tfx.components.errors import PipelineError
-from seq2seq_tfx.components.pair_example_gen import (
-    DataConfig,
-    Executor,
-    PairExampleGen,
-    ReadPairs,
-    SplitShares,
-    split_of,
-)
+from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen
+from seq2seq_tfx.components.splits import SplitShares, split_of
 from seq2seq_tfx.pipeline.graph import BEAM_ARGS
 
 pytestmark = pytest.mark.slow  # each is a Beam pipeline
@@ -31,13 +26,15 @@ SPLITS = list(SHARES)
 class Run:
     """Runs the executor as the component has it run, and reads what it wrote."""
 
-    def __init__(self, pattern, folder):
+    def __init__(self, pattern, folder, by="source", **config):
         self.folder = folder
         examples, rejected = standard_artifacts.Examples(), RejectedPairs()
         for artifact, name in ((examples, "examples"), (rejected, "rejected")):
             artifact.uri = str(folder / name)
             (folder / name).mkdir(parents=True)
-        component = PairExampleGen(DataConfig(input=str(pattern), splits=SplitShares(**SHARES)))
+        given = pattern if isinstance(pattern, list) else str(pattern)
+        shares = SplitShares(**SHARES, by=by)
+        component = PairExampleGen(DataConfig(input=given, splits=shares, **config))
         context = BaseBeamExecutor.Context(
             beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
         )
@@ -59,18 +56,20 @@ class Run:
         assert not text or text.endswith("\n")
         return [json.loads(line) for line in text.split("\n")[:-1]]
 
-    def examples(self, split):
-        """(source, target, references) of each example."""
+    def features(self, split):
+        """The texts of each feature of each example."""
         files = sorted(map(str, (self.folder / f"examples/Split-{split}").iterdir()))
-        found = []
         for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
             feature = tf.train.Example.FromString(record).features.feature
+            yield {k: [text.decode() for text in v.bytes_list.value] for k, v in feature.items()}
+
+    def examples(self, split):
+        """(source, target, references) of each example, which has no other feature."""
+        found = []
+        for feature in self.features(split):
             assert set(feature) == {"source", "target", "references"}
-            (source,), (target,), references = (
-                [value.decode() for value in feature[name].bytes_list.value]
-                for name in ("source", "target", "references")
-            )
-            found.append((source, target, references))
+            (source,), (target,) = feature["source"], feature["target"]
+            found.append((source, target, feature["references"]))
         return found
 
     def written(self):
@@ -190,10 +189,10 @@ def test_splits_have_their_shares():
 @pytest.mark.parametrize(
     ("content", "message", "kept"),
     [
-        (b"", "data.input: no pair was kept of {}: 0 lines read, rejected: none.", 0),
+        (b"", "data.input: no pair was kept of {}: 0 rows read, rejected: none.", 0),
         (
             b"one\ntwo\n\tthree\n",
-            "data.input: no pair was kept of {}: 3 lines read, "
+            "data.input: no pair was kept of {}: 3 rows read, "
             "rejected: empty_source 1, wrong_field_count 2.",
             3,
         ),
@@ -215,38 +214,86 @@ def test_too_little_data_is_an_error_that_says_what_came(tmp_path, content, mess
     assert sum(run.counts["rejected"].values()) == len(run.rejected) == kept
 
 
-def read_alone(path):
-    return list(ReadPairs("tsv", 2000).process(str(path)))
-
-
-def test_a_file_that_is_gone_is_named(tmp_path):
-    with pytest.raises(PipelineError, match=f"^{tmp_path}/gone.tsv cannot be read: "):
-        read_alone(tmp_path / "gone.tsv")
-
-
-@pytest.mark.parametrize("damage", ["cut", "no trailer", "changed", "no gzip"])
-def test_a_damaged_gz_file_is_an_error_that_names_it(tmp_path, damage):
-    whole = gzip.compress("".join(f"{i}\t{i * i}\n" for i in range(5000)).encode())
-    middle = len(whole) // 2
-    (tmp_path / "pairs.tsv.gz").write_bytes(
-        {
-            "cut": whole[:middle],
-            "no trailer": whole[:-8],
-            "changed": whole[:-8] + bytes(4) + whole[-4:],  # another checksum
-            "no gzip": b"a\tb\n" * 100,
-        }[damage]
-    )
-    with pytest.raises(PipelineError, match=r"pairs\.tsv\.gz cannot be read: "):
-        read_alone(tmp_path / "pairs.tsv.gz")
-
-
-def test_a_gz_file_of_several_members_is_read_to_its_end(tmp_path):
-    path = tmp_path / "pairs.tsv.gz"
-    path.write_bytes(b"".join(gzip.compress(line) for line in (b"a\tb\nc", b"\td\n", b"e\tf")))
-    assert [source for source, _ in read_alone(path)] == ["a", "c", "e"]
-
-
 def test_an_unreadable_file_ends_the_run_with_that_error(tmp_path):
     (tmp_path / "pairs.tsv").mkdir()
     error = Run(tmp_path / "pairs.tsv", tmp_path / "run").error
     assert error is not None and error.startswith(f"{tmp_path}/pairs.tsv cannot be read: ")
+
+
+def test_inputs_of_several_formats_become_one_and_what_travels_along_stays(tmp_path):
+    first = "".join(f'{{"source": "s{i}", "target": "j", "topic": "t{i}"}}\n' for i in range(40))
+    (tmp_path / "a.jsonl").write_text(first)
+    second = "".join(f"c,s{i},x\n" for i in range(40))
+    (tmp_path / "b.csv").write_text(f"target,source,topic\n{second}")
+    (tmp_path / "c.en").write_text("".join(f"s{i}\n" for i in range(40)))
+    (tmp_path / "c.de").write_text("a\n" * 40)
+    inputs = [
+        str(tmp_path / "*.jsonl"),
+        str(tmp_path / "b.csv"),
+        AlignedInput(source=str(tmp_path / "c.en"), target=str(tmp_path / "c.de")),
+    ]
+    run = Run(inputs, tmp_path / "run")
+    assert run.error is None
+    assert (run.counts["read"], run.counts["accepted"]) == (120, 120)
+    assert sum(run.counts["examples"][split] for split in ("train", "validation")) % 3 == 0
+    assert all(references == ["j", "c", "a"] for _, _, references in run.examples("test"))
+
+
+def test_extra_columns_become_features(tmp_path):
+    lines = "".join(f"s{i},t{i},topic {i}\n" for i in range(40))
+    (tmp_path / "a.csv").write_text(f"source,target,topic\n{lines}")
+    run = Run(tmp_path / "a.csv", tmp_path / "run", extra={"domain": "topic"})
+    assert run.error is None
+    seen = [feature for split in SPLITS for feature in run.features(split)]
+    assert {f["source"][0][1:]: f["domain"][0][6:] for f in seen} == {
+        str(i): str(i) for i in range(40)
+    }
+
+
+def fingerprint(inputs):
+    """What TFX knows of the input files when it decides whether to run again."""
+    component = PairExampleGen(DataConfig(input=inputs))
+    return Driver(None).resolve_exec_properties(dict(component.exec_properties), None, None)
+
+
+def test_a_change_of_any_input_file_is_a_change_of_inputs(tmp_path):
+    names = ["a.tsv", "b1.tsv", "b2.tsv", "c.en", "c.de"]
+    for name in names:
+        (tmp_path / name).write_text("x\ty\n")
+    inputs = [
+        str(tmp_path / "a.tsv"),
+        str(tmp_path / "b*.tsv"),
+        AlignedInput(source=str(tmp_path / "c.en"), target=str(tmp_path / "c.de")),
+    ]
+    before = fingerprint(inputs)["input_fingerprint"]
+    assert fingerprint(inputs)["input_fingerprint"] == before
+    for name in [*names, "b3.tsv"]:
+        (tmp_path / name).write_text("x\ty\nz\tw\n")
+        after = fingerprint(inputs)["input_fingerprint"]
+        assert after != before, name
+        before = after
+
+
+def test_the_newest_span_and_version_is_taken(tmp_path):
+    for span, version in ((1, 1), (2, 1), (2, 3)):
+        folder = tmp_path / f"span-{span}" / f"v{version}"
+        folder.mkdir(parents=True)
+        (folder / "a.tsv").write_text("x\ty\n")
+    found = fingerprint(str(tmp_path / "span-{SPAN}" / "v{VERSION}" / "*.tsv"))
+    assert (found["span"], found["version"]) == (2, 3)
+    assert "span-2/v3/*.tsv" in found["input_config"]
+
+
+def test_splits_may_go_by_a_group_or_by_what_sources_have_in_common(tmp_path):
+    lines = "".join(f"{word} {i}!,t,{word}\n" for word in range(100) for i in range(3))
+    (tmp_path / "a.csv").write_text(f"source,target,document\n{lines}")
+    extra = {"document": "document"}
+    run = Run(tmp_path / "a.csv", tmp_path / "grouped", by="document", extra=extra)
+    assert run.error is None
+    groups = [{f["document"][0] for f in run.features(split)} for split in SPLITS]
+    assert sum(map(len, groups)) == 100 and all(groups)
+
+    (tmp_path / "b.tsv").write_text("".join(f"Wort {i}\tx\nwort-{i}!\ty\n" for i in range(60)))
+    run = Run(tmp_path / "b.tsv", tmp_path / "twins", by="comparable_source")
+    numbers = [{source[5:].strip("!") for source, _, _ in run.examples(s)} for s in SPLITS]
+    assert sum(map(len, numbers)) == 60 and all(numbers)

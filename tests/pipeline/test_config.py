@@ -20,7 +20,10 @@ gate:
   thresholds:
     bleu: {min: 1}
 """
-TOP = "data, evaluation, gate, infra_validation, model, name, search, serving, tokenizer, training"
+TOP = (
+    "data, data_validation, evaluation, gate, infra_validation, model, name, search, serving, "
+    "tokenizer, training"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -138,9 +141,61 @@ def test_a_bad_value_is_told_with_its_line_what_was_expected_and_what_came(added
     assert problem_of(f"{GOOD}{added}\n") == f"job.yaml:7: {problem}"
 
 
+FILES = (
+    "expected a path or a glob pattern, {source: ..., target: ...} of two aligned files, or a list"
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("input: 3", f"data.input: {FILES} of such, received 3"),
+        ("input: {source: pairs.tsv}", f"data.input: {FILES} of such, received {{'source': "),
+        ("input: []", "data.input: expected a path or a glob pattern, received an empty list"),
+        (
+            "input: pairs.tsv, columns: {source: 0, target: b}",
+            "data.columns.source: expected a column's name, or its number from 1, received 0",
+        ),
+        (
+            "input: pairs.tsv, extra: {source: x}",
+            "data.extra: expected names of letters, digits and '_' other than references, source, "
+            "target; received 'source'",
+        ),
+        ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
+        ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),
+        (
+            "input: pairs.tsv, languages: {source: e n, target: de}",
+            "data.languages.source: String should match pattern",
+        ),
+        ("input: [pairs.tsv, '*.csv']", "data.input: expected a file, found none at '*.csv'"),
+        (
+            "input: [pairs.tsv, {source: a, target: pairs.tsv}]",
+            "data.input: expected a file, found none at 'a'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_data_is_told(data, problem):
+    text = GOOD.replace("data:\n  input: pairs.tsv", f"data: {{{data}}}")
+    found = [told.partition(": ")[2] for told in problems_of(text)]
+    assert any(told.startswith(problem) for told in found), found
+
+
+def test_inputs_may_be_several_and_aligned(tmp_path):
+    Path("a.en").write_text("")
+    text = GOOD.replace(
+        "input: pairs.tsv",
+        "input: [pairs.tsv, 'gs://b/*.tsv', {source: a.en, target: 'pairs.{SPAN}tsv'}]",
+    )
+    Path("pairs.7tsv").write_text("")
+    assert load(text).data.patterns == [
+        str(tmp_path / "pairs.tsv"), "gs://b/*.tsv", str(tmp_path / "a.en"),
+        str(tmp_path / "pairs.{SPAN}tsv"),
+    ]  # fmt: skip
+
+
 def test_the_line_is_that_of_the_key_however_deep():
     text = GOOD.replace("gate:", "  splits:\n    train: 8\n    trian: 1\ngate:")
-    expected = "data.splits.trian: unknown key; expected one of: test, train, validation"
+    expected = "data.splits.trian: unknown key; expected one of: by, test, train, validation"
     assert problem_of(text) == f"job.yaml:6: {expected}"
     text = GOOD.replace("{min: 1}", "\n      min: 1\n      mean: 2")
     expected = "gate.thresholds.bleu.mean: unknown key; expected one of: max, min"

@@ -18,7 +18,7 @@ from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.portable import launcher
 
-from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.errors import PipelineError, reason_of
 from seq2seq_tfx.pipeline import runners
 from seq2seq_tfx.pipeline.display import ComponentWatcher
 from seq2seq_tfx.pipeline.runners import OutputBusy
@@ -210,17 +210,17 @@ def test_the_reason_is_the_message_meant_for_people_wherever_it_is(context):
     meant = PipelineError("data.input: give more [while running 'Read/ParDo(ReadPairs)']")
     errors = [OSError("disk"), meant, RuntimeError("beam"), ValueError("tfx")]
     for last in (2, 3, 4):
-        assert runners._reason(chained(*errors[:last], context=context)) == "data.input: give more"
+        assert reason_of(chained(*errors[:last], context=context)) == "data.input: give more"
 
 
 def test_the_reason_of_any_other_error_is_its_type_and_message():
-    assert runners._reason(chained(OSError("disk"), ValueError("bad"))) == "ValueError: bad"
+    assert reason_of(chained(OSError("disk"), ValueError("bad"))) == "ValueError: bad"
 
     class Unspeakable(Exception):
         def __str__(self):
             raise TypeError
 
-    assert runners._reason(Unspeakable()) == "Unspeakable"
+    assert reason_of(Unspeakable()) == "Unspeakable"
 
 
 def test_beam_sees_no_command_line_and_no_default_runner_while_it_runs(monkeypatch):

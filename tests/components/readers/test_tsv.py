@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq_tfx.components.pair_reader import Pair, Rejected, lines_of, read_tsv
+from seq2seq_tfx.components.readers.files import lines_of
+from seq2seq_tfx.components.readers.options import ReadingConfig
+from seq2seq_tfx.components.readers.rows import Pair, Rejected
+from seq2seq_tfx.components.readers.tsv import read_tsv
 
 LIMIT = 2000
 
 
 def read(data: bytes, limit: int = LIMIT):
-    return list(read_tsv(lines_of(io.BytesIO(data)), "f.tsv", limit))
+    return list(read_tsv(io.BytesIO(data), "f.tsv", ReadingConfig(max_characters=limit)))
 
 
 class Trickle:
@@ -109,9 +112,9 @@ def test_any_bytes_give_a_row_for_each_line_in_order(data):
 @given(st.lists(st.binary(max_size=5) | st.sampled_from([b"\n", b"\n\n", b"a\n", b"\r"])))
 def test_lines_do_not_depend_on_how_the_bytes_come(pieces):
     expected = b"".join(pieces).split(b"\n")
-    assert list(lines_of(Trickle(pieces))) == (expected if expected[-1] else expected[:-1])
+    assert list(lines_of(Trickle(pieces), 1000)) == (expected if expected[-1] else expected[:-1])
 
 
 def test_a_line_longer_than_a_block_stays_whole():
     data = b"a" * ((1 << 20) - 1) + b"\n" + b"b" * (1 << 21) + b"\nc"
-    assert list(lines_of(io.BytesIO(data))) == data.split(b"\n")
+    assert list(lines_of(io.BytesIO(data), 1 << 22)) == data.split(b"\n")

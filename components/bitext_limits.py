@@ -1,0 +1,84 @@
+"""The `data_validation` section: what pairs must be like for a run to go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+
+from ..models.configuration import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DataValidationConfig(Section):
+    """Limits; those left out are not looked at."""
+
+    min_pairs: Annotated[int, Field(ge=1)] = 1
+    max_rejected: Share | None = None  # of the rows that were read
+    max_duplicates: Share | None = None  # of the pairs: those that came before
+    max_identical: Share | None = None  # of the pairs: both sides the same
+    max_placeholders_differ: Share | None = None  # of the pairs
+    max_numbers_differ: Share | None = None  # of the pairs
+    # Of the sources of validation and test: those that, letters and digits alone, are
+    # in train, too (or those of validation in test).
+    max_leaked: Share | None = None
+
+
+class Breach(NamedTuple):
+    """A limit that does not hold."""
+
+    limit: str
+    allowed: float
+    found: float
+    examples: list[str]
+
+    def __str__(self) -> str:
+        sign = "at least" if self.limit.startswith("min_") else "at most"
+        what = f"data_validation.{self.limit}: found {self.found:g}, {sign} {self.allowed:g}"
+        return "\n  ".join([what, *self.examples])
+
+
+def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, float]:
+    """What each limit is compared with.
+
+    Args:
+      statistics: of `MeasureBitext`.
+      counts: `read` rows and those `rejected`, by reason.
+    """
+    pairs = max(1, statistics["pairs"])
+    held_out = max(1, sum(statistics["held_out_sources"].values()))
+    return {
+        "min_pairs": statistics["pairs"],
+        "max_rejected": sum(counts["rejected"].values()) / max(1, counts["read"]),
+        "max_duplicates": statistics["duplicates"] / pairs,
+        "max_identical": statistics["faults"]["identical"] / pairs,
+        "max_placeholders_differ": statistics["faults"]["placeholders"] / pairs,
+        "max_numbers_differ": statistics["faults"]["numbers"] / pairs,
+        "max_leaked": sum(statistics["leaked_sources"].values()) / held_out,
+    }
+
+
+def breaches(
+    config: DataValidationConfig, statistics: dict[str, Any], counts: dict[str, Any]
+) -> list[Breach]:
+    """The limits that do not hold, each with up to ten examples."""
+    examples = {
+        f"max_{name if name == 'identical' else f'{name}_differ'}": [
+            f"{source!r} / {target!r}" for source, target in rows
+        ]
+        for name, rows in statistics["examples"].items()
+    }
+    examples["max_leaked"] = [
+        f"{source!r}, in {split} and in {into}" for split, into, source in statistics["leaks"]
+    ]
+    rejected = sorted(counts["rejected"].items(), key=lambda item: -item[1])
+    examples["max_rejected"] = [f"{reason} {number:,}" for reason, number in rejected]
+    found = []
+    for limit, figure in figures(statistics, counts).items():
+        allowed = getattr(config, limit)
+        if allowed is None:
+            continue
+        if figure < allowed if limit.startswith("min_") else figure > allowed:
+            found.append(Breach(limit, allowed, figure, examples.get(limit, [])[:10]))
+    return found

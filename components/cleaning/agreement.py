@@ -1,0 +1,81 @@
+"""Filters by what both sides must have in common, or must not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .filter import Fault, PairFilter
+
+# Named and positional ones of str.format, Fluent, ICU, i18next and templates; printf's;
+# ${shell}; and Ruby's %{name}.
+PLACEHOLDER = re.compile(
+    r"\{\{[^{}]{1,100}\}\}|[$%]?\{[A-Za-z0-9_.:!\[\]-]{0,100}\}"
+    r"|%(?:\d+\$)?(?:\([A-Za-z0-9_.]{1,100}\))?[-+#0]{0,5}(?:\d{1,3}|\*)?(?:\.\d{1,3})?"
+    r"(?:hh|h|ll|l|z)?[sdiufgexXc@]\b"
+)
+NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
+
+
+class Identical(PairFilter):
+    """Sides that are the same: text that nobody translated."""
+
+    filter: Literal["identical"]
+    ignore_case: bool = True
+    # A name or a number is the same in many languages: shorter texts may be.
+    min_words: Annotated[int, Field(ge=1)] = 1
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        if len(source.split()) < self.min_words:
+            return source, target
+        same = source.casefold() == target.casefold() if self.ignore_case else source == target
+        return (
+            Fault("identical_sides", "source and target are the same")
+            if same
+            else (
+                source,
+                target,
+            )
+        )
+
+
+class Placeholders(PairFilter):
+    """`{name}`, `%s`, `${x}` and the like: each as often on one side as on the other."""
+
+    filter: Literal["placeholders"]
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        if not any(sign in side for side in (source, target) for sign in "{%"):
+            return source, target
+        ours, theirs = (Counter(PLACEHOLDER.findall(side)) for side in (source, target))
+        return _compared("placeholders_differ", ours, theirs) or (source, target)
+
+
+class Numbers(PairFilter):
+    """The numbers on one side stand on the other, however their thousands are marked."""
+
+    filter: Literal["numbers"]
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        ours, theirs = (_numbers(side) for side in (source, target))
+        return _compared("numbers_differ", ours, theirs) or (source, target)
+
+
+def _numbers(text: str) -> Counter[str]:
+    """The numbers of a text in ASCII digits, without marks and zeros before them."""
+    found: Counter[str] = Counter()
+    for match in NUMBER.finditer(unicodedata.normalize("NFKC", text)):
+        digits = (str(unicodedata.digit(c)) for c in match[0] if c.isdecimal())
+        found["".join(digits).lstrip("0") or "0"] += 1
+    return found
+
+
+def _compared(reason: str, ours: Counter[str], theirs: Counter[str]) -> Fault | None:
+    if ours == theirs:
+        return None
+    alone = [", ".join(sorted(side)[:5]) or "none" for side in (ours - theirs, theirs - ours)]
+    return Fault(reason, f"only in the source: {alone[0]}; only in the target: {alone[1]}"[:200])

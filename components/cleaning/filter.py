@@ -1,0 +1,22 @@
+"""What every filter is: a section of the configuration that judges one pair at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...models.configuration import Section
+
+
+class Fault(NamedTuple):
+    """Why a pair is not kept."""
+
+    reason: str
+    detail: str
+
+
+class PairFilter(Section):
+    """A filter of single pairs; its `filter` key names it, the others are its parameters."""
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        """The pair, mended or as it was, or what is wrong with it."""
+        raise NotImplementedError

@@ -1,0 +1,58 @@
+"""Filters by length: of a side, and of one side against the other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .filter import Fault, PairFilter
+
+Unit = Literal["characters", "words"]
+Count = Annotated[int, Field(ge=0)]
+
+
+def length_of(text: str, unit: Unit) -> int:
+    """How many characters, or words between white space."""
+    return len(text) if unit == "characters" else len(text.split())
+
+
+class Length(PairFilter):
+    """Bounds on each side."""
+
+    filter: Literal["length"]
+    unit: Unit = "characters"
+    min: Count = 1
+    max: Count | None = None
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Length:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"expected max of at least min ({self.min}), received {self.max}")
+        return self
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        for name, side in (("source", source), ("target", target)):
+            length = length_of(side, self.unit)
+            if length < self.min:
+                return Fault(f"short_{name}", f"{length} {self.unit}, at least {self.min}")
+            if self.max is not None and length > self.max:
+                return Fault(f"long_{name}", f"{length} {self.unit}, the limit is {self.max}")
+        return source, target
+
+
+class LengthRatio(PairFilter):
+    """How many times as long as the other a side may be."""
+
+    filter: Literal["length_ratio"]
+    unit: Unit = "characters"
+    max: Annotated[float, Field(ge=1)] = 3.0
+    # Short texts differ by chance: so much is added to both lengths.
+    slack: Count = 0
+
+    def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        a, b = (length_of(side, self.unit) for side in (source, target))
+        low, high = sorted((a + self.slack, b + self.slack))
+        if high > self.max * max(low, 1):
+            return Fault("length_ratio", f"{a} to {b} {self.unit}, at most {self.max:g} times")
+        return source, target

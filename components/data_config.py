@@ -1,0 +1,160 @@
+"""The `data` section of the configuration, and the files that it names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+from pydantic import field_validator, model_validator
+
+from ..models.configuration import Section
+from .cleaning.duplicates import Duplicates, NearDuplicates
+from .cleaning.filters import AnyFilter
+from .errors import PipelineError
+from .readers.options import ReadingConfig
+from .readers.registry import ENDINGS, InputFile, format_of
+from .splits import COMPARABLE_SOURCE, SOURCE, SplitShares
+
+
+class AlignedInput(Section):
+    """Two text files, or globs of such, that correspond line by line."""
+
+    source: str
+    target: str
+
+
+class DataConfig(ReadingConfig):
+    """The `data` section: which pairs the pipeline reads and how it splits them."""
+
+    input: str | AlignedInput | list[str | AlignedInput]
+    cleaning: list[AnyFilter] = []
+    splits: SplitShares = SplitShares()
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _names_files(cls, value: Any) -> Any:
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            raise ValueError("expected a path or a glob pattern, received an empty list")
+        for item in items:
+            aligned = isinstance(item, dict) and set(item) == {"source", "target"}
+            names = list(item.values()) if aligned else [item]
+            if not isinstance(item, AlignedInput) and not all(isinstance(n, str) for n in names):
+                raise ValueError(
+                    "expected a path or a glob pattern, {source: ..., target: ...} of two aligned "
+                    f"files, or a list of such, received {item!r}"
+                )
+            if any(isinstance(name, str) and not name.strip() for name in names):
+                raise ValueError("expected a path or a glob pattern, received an empty string")
+        return value
+
+    @model_validator(mode="after")
+    def _splits_by_what_there_is(self) -> DataConfig:
+        known = [SOURCE, COMPARABLE_SOURCE, *self.extra]
+        if self.splits.by not in known:
+            raise ValueError(
+                f"splits.by: expected one of {', '.join(known)}, received '{self.splits.by}'"
+            )
+        return self
+
+    @property
+    def comparisons(self) -> list[Duplicates | NearDuplicates]:
+        """The filters that compare pairs with one another; they come after all others."""
+        return [each for each in self.cleaning if isinstance(each, Duplicates | NearDuplicates)]
+
+    @property
+    def inputs(self) -> list[str | AlignedInput]:
+        """What `input` names, as a list."""
+        return self.input if isinstance(self.input, list) else [self.input]
+
+    @property
+    def patterns(self) -> list[str]:
+        """Every path and glob of the inputs, both of aligned ones, in order."""
+        return list(patterns_of(self.input))
+
+    def with_patterns(self, patterns: list[str]) -> DataConfig:
+        """The same with other paths and globs, as many as there are."""
+        rest = iter(patterns)
+        inputs: list[str | AlignedInput] = [
+            AlignedInput(source=next(rest), target=next(rest))
+            if isinstance(item, AlignedInput)
+            else next(rest)
+            for item in self.inputs
+        ]
+        return self.model_copy(
+            update={"input": inputs if isinstance(self.input, list) else inputs[0]}
+        )
+
+
+def patterns_of(given: Any) -> Iterator[str]:
+    """The paths and globs in `data.input`, read and checked or just as the file has it."""
+    for item in given if isinstance(given, list) else [given]:
+        if isinstance(item, AlignedInput):
+            yield from (item.source, item.target)
+        elif hasattr(item, "values"):
+            yield from (str(name) for name in item.values() if name)
+        elif item:
+            yield str(item)
+
+
+def is_local(pattern: str) -> bool:
+    """Whether a path is one of this machine's own files."""
+    return "://" not in pattern
+
+
+def files_of(config: DataConfig) -> list[InputFile]:
+    """The files that the inputs match now, each once, in order of their names.
+
+    Raises:
+      PipelineError: a pattern matches nothing, the ending of a file tells no
+        format and nor does `format`, or aligned patterns match unequal numbers.
+    """
+    found: dict[InputFile, None] = {}
+    for item in config.inputs:
+        if isinstance(item, AlignedInput):
+            sources, targets = _matching(item.source), _matching(item.target)
+            if len(sources) != len(targets):
+                raise PipelineError(
+                    f"data.input: '{item.source}' matches {len(sources)} files and "
+                    f"'{item.target}' {len(targets)}; expected as many"
+                )
+            for paths in zip(sources, targets, strict=True):
+                found[InputFile(paths, "aligned")] = None
+            continue
+        for path in _matching(item):
+            file_format = config.format if config.format != "auto" else format_of(path)
+            if file_format is None:
+                raise PipelineError(
+                    f"data.format: the name of {path} tells no format; set one, or let it end "
+                    f"in one of {', '.join(ENDINGS)}, with .gz, .bz2, .xz or .zst after it or not"
+                )
+            if file_format == "aligned":
+                raise PipelineError(
+                    "data.input: aligned files come two by two: {source: ..., target: ...}, "
+                    f"received '{item}'"
+                )
+            found[InputFile((path,), file_format)] = None
+    return sorted(found)
+
+
+def _matching(pattern: str) -> list[str]:
+    try:
+        (result,) = FileSystems.match([pattern])
+    except (BeamIOError, ValueError) as error:
+        raise PipelineError(f"data.input: '{pattern}' cannot be looked up: {error}") from error
+    paths = sorted({metadata.path for metadata in result.metadata_list})
+    if not paths:
+        raise PipelineError(f"data.input: expected a file, found none at '{pattern}'")
+    return paths
+
+
+def matches_something(pattern: str) -> bool:
+    """Whether a local pattern matches a file, whatever its span and version."""
+    from glob import glob
+
+    anything = re.sub(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}", "*", pattern)
+    return any(os.path.isfile(found) for found in glob(anything))

@@ -1,0 +1,91 @@
+"""Gettext catalogs, PO and MO: messages and their translations, plurals too."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import IO
+
+import polib
+
+from .files import BYTE_ORDER_MARK, bare_name, local_copy
+from .options import ReadingConfig
+from .rows import Rejected, Row, checked, shown, unreadable
+
+LARGEST = 1 << 26  # bytes: a catalog is read whole
+# What is no comment: polib takes the last character of a string for its quote, whatever it is.
+STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"([^"\\]|\\.)*"')
+
+
+def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
+    """Each form of each entry gives one pair or one rejection; fuzzy and obsolete ones are such.
+
+    Args:
+      stream: the file's bytes.
+      file: the name to report; one that ends in .mo is binary.
+      config: how to read; `extra` knows `context`, `comment` and `flags`.
+
+    Raises:
+      PipelineError: it is no catalog.
+    """
+    binary = bare_name(file).lower().endswith(".mo")
+    with local_copy(stream, file, LARGEST) as copy:
+        if not binary:
+            _check_lines(copy, file)
+        try:
+            catalog = polib.mofile(copy) if binary else polib.pofile(copy)
+        except UnicodeDecodeError as error:
+            line = _bad_line(copy, error)
+            raise unreadable(file, f"not {error.encoding}: {error.reason}", line) from error
+        # What polib raises of a damaged catalog is of many kinds.
+        except (OSError, ValueError, LookupError, AttributeError, TypeError, struct.error) as error:
+            problem = str(error).replace(copy, file)
+            raise unreadable(file, f"not a gettext catalog: {problem}") from error
+    for number, entry in enumerate(catalog, start=1):
+        line = number if binary else max(1, entry.linenum or 0)
+        left_out = "obsolete" if entry.obsolete else "fuzzy" if "fuzzy" in entry.flags else ""
+        extra = tuple((name, _column(entry, str(column))) for name, column in config.extra.items())
+        for source, target in _forms(entry):
+            if left_out:
+                text = shown(source, target)
+                yield Rejected(left_out, "the catalog says so", file, line, text)
+            else:
+                yield checked(source, target, file, line, config.max_characters, extra)
+
+
+def _check_lines(copy: str, file: str) -> None:
+    with open(copy, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
+            if text and not text.startswith(b"#") and not STRING.fullmatch(text):
+                problem = "not a gettext catalog: expected a keyword and a string in quotes"
+                raise unreadable(file, problem, number)
+
+
+def _bad_line(copy: str, error: UnicodeDecodeError) -> int | None:
+    """The first line that is not of its catalog's encoding."""
+    with open(copy, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode(error.encoding)
+            except UnicodeDecodeError:
+                return number
+    return None
+
+
+def _forms(entry: polib.POEntry) -> Iterator[tuple[str, str]]:
+    """The singular with the first form, the plural with all others, or with the only one."""
+    if not entry.msgid_plural:
+        yield entry.msgid, entry.msgstr
+        return
+    forms = [form for _, form in sorted(entry.msgstr_plural.items())] or [""]
+    yield entry.msgid, forms[0]
+    for form in forms[1:] or forms:
+        yield entry.msgid_plural, form
+
+
+def _column(entry: polib.POEntry, column: str) -> str:
+    if column == "flags":
+        return ",".join(entry.flags)
+    return {"context": entry.msgctxt, "comment": entry.comment}.get(column) or ""

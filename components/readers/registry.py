@@ -1,0 +1,80 @@
+"""Which reader reads which file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from .aligned import read_aligned
+from .csv import read_csv
+from .files import DAMAGE, bare_name, opened
+from .gettext import read_gettext
+from .jsonl import read_jsonl
+from .options import ReadingConfig
+from .parquet import read_parquet
+from .rows import Row, unreadable
+from .tatoeba import read_tatoeba
+from .tfrecord import read_tfrecord
+from .tmx import read_tmx
+from .tsv import read_tsv
+from .xliff import read_xliff
+
+# Of a stream, its name and the configuration.
+READERS: dict[str, Callable[..., Iterator[Row]]] = {
+    "tsv": read_tsv,
+    "csv": read_csv,
+    "tatoeba": read_tatoeba,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "tmx": read_tmx,
+    "xliff": read_xliff,
+    "gettext": read_gettext,
+    "tfrecord": read_tfrecord,
+}
+ENDINGS = {
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".tmx": "tmx",
+    ".xlf": "xliff",
+    ".xliff": "xliff",
+    ".po": "gettext",
+    ".mo": "gettext",
+    ".tfrecord": "tfrecord",
+    ".tfrecords": "tfrecord",
+}
+
+
+class InputFile(NamedTuple):
+    """What one reader reads at a time."""
+
+    paths: tuple[str, ...]  # two of aligned files, else one
+    format: str
+
+
+def format_of(path: str) -> str | None:
+    """The format that the ending of a name tells, compression aside; None if it tells none."""
+    return ENDINGS.get(os.path.splitext(bare_name(path))[1].lower())
+
+
+def read_pairs(file: InputFile, config: ReadingConfig) -> Iterator[Row]:
+    """The rows of a file, in order.
+
+    Raises:
+      PipelineError: it cannot be read, or not to its end; the message names it.
+    """
+    try:
+        with ExitStack() as stack:
+            streams = [stack.enter_context(opened(path)) for path in file.paths]
+            if file.format == "aligned":
+                yield from read_aligned(streams, file.paths, config)
+            else:
+                yield from READERS[file.format](*streams, *file.paths, config)
+    except DAMAGE as error:
+        raise unreadable(" or ".join(file.paths), error) from error

@@ -1,0 +1,52 @@
+"""Which split a source belongs to: by hash, the same for ever."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import unicodedata
+from typing import Annotated
+
+from pydantic import Field
+
+from ..models import features
+from ..models.configuration import Section
+from .readers.rows import Extra
+
+SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
+SOURCE = "source"
+COMPARABLE_SOURCE = "comparable_source"
+
+
+class SplitShares(Section):
+    """Parts of the whole, by hash of the source: a source is never in two splits."""
+
+    train: Annotated[int, Field(ge=1)] = 90
+    validation: Annotated[int, Field(ge=1)] = 5
+    test: Annotated[int, Field(ge=1)] = 5
+    # What is hashed: the source; its letters and digits alone, so that sources that
+    # differ in nothing else stay together; or a column of `data.extra`, such as a document.
+    by: Annotated[str, Field(min_length=1)] = SOURCE
+
+
+def split_of(key: str, shares: SplitShares) -> str:
+    """The split of a source, or of what `by` puts in its place."""
+    bounds = [shares.train, shares.train + shares.validation]
+    whole = bounds[-1] + shares.test
+    bucket = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % whole
+    return SPLITS[bisect.bisect_right(bounds, bucket)]
+
+
+def split_key(source: str, extra: Extra, shares: SplitShares) -> str:
+    """What decides over the split of a pair."""
+    if shares.by == SOURCE:
+        return source
+    if shares.by == COMPARABLE_SOURCE:
+        return comparable(source)
+    return dict(extra)[shares.by]
+
+
+def comparable(text: str) -> str:
+    """The letters and digits of a text, its case folded: what near twins have in common."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(c if c.isalnum() else " " for c in folded).split()) or text

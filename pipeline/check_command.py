@@ -1,0 +1,118 @@
+"""`seq2seq data check`: what becomes of pairs, without running anything else."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from ..components.bitext_limits import Breach, DataValidationConfig
+from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
+from ..components.data_config import DataConfig, is_local
+from ..models.configuration import Section
+from .beam_args import BEAM_ARGS
+from .config_file import ConfigurationError, explain, lines_of, place_of, plain, read_document
+
+
+class CheckConfig(Section):
+    """What of a configuration is looked at."""
+
+    data: DataConfig
+    data_validation: DataValidationConfig = DataValidationConfig()
+
+
+def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, Any]) -> CheckConfig:
+    """The sections of a file that concern data, with what the command line says in its place.
+
+    Args:
+      path: of the configuration; None for the defaults.
+      inputs: paths and globs; none for those of the file. Two of unknown
+        endings, or any even number with `format: aligned`, are aligned files.
+      settings: other keys of the `data` section.
+
+    Raises:
+      ConfigurationError: with every problem.
+    """
+    document = read_document(path) if path else {}
+    lines = lines_of(document)
+    data = plain(document.get("data", {} if inputs else None))
+    if isinstance(data, dict):
+        data = {**data, **settings}
+        if inputs:
+            data["input"] = _as_given(list(inputs), data.get("format", "auto"))
+    try:
+        others = {key: plain(document[key]) for key in ("data_validation",) if key in document}
+        config = CheckConfig.model_validate({"data": data, **others})
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            for where, explained in explain(problem, CheckConfig):
+                place = place_of(path, lines, where) if path else ""
+                problems.append(f"{place}{'.'.join(map(str, where))}: {explained}")
+        raise ConfigurationError(problems) from error
+    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    return config.model_copy(update={"data": config.data.with_patterns(found)})
+
+
+def _as_given(inputs: list[str], file_format: Any) -> Any:
+    from ..components.readers.registry import format_of
+
+    pairwise = file_format == "auto" and len(inputs) == 2 and not any(map(format_of, inputs))
+    if (file_format == "aligned" and len(inputs) % 2 == 0) or pairwise:
+        return [
+            {"source": source, "target": target}
+            for source, target in zip(inputs[::2], inputs[1::2], strict=True)
+        ]
+    return inputs
+
+
+def run_check(config: CheckConfig, output: Path | None, as_json: bool) -> list[str]:
+    """Checks pairs and prints what came of them.
+
+    Args:
+      config: what to read and what it must be like.
+      output: where kept and rejected pairs and the report go; nowhere if None.
+      as_json: print one JSON object and nothing else.
+
+    Returns:
+      Why it is not good enough, if it is not.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = output or Path(temporary)
+        report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS)
+    if as_json:
+        print(json.dumps(report._asdict(), ensure_ascii=False))
+    else:
+        _print(report, output)
+    if not report.kept:
+        return ["no pair was kept"]
+    return [str(Breach(**breach)) for breach in report.breaches]
+
+
+def _print(report: DataReport, output: Path | None) -> None:
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    rejected = sum(report.rejected.values())
+    console.print(f"pairs: {report.read:,} read, {report.kept:,} kept, {rejected:,} rejected")
+    if rejected:
+        width = max(map(len, report.rejected))
+        for reason, number in sorted(report.rejected.items(), key=lambda item: -item[1]):
+            first = report.examples[reason][0]
+            place = f"{first['file']}:{first['line']}: {first['detail']}"
+            place = place.replace(f"{os.getcwd()}{os.sep}", "")
+            console.print(f"  {reason:<{width}} {number:>9,}  {_printable(place)}")
+    if output:
+        for name, what in (
+            (KEPT, "kept pairs"), (REJECTED, "rejected rows"), (REPORT, "report"), (PAGE, "page"),
+        ):  # fmt: skip
+            console.print(f"{what}: {output / name}")
+
+
+def _printable(text: str) -> str:
+    """Foreign text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)[:120]

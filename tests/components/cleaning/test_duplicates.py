@@ -1,0 +1,102 @@
+"""Duplicates: exact ones to the row, near ones by the similarity that is promised."""
+
+import json
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+from seq2seq_tfx.components.cleaning.duplicates import NearDuplicates, minhash
+from seq2seq_tfx.components.data_check import check_pairs
+from seq2seq_tfx.components.data_config import DataConfig
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+
+
+def grams(text):
+    return {text[i : i + 4] for i in range(len(text) - 3)}
+
+
+def test_equal_hashes_estimate_the_jaccard_similarity():
+    generator = random.Random(1)
+    errors = []
+    for _ in range(300):
+        text = "".join(generator.choices("abcdefgh ", k=80)).strip()
+        place = generator.randrange(60)
+        other = text[:place] + "".join(generator.choices("xyz", k=generator.randrange(9))) + "q"
+        other += text[place + 5 :]
+        a, b = (" ".join(t.split()) for t in (text, other))
+        true = len(grams(a) & grams(b)) / len(grams(a) | grams(b))
+        errors.append((minhash(a) == minhash(b)).mean() - true)
+    assert abs(np.mean(errors)) < 0.02
+    assert np.std(errors) < 0.1
+
+
+def test_near_duplicates_disregard_letter_case_and_spacing():
+    assert (minhash("Hello  World") == minhash("hello world")).all()
+
+
+def run(tmp_path, files, *cleaning):
+    """(kept lines, rejected (file, line, reason, detail)) by the names of files."""
+    for name, lines in files.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+    config = DataConfig(input=str(tmp_path / "*.tsv"), cleaning=list(cleaning))
+    report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
+    return report, tmp_path / "out"
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("by", "lost"),
+    [
+        ("pair", {("a.tsv", 3), ("b.tsv", 1), ("b.tsv", 4)}),
+        ("source", {("a.tsv", 2), ("a.tsv", 3), ("b.tsv", 1), ("b.tsv", 4)}),
+        ("target", {("a.tsv", 3), ("b.tsv", 1), ("b.tsv", 2), ("b.tsv", 4)}),
+    ],
+)
+def test_of_equal_pairs_the_first_is_kept_and_named(tmp_path, by, lost):
+    files = {
+        "a.tsv": ["one\teins", "one\tein", "one\teins", "bad"],
+        "b.tsv": ["one\teins", "two\teins", "three\tdrei", "three\tdrei"],
+    }
+    report, out = run(tmp_path, files, {"filter": "duplicates", "by": by})
+    rejected = [row for row in rows_of(out / "rejected.jsonl") if row["reason"] == "duplicate"]
+    assert {(row["file"][-5:], row["line"]) for row in rejected} == lost
+    assert report.rejected == {"duplicate": len(lost), "wrong_field_count": 1}
+    assert report.read == 8 == report.kept + sum(report.rejected.values())
+    assert len(rows_of(out / "kept.jsonl")) == report.kept
+    firsts = {row["detail"] for row in rejected if row["text"] == "one\teins"}
+    assert firsts == {f"of {tmp_path}/a.tsv:1"}
+
+
+@pytest.mark.slow
+def test_duplicates_are_looked_for_among_what_other_filters_kept(tmp_path):
+    files = {"a.tsv": ["a  b\tx", "a b\tx", "a b\ta b", "a b\ta b"]}
+    cleaning = ({"filter": "duplicates"}, {"filter": "normalize"}, {"filter": "identical"})
+    report, _ = run(tmp_path, files, *cleaning)
+    assert report.rejected == {"duplicate": 1, "identical_sides": 2}
+
+
+@pytest.mark.slow
+def test_near_duplicates_are_found_and_others_kept(tmp_path):
+    generator = random.Random(2)
+    words = ["".join(generator.choices("abcdefghij", k=6)) for _ in range(400)]
+    sentences = [" ".join(generator.choices(words, k=12)) for _ in range(300)]
+    lines = [f"{sentence}\tx" for sentence in sentences]
+    near = [f"{sentence.upper()}.\tx" for sentence in sentences[:100]]
+    near += [f"{sentence} {number}\tx" for number in range(2) for sentence in sentences[:20]]
+    files = {"a.tsv": lines, "b.tsv": near}
+    report, out = run(tmp_path, files, {"filter": "near_duplicates", "by": "source"})
+    found = Counter(row["file"][-5:] for row in rows_of(out / "rejected.jsonl"))
+    assert found == {"b.tsv": 100}
+    assert report.kept == 340  # what differs in a number is another pair
+
+
+def test_a_short_text_has_a_signature():
+    entries = list(NearDuplicates(filter="near_duplicates").entries("a", "b"))
+    assert len({key for key, _ in entries}) == len(entries) == 6

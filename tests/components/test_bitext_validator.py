@@ -1,0 +1,169 @@
+"""The gate that pairs must pass: what it counts, and how it stops a run."""
+
+import json
+import random
+
+import pytest
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+
+from seq2seq_tfx.components.artifacts import BitextReport, RejectedPairs
+from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+from seq2seq_tfx.components.bitext_statistics import LENGTHS, RATIOS, BitextCounts
+from seq2seq_tfx.components.bitext_validator import BitextValidator, Executor
+from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.splits import SPLITS, comparable
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+from seq2seq_tfx.report.bitext_page import bitext_page
+
+PAIRS = {
+    "train": [(f"source {i}", f"Ziel {i}") for i in range(50)]
+    + [("source 1", "Ziel 1")] * 3
+    + [("same", "Same"), ("{name} x", "x"), ("a 5", "b 6")],
+    "validation": [("SOURCE, 7!", "Ziel 7"), ("new", "neu"), ("Other.", "anderes")],
+    "test": [("source-8", "Ziel 8"), ("source  9", "Ziel 9"), ("other", "anderes")],
+}
+COUNTS = {"read": 80, "accepted": 62, "rejected": {"empty_source": 17, "nul_byte": 1}}
+
+
+def validate(folder, **limits):
+    """The statistics, the page and the error of the component on `PAIRS`."""
+    examples, rejected, report = standard_artifacts.Examples(), RejectedPairs(), BitextReport()
+    for artifact, name in ((examples, "examples"), (rejected, "rejected"), (report, "report")):
+        artifact.uri = str(folder / name)
+        (folder / name).mkdir()
+    examples.split_names = json.dumps(list(SPLITS))
+    for split, pairs in PAIRS.items():
+        (folder / f"examples/Split-{split}").mkdir()
+        path = str(folder / f"examples/Split-{split}/data.gz")
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for pair in pairs:
+                example = tf.train.Example()
+                for name, text in zip(("source", "target"), pair, strict=True):
+                    example.features.feature[name].bytes_list.value.append(text.encode())
+                writer.write(example.SerializeToString())
+    (folder / "rejected/counts.json").write_text(json.dumps(COUNTS))
+    config = DataValidationConfig(**limits)
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
+    )
+    error = None
+    try:
+        Executor(context).Do(
+            {"examples": [examples], "rejected": [rejected]},
+            {"report": [report]},
+            {"data_validation": config.model_dump_json()},
+        )
+    except PipelineError as raised:
+        error = str(raised)
+    statistics = json.loads((folder / "report/statistics.json").read_text("utf-8"))
+    return statistics, (folder / "report/report.html").read_text("utf-8"), error
+
+
+@pytest.mark.slow
+def test_pairs_are_counted_over_all_splits(tmp_path):
+    statistics, page, error = validate(tmp_path)
+    assert error is None
+    assert statistics["pairs"] == 62
+    assert statistics["duplicates"] == 3
+    assert statistics["faults"] == {"identical": 1, "placeholders": 1, "numbers": 1}
+    assert statistics["examples"]["numbers"] == [["a 5", "b 6"]]
+    assert statistics["held_out_sources"] == {"validation": 3, "test": 3}
+    assert statistics["leaked_sources"] == {"validation": 2, "test": 2}
+    assert sorted(statistics["leaks"]) == [
+        ["test", "train", "source  9"], ["test", "train", "source-8"],
+        ["validation", "test", "Other."], ["validation", "train", "SOURCE, 7!"],
+    ]  # fmt: skip
+    assert "80 rows read, 62 pairs kept, 18 rows rejected" in page
+
+
+@pytest.mark.slow
+@pytest.mark.modern
+def test_a_limit_that_does_not_hold_stops_the_run_with_examples(tmp_path):
+    _, page, error = validate(
+        tmp_path, max_rejected=0.2, max_leaked=0.5, max_identical=0.5, min_pairs=63
+    )
+    assert error is not None
+    told = error.split("\n")
+    assert told[0] == "data_validation.min_pairs: found 62, at least 63"
+    assert told[1:4] == [
+        "data_validation.max_rejected: found 0.225, at most 0.2", "  empty_source 17",
+        "  nul_byte 1",
+    ]  # fmt: skip
+    assert told[4] == "data_validation.max_leaked: found 0.666667, at most 0.5"
+    assert "  'SOURCE, 7!', in validation and in train" in told
+    assert "max_identical" not in error
+    assert "max_leaked: found 0.6667" in page
+
+
+def counted(pairs):
+    counts = BitextCounts()
+    for source, target in pairs:
+        counts.add(source, target)
+    return counts
+
+
+def test_counts_of_parts_add_up_to_those_of_the_whole():
+    generator = random.Random(1)
+    pairs = [
+        ("".join(generator.choices("ab1 {x}д", k=generator.randint(1, 40))),) * 2
+        for _ in range(200)
+    ]
+    whole = counted(pairs).as_dict()
+    part = counted(pairs[:70])
+    part.merge(counted(pairs[70:]))
+    merged = part.as_dict()
+    for found in (whole, merged):
+        assert all(len(examples) <= 10 for examples in found.pop("examples").values())
+    assert merged == whole
+    assert sum(whole["lengths"]["source"]) == whole["pairs"] == sum(whole["ratios"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("a", "b" * 5000), ("a" * 5000, "b"), ("abc", "abcd"), ("ab", "a")]
+)
+def test_every_pair_falls_into_the_bin_of_its_length_and_ratio(source, target):
+    found = counted([(source, target)]).as_dict()
+    for side, text in (("source", source), ("target", target)):
+        place = found["lengths"][side].index(1)
+        assert LENGTHS[place] <= len(text) and all(low > len(text) for low in LENGTHS[place + 1 :])
+    ratio, place = len(target) / len(source), found["ratios"].index(1)
+    assert place == 0 or 2 ** RATIOS[place] <= ratio
+    assert all(2**low > ratio for low in RATIOS[place + 1 :])
+
+
+def test_twins_are_comparable_and_what_has_no_letters_is_itself():
+    assert comparable("Hello, WORLD! ") == comparable("hello world") != comparable("hello worlds")
+    assert comparable("\N{FULLWIDTH LATIN CAPITAL LETTER F}ull") == comparable("full")
+    assert comparable("?!") == "?!"
+
+
+def test_the_page_shows_text_and_obeys_none():
+    bad = "<script>alert(1)</script>\"'&"
+    statistics = counted([(bad, bad)]).as_dict() | {
+        "duplicates": 0, "held_out_sources": {"test": 1}, "leaked_sources": {"test": 1},
+        "leaks": [["test", "train", bad]],
+    }  # fmt: skip
+    row = {"file": bad, "line": 1, "detail": bad, "text": bad}
+    page = bitext_page(
+        {
+            "read": 1, "kept": 1, "rejected": {bad: 1}, "examples": {bad: [row]},
+            "statistics": statistics,
+            "breaches": [{"limit": bad, "found": 1.0, "allowed": 0.0, "examples": [bad]}],
+        },
+        LENGTHS, RATIOS,
+    )  # fmt: skip
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_cache_key_holds_the_limits_and_the_code():
+    inputs = [types.Channel(type=t) for t in (standard_artifacts.Examples, RejectedPairs)]
+
+    def key(**limits):
+        return BitextValidator(*inputs, DataValidationConfig(**limits)).exec_properties
+
+    assert key() == key() != key(max_leaked=0.1)
+    assert len(key()["code_digest"]) == 16

@@ -1,0 +1,125 @@
+"""The promises of `seq2seq data check`: what it prints, writes and returns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from seq2seq_tfx.pipeline import cli
+from seq2seq_tfx.pipeline.check_command import check_config
+from seq2seq_tfx.pipeline.config_file import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.tsv").write_text("one\teins\ntwo\n\tdrei\none\teins\nfour\tvier 4\n")
+
+
+def check(*arguments):
+    return CliRunner().invoke(cli.main, ["data", "check", *arguments], catch_exceptions=False)
+
+
+def lines_of(path):
+    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()]
+
+
+@pytest.mark.slow
+def test_it_says_what_was_read_kept_and_rejected():
+    result = check("a.tsv")
+    assert result.exit_code == 0, result.stderr
+    assert "pairs: 5 read, 3 kept, 2 rejected" in result.stdout
+    assert "a.tsv:3: no text" in result.stdout
+    assert sorted(Path().iterdir()) == [Path("a.tsv")]
+
+
+@pytest.mark.slow
+@pytest.mark.modern
+def test_json_is_one_object_and_what_was_kept_and_rejected_lies_in_the_output():
+    Path("job.yaml").write_text("data: {cleaning: [{filter: duplicates}, {filter: numbers}]}\n")
+    result = check("a.tsv", "--config", "job.yaml", "--json", "--output", "out")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    rejected = {"duplicate": 1, "empty_source": 1, "numbers_differ": 1, "wrong_field_count": 1}
+    assert (told["read"], told["kept"], told["rejected"]) == (5, 1, rejected)
+    assert json.loads(Path("out/report.json").read_text()) == told
+    place = {"file": str(Path("a.tsv").absolute()), "line": 1}
+    assert lines_of("out/kept.jsonl") == [{"source": "one", "target": "eins", **place}]
+    assert sorted(row["line"] for row in lines_of("out/rejected.jsonl")) == [2, 3, 4, 5]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "kept.jsonl", "rejected.jsonl", "report.html", "report.json",
+    ]  # fmt: skip
+    # What was kept can be read again.
+    assert json.loads(check("out/kept.jsonl", "--json").stdout)["kept"] == 1
+
+
+@pytest.mark.slow
+def test_where_nothing_was_kept_the_exit_code_says_so():
+    Path("bad.tsv").write_text("one\ntwo\n")
+    result = check("bad.tsv", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["rejected"] == {"wrong_field_count": 2}
+    assert result.stderr.endswith("error: no pair was kept\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "expected INPUT... or --config"),
+        (["none.tsv"], 1, "data.input: expected a file, found none at "),
+        (["a.xyz"], 1, "data.input: expected a file, found none at "),
+        (["cut.tsv.gz"], 1, "cut.tsv.gz cannot be read: "),
+        (["a.tsv", "--format", "xml"], 2, "data.format: expected 'auto', 'tsv', "),
+        (["--config", "none.yaml"], 2, "none.yaml: cannot be read: "),
+        (
+            ["--config", "bad.yaml"], 2,
+            "bad.yaml:2: data.cleaning.0.length.mx: unknown key; expected one of: filter, max, ",
+        ),
+        (
+            ["--config", "bad.yaml"], 2,
+            "bad.yaml:2: data.cleaning.1.filter: expected one of: 'normalize', ",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(arguments, code, message):
+    Path("cut.tsv.gz").write_bytes(b"\x1f\x8b\x08")
+    Path("bad.yaml").write_text(
+        "data: {input: a.tsv,\n cleaning: [{filter: length, mx: 3}, {filter: lenght}]}\n"
+    )
+    result = check(*arguments)
+    assert result.exit_code == code
+    assert message in result.stderr and result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_two_files_of_unknown_kind_are_aligned():
+    Path("a.en").write_text("one\ntwo\n")
+    Path("a.de").write_text("eins\nzwei\n")
+    assert json.loads(check("a.en", "a.de", "--json").stdout)["kept"] == 2
+    told = check("a.en", "a.de", "--format", "tsv", "--json")
+    assert json.loads(told.stdout)["rejected"] == {"wrong_field_count": 4}
+
+
+def test_the_command_line_goes_before_the_file():
+    Path("job.yaml").write_text("data: {input: b.tsv, format: csv, max_characters: 7}\nother: 1\n")
+    config = check_config(Path("job.yaml"), ["a.tsv"], {"format": "tsv"})
+    assert (config.data.patterns, config.data.format) == ([str(Path("a.tsv").absolute())], "tsv")
+    assert config.data.max_characters == 7
+    Path("empty.yaml").write_text("name: x\n")
+    with pytest.raises(ConfigurationError, match="data: expected keys and values"):
+        check_config(Path("empty.yaml"), [], {})
+
+
+@pytest.mark.slow
+def test_it_does_not_wait_for_tfx_or_tensorflow():
+    code = (
+        "import sys; sys.argv[1:] = ['data', 'check', 'a.tsv', '--json'];"
+        "from seq2seq_tfx.pipeline.cli import main; main(standalone_mode=False);"
+        "print({'tensorflow', 'tfx', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] == "set()"
