@@ -18,10 +18,10 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from ..components.evaluator import EvaluationConfig
-from ..components.gate import GateConfig
+from ..components.evaluation import EvaluationConfig
 from ..components.infra_validator import InfraValidationConfig
-from ..components.metrics import MEASURES
+from ..components.judgement import GateConfig
+from ..components.metrics import ALWAYS, MEASURES
 from ..components.pair_example_gen import DataConfig
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
@@ -139,12 +139,8 @@ def load_config(path: str | Path) -> PipelineConfig:
                 problems.append(f"{place}{key + ': ' if key else ''}{explained}")
     # What follows is asked of the file and not of the configuration, so that it
     # is told together with whatever else is wrong.
-    for where, metric in _unmeasured(document):
-        key = ".".join(where)
-        problems.append(
-            f"{_place(path, lines, where)}{key}: the gate needs '{metric}', "
-            "which evaluation.metrics does not name"
-        )
+    for where, needs in _unmeasured(document):
+        problems.append(f"{_place(path, lines, where)}{'.'.join(where)}: {needs}")
     data = document.get("data")
     pattern = str(data.get("input") or "") if isinstance(data, Mapping) else ""
     local = pattern.strip() != "" and "://" not in pattern
@@ -184,21 +180,33 @@ def _exported_version(start: str) -> Path | None:
 
 
 def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """Metrics that the gate judges and evaluation leaves out, and where they are asked for."""
+    """What the gate judges and evaluation leaves out, and where it is asked for."""
 
     def section(name: str, key: str) -> Any:
         found = document.get(name)
         return found.get(key) if isinstance(found, Mapping) else None
 
-    measured = section("evaluation", "metrics")
-    if not isinstance(measured, list):
-        measured = EvaluationConfig().metrics
-    return [
-        (("gate", key, metric), metric)
-        for key in ("thresholds", "max_loss")
-        for metric in (section("gate", key) or ())
-        if metric in MEASURES and metric not in measured
-    ]
+    def names(value: Any) -> list[str]:
+        return [str(name) for name in value] if isinstance(value, Mapping) else []
+
+    metrics, slices = section("evaluation", "metrics"), section("evaluation", "slices")
+    metrics = metrics if isinstance(metrics, list) else EvaluationConfig().metrics
+    slices = slices if isinstance(slices, list) else EvaluationConfig().slices
+    critical = section("gate", "critical")
+    judged: list[tuple[str, ...]] = []
+    for key in ("thresholds", "max_loss"):
+        judged += [("gate", key, name) for name in names(section("gate", key))]
+    problems: list[tuple[tuple[str, ...], str]] = []
+    for part in names(critical):
+        judged += [("gate", "critical", part, name) for name in names(critical[part])]
+        if part.partition("=")[0] not in slices:
+            needs = f"expected a slice that evaluation.slices names ({', '.join(map(str, slices))})"
+            problems.append((("gate", "critical", part), needs))
+    for where in judged:
+        if where[-1] in MEASURES and where[-1] not in (*metrics, *ALWAYS):
+            needs = f"the gate needs '{where[-1]}', which evaluation.metrics does not name"
+            problems.append((where, needs))
+    return problems
 
 
 def _place(path: str | Path, lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> str:

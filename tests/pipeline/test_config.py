@@ -128,8 +128,10 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         (
             "evaluation: {metrics: [bleu, bluu]}",
-            "evaluation.metrics.1: expected 'sequence_error_rate', 'token_error_rate', "
-            "'bleu' or 'chrf', received 'bluu'",
+            "evaluation.metrics.1: expected 'sequence_error_rate', 'exact_match', "
+            "'token_error_rate', 'bleu', 'chrf', 'chrf++', 'ter', 'rouge1', 'rouge2', 'rougeL', "
+            "'length_ratio', 'repetition_rate', 'copy_rate', 'empty_rate' or "
+            "'unknown_token_rate', received 'bluu'",
         ),
         ("3: 4", f"3: unknown key; expected one of: {TOP}"),
     ],
@@ -226,6 +228,23 @@ def test_a_gate_judges_by_evaluated_metrics():
         "job.yaml:6: gate.thresholds.token_error_rate: " + needs.format("token_error_rate"),
         "job.yaml:7: gate.max_loss.sequence_error_rate: " + needs.format("sequence_error_rate"),
     ]
+
+
+def test_a_gate_judges_slices_that_are_evaluated():
+    text = GOOD + "  critical: {domain: {bleu: 1}, source_length=1-4: {bleu: 1, ter: 1}}\n"
+    assert problems_of(text) == [
+        "job.yaml:7: gate.critical.domain: expected a slice that evaluation.slices names "
+        "(source_length)",
+        "job.yaml:7: gate.critical.source_length=1-4.ter: the gate needs 'ter', which "
+        "evaluation.metrics does not name",
+    ]
+    assert problems_of(GOOD + "  critical: 1\n")[0].startswith(
+        "job.yaml:7: gate.critical: expected"
+    )
+
+
+def test_what_is_always_measured_may_be_judged_unnamed():
+    assert load(GOOD + "  max_loss: {empty_rate: 0.01}\n").gate.max_loss == {"empty_rate": 0.01}
 
 
 def test_all_problems_are_told_at_once():
