@@ -11,11 +11,9 @@ import tensorflow as tf
 from apache_beam.utils.shared import Shared
 
 from ..models import features
+from ..serving.batching import batches
 from .sentences import Row
 
-# A batch costs what its longest source does, as many times as it has rows.
-CHARACTERS = 16_384  # rows times the longest source, in a batch
-ROWS = 1_024
 GROWTH = 1.3  # how much longer the longest source of a group is than the shortest
 
 
@@ -59,18 +57,11 @@ class Answer(beam.DoFn):
         yield from rows
 
 
-def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Cuts rows into batches of neighbours in length."""
-    batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: (len(row["source"]), row["id"])):
-        # Sorted: this row is the longest.
-        cost = (len(batch) + 1) * max(len(row["source"]), 1)
-        if batch and (cost > CHARACTERS or len(batch) == ROWS):
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+def in_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Cuts rows into batches, the same whatever order they come in."""
+    ordered = sorted(rows, key=lambda row: row["id"])
+    for places in batches([len(row["source"]) for row in ordered]):
+        yield [ordered[place] for place in places]
 
 
 def length_group(row: Row) -> int:
@@ -85,7 +76,7 @@ def DecodeOnce(rows: beam.PCollection, directories: Mapping[str, str]) -> beam.P
         rows
         | "ByLength" >> beam.Map(lambda row: (length_group(row), row))
         | "Group" >> beam.GroupByKey()
-        | "Batch" >> beam.FlatMap(lambda group: batches(group[1]))
+        | "Batch" >> beam.FlatMap(lambda group: in_batches(group[1]))
         | "SpreadBatches" >> beam.Reshuffle()
         | "Answer" >> beam.ParDo(Answer(directories))
     )
