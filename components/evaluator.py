@@ -7,7 +7,6 @@ TFMA sums those, overall and by slice. Nothing is blessed here: that is the Gate
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from apache_beam.utils.shared import Shared
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -25,10 +25,11 @@ from tfx.utils import io_utils, path_utils
 from ..models import features
 from .artifacts import EvaluatedSentences
 from .code_digest import code_digest
-from .decoding import DecodeOnce
+from .decoding import DecodeOnce, ExplainSome
 from .errors import PipelineError
 from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
 from .sentences import (
+    ATTENTION,
     BASELINE,
     CANDIDATE,
     PREFIX,
@@ -38,6 +39,7 @@ from .sentences import (
     compare,
     make_record,
     new_row,
+    to_line,
 )
 from .slices import (
     RAREST_WORD,
@@ -49,6 +51,8 @@ from .slices import (
     words_of,
 )
 from .tokenizer_trainer import read_texts
+
+EXPLAINED = 2  # sentences of which the attention is kept
 
 
 class EvaluatorSpec(ComponentSpec):
@@ -126,20 +130,28 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         folder = artifact_utils.get_single_uri(output_dict["sentences"])
         counts = _trained_on(examples) if RAREST_WORD in config.slices else {}
         spec = eval_config(config, models)
+        loaded = Shared()
 
         with self._make_beam_pipeline() as pipeline:
             rows = (
                 pipeline
                 | "Read" >> beam.io.ReadFromTFRecord(test)
                 | "Row" >> beam.ParDo(ReadRow(config.slices, counts))
-                | "Decode" >> DecodeOnce(directories)
+                | "Decode" >> DecodeOnce(directories, loaded)
                 | "Compare" >> beam.Map(compare, names)
             )
             _ = (
                 rows
-                | "AsJson" >> beam.Map(_to_line)
+                | "AsJson" >> beam.Map(to_line)
                 | "Write"
                 >> beam.io.WriteToText(os.path.join(folder, PREFIX), file_name_suffix=SUFFIX)
+            )
+            _ = (
+                rows
+                | "Attention" >> ExplainSome(directories, loaded, EXPLAINED)
+                | "AttentionAsJson" >> beam.Map(to_line)
+                | "WriteAttention"
+                >> beam.io.WriteToText(os.path.join(folder, ATTENTION), shard_name_template="")
             )
             _ = (
                 rows
@@ -175,10 +187,6 @@ def _trained_on(examples: list[types.Artifact]) -> Mapping[str, int]:
 
     wanted = {word for source in sources(features.TEST) for word in words_of(source)}
     return count_words(sources(features.TRAIN), wanted)
-
-
-def _to_line(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False)
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):

@@ -19,7 +19,7 @@ from .code_digest import code_digest
 from .evaluation import OVERALL, Evaluation, SliceKey, read_evaluation
 from .judgement import GateConfig, judge, metric_intervals
 from .sentences import BASELINE, CANDIDATE, read_record, read_rows, read_statistics
-from .slices import SET
+from .slices import SET, by_size
 
 VERDICT = "verdict.json"
 
@@ -93,7 +93,12 @@ def _by_slice(
 ) -> list[dict[str, Any]]:
     """The figures of each slice, and whether it is too small to rely on."""
     rows = []
-    for key, found in sorted(evaluated[CANDIDATE].items()):
+
+    def order(key: SliceKey) -> list[tuple[str, tuple[int, str]]]:
+        return [(name, by_size(label)) for name, label in key]
+
+    for key in sorted(evaluated[CANDIDATE], key=order):
+        found = evaluated[CANDIDATE][key]
         if key == OVERALL:
             continue
         labels = dict(key)

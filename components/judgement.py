@@ -55,8 +55,9 @@ class GateConfig(Section):
     @property
     def all_thresholds(self) -> dict[str, Bounds]:
         """Those of the configuration, and those that hold for every task."""
-        always = {name: Bounds(max=bound) for name, bound in BROKEN_BEYOND.items()}
-        return always | {str(name): bounds for name, bounds in self.thresholds.items()}
+        named = {str(name): bounds for name, bounds in self.thresholds.items()}
+        others = {name: Bounds(max=bound) for name, bound in BROKEN_BEYOND.items()}
+        return named | {name: bounds for name, bounds in others.items() if name not in named}
 
 
 class Rule(NamedTuple):

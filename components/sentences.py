@@ -25,7 +25,7 @@ from tfx.dsl.io import fileio
 from .errors import PipelineError
 from .measure import Sentence
 from .metrics import MEASURES, signatures, sizes
-from .slices import SET
+from .slices import SET, by_size
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -34,6 +34,7 @@ MODELS = (CANDIDATE, BASELINE)
 PREFIX = "sentences"
 SUFFIX = ".jsonl"
 RECORD = "record.json"
+ATTENTION = "attention.jsonl"  # of a few answers: see `decoding.Explain`
 
 Row = dict[str, Any]  # as above
 
@@ -69,6 +70,11 @@ def compare(row: Row, names: Sequence[str]) -> Row:
 def vector(row: Row, model: str) -> list[float]:
     """The statistics of an answer, those of one measure after those of another."""
     return [*chain.from_iterable(row[model]["statistics"].values())]
+
+
+def to_line(row: Row) -> str:
+    """A row as JSON, without an end of line."""
+    return json.dumps(row, ensure_ascii=False)
 
 
 def make_record(references: Collection[int], names: Sequence[str]) -> str:
@@ -122,7 +128,8 @@ class Statistics(NamedTuple):
 
     def labels(self, dimension: str) -> list[str]:
         """The slices of a dimension."""
-        return sorted({found[dimension] for found in self.slices if dimension in found})
+        labels = {found[dimension] for found in self.slices if dimension in found}
+        return sorted(labels, key=by_size)
 
 
 def read_statistics(rows: Iterable[Row], names: Sequence[str]) -> Statistics:

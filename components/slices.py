@@ -37,6 +37,12 @@ def words_of(source: str) -> list[str]:
     return source.casefold().split()
 
 
+def by_size(label: str) -> tuple[int, str]:
+    """The order in which labels are told: buckets by their numbers, others by their names."""
+    digits = label.partition("-")[0].rstrip("+")
+    return (int(digits), label) if digits.isdecimal() else (0, label)
+
+
 def count_words(sources: Iterable[str], wanted: Collection[str]) -> Counter[str]:
     """How often words stand in sources.
 

@@ -99,6 +99,9 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
     except runners.RunFailed as error:
         _fail(f"{error}\nThe whole story is in {log}", ERROR)
     print_summary(summary, config_path)
+    from .run_report import write_report
+
+    click.echo(f"report: {write_report(config.name, summary, output)}")
     sys.exit(0 if summary.released else NOT_RELEASED)
 
 

@@ -43,6 +43,10 @@ class Rewriter(tf.Module):
             "log_prob": tf.fill(tf.shape(text), -2.0),
         }
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def nbest(self, text):
+        return {name: values[:, tf.newaxis] for name, values in self.best(text).items()}
+
 
 MODELS = {CANDIDATE: ("old", "new"), BASELINE: ("sees .* near", "near")}
 
@@ -88,7 +92,11 @@ def evaluate(folder, models, **config):
             inputs[key] = [artifact(standard_artifacts.Model, folder / model)]
             module = Rewriter(*MODELS[model])
             where = str(folder / model / "Format-Serving")
-            tf.saved_model.save(module, where, {features.SERVING_SIGNATURE: module.best})
+            signatures = {
+                features.SERVING_SIGNATURE: module.best,
+                features.NBEST_SIGNATURE: module.nbest,
+            }
+            tf.saved_model.save(module, where, signatures)
     outputs = {
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         "sentences": [artifact(EvaluatedSentences, folder / "sentences")],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seq2seq_tfx.components.slices import count_words, length_label, rarity_label
+from seq2seq_tfx.components.slices import by_size, count_words, length_label, rarity_label
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,9 @@ def test_the_rarest_word_decides(times, label):
 
 def test_a_source_without_words_has_the_rarest():
     assert rarity_label("  ", {}) == "0"
+
+
+def test_buckets_are_told_by_their_numbers_and_other_labels_by_name():
+    labels = ["257+", "9-16", "1-4", "17-32"]
+    assert sorted(labels, key=by_size) == ["1-4", "9-16", "17-32", "257+"]
+    assert sorted(["news", "law", "mail-2"], key=by_size) == ["law", "mail-2", "news"]
