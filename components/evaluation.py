@@ -27,6 +27,15 @@ class EvaluationConfig(Section):
     metrics: Annotated[list[MetricName], Field(min_length=1)] = ["bleu", "chrf"]
     # source_length, rarest_word, or a column of the data
     slices: list[str] = [SOURCE_LENGTH]
+    # Files of pairs by the name of the set: see `challenge_sets`.
+    challenge_sets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], str] = {}
+
+    @field_validator("challenge_sets")
+    @classmethod
+    def _none_is_the_test_split(cls, value: dict[str, str]) -> dict[str, str]:
+        if features.TEST in value:
+            raise ValueError(f"expected another name than '{features.TEST}', the split's own")
+        return value
 
     @field_validator("metrics", "slices")
     @classmethod

@@ -24,6 +24,7 @@ from tfx.utils import io_utils, path_utils
 
 from ..models import features
 from .artifacts import EvaluatedSentences
+from .challenge_sets import digest_of, read_challenge_sets
 from .code_digest import code_digest
 from .decoding import DecodeOnce, ExplainSome
 from .errors import PipelineError
@@ -60,6 +61,7 @@ class EvaluatorSpec(ComponentSpec):
 
     PARAMETERS = {
         "evaluation_config": ExecutionParameter(type=str),
+        "challenge_digest": ExecutionParameter(type=str),
         "code_digest": ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -132,11 +134,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         spec = eval_config(config, models)
         loaded = Shared()
 
+        challenges = read_challenge_sets(config.challenge_sets)
+
         with self._make_beam_pipeline() as pipeline:
-            rows = (
+            split = (
                 pipeline
                 | "Read" >> beam.io.ReadFromTFRecord(test)
                 | "Row" >> beam.ParDo(ReadRow(config.slices, counts))
+            )
+            rows = (
+                (split, pipeline | "Challenges" >> beam.Create(challenges))
+                | "All" >> beam.Flatten()
                 | "Decode" >> DecodeOnce(directories, loaded)
                 | "Compare" >> beam.Map(compare, names)
             )
@@ -157,7 +165,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 rows
                 | "References" >> beam.Map(lambda row: len(row["references"]))
                 | "Distinct" >> beam.Distinct()
-                | "All" >> beam.combiners.ToList()
+                | "Numbers" >> beam.combiners.ToList()
                 | "Record" >> beam.Map(make_record, names)
                 | "WriteRecord"
                 >> beam.io.WriteToText(os.path.join(folder, RECORD), shard_name_template="")
@@ -218,6 +226,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 baseline_model=baseline_model,
                 evaluation_config=config.model_dump_json(),
+                challenge_digest=digest_of(config.challenge_sets),
                 code_digest=code_digest(__name__),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 sentences=types.Channel(type=EvaluatedSentences),

@@ -23,6 +23,7 @@ from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
 from ..components.pair_example_gen import DataConfig
+from ..components.slices import SET
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
@@ -107,7 +108,7 @@ def load_config(path: str | Path) -> PipelineConfig:
       path: of the file.
 
     Returns:
-      The configuration, with the path of the data made absolute.
+      The configuration, with the paths of the data made absolute.
 
     Raises:
       ConfigurationError: with every problem: where, what was expected, what came.
@@ -150,6 +151,12 @@ def load_config(path: str | Path) -> PipelineConfig:
             f"'{pattern}' (relative to {Path.cwd()}). "
             "`seq2seq data` obtains the data of the shipped jobs."
         )
+    for where, file in _challenge_files(document):
+        if "://" not in file and not Path(file).is_file():
+            problems.append(
+                f"{_place(path, lines, where)}{'.'.join(where)}: expected a file, found none at "
+                f"'{file}' (relative to {Path.cwd()})"
+            )
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
     version = _exported_version(start) if start and "://" not in start else None
@@ -165,10 +172,26 @@ def load_config(path: str | Path) -> PipelineConfig:
         # The version itself, so that a newer one is another input of Trainer.
         warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
         config = config.model_copy(update={"training": warm})
+    sets = {
+        name: file if "://" in file else str(Path(file).absolute())
+        for name, file in config.evaluation.challenge_sets.items()
+    }
+    evaluation = config.evaluation.model_copy(update={"challenge_sets": sets})
+    config = config.model_copy(update={"evaluation": evaluation})
     if not local:
         return config
     absolute = config.data.model_copy(update={"input": str(Path(pattern).absolute())})
     return config.model_copy(update={"data": absolute})
+
+
+def _challenge_files(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """The files of challenge sets, and where they are named."""
+    section = document.get("evaluation")
+    sets = section.get("challenge_sets") if isinstance(section, Mapping) else None
+    return [
+        (("evaluation", "challenge_sets", str(name)), str(file))
+        for name, file in (sets.items() if isinstance(sets, Mapping) else ())
+    ]
 
 
 def _exported_version(start: str) -> Path | None:
@@ -199,8 +222,13 @@ def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]
     problems: list[tuple[tuple[str, ...], str]] = []
     for part in names(critical):
         judged += [("gate", "critical", part, name) for name in names(critical[part])]
-        if part.partition("=")[0] not in slices:
-            needs = f"expected a slice that evaluation.slices names ({', '.join(map(str, slices))})"
+        dimension, _, label = part.partition("=")
+        challenge = dimension == SET and label in names(section("evaluation", "challenge_sets"))
+        if dimension not in slices and not challenge:
+            needs = (
+                f"expected a slice that evaluation.slices names ({', '.join(map(str, slices))}), "
+                f"or '{SET}=NAME' of evaluation.challenge_sets"
+            )
             problems.append((("gate", "critical", part), needs))
     for where in judged:
         if where[-1] in MEASURES and where[-1] not in (*metrics, *ALWAYS):

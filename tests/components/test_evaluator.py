@@ -184,6 +184,21 @@ def test_each_sentence_is_kept_with_what_was_answered(evaluated):
     assert read_record(folder)["signatures"]["bleu"].startswith("nrefs:var|")
 
 
+def test_challenge_sets_are_evaluated_apart_from_the_split(tmp_path):
+    (tmp_path / "names.tsv").write_text("the old fox\tthe new fox\nthe old fox\tx\nyes\tno\n")
+    sets = {"names": str(tmp_path / "names.tsv")}
+    uri, folder = evaluate(
+        tmp_path, [CANDIDATE], metrics=["exact_match"], slices=[], challenge_sets=sets
+    )
+    found = read_evaluation(uri, CANDIDATE)
+    assert set(found) == {OVERALL, (("set", "names"),)}
+    assert found[OVERALL].examples == len(SOURCES)
+    assert found[(("set", "names"),)].examples == 2
+    assert found[(("set", "names"),)].metrics["exact_match"] == 0.5
+    (fox,) = (row for row in read_rows(folder) if row["source"] == "the old fox")
+    assert fox["references"] == ["the new fox", "x"]
+
+
 def test_without_a_baseline_the_candidate_is_evaluated_alone(tmp_path):
     uri, folder = evaluate(tmp_path, [CANDIDATE], metrics=["bleu"])
     assert read_evaluation(uri, BASELINE) == {}
