@@ -101,7 +101,10 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
     print_summary(summary, config_path)
     from .run_report import write_report
 
-    click.echo(f"report: {write_report(config.name, summary, output)}")
+    try:
+        click.echo(f"report: {write_report(config.name, summary, output)}")
+    except OSError as error:  # the run itself is done, and its exit code stays
+        click.echo(f"warning: the report cannot be written: {error}", err=True)
     sys.exit(0 if summary.released else NOT_RELEASED)
 
 
