@@ -16,5 +16,8 @@ for room in ROOMS:
 setup(
     packages=list(packages),
     package_dir=packages,
-    package_data={"seq2seq_tfx.models": ["presets/*.yaml"]},
+    package_data={
+        "seq2seq_tfx.models": ["presets/*.yaml"],
+        "seq2seq_tfx.report": ["templates/*.html"],
+    },
 )

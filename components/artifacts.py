@@ -27,3 +27,9 @@ class GateVerdict(Artifact):
     """Why a model was blessed or not: `verdict.json`."""
 
     TYPE_NAME = "Seq2SeqGateVerdict"
+
+
+class EvaluatedSentences(Artifact):
+    """Each evaluated source with its answers and their statistics: see `sentences`."""
+
+    TYPE_NAME = "Seq2SeqEvaluatedSentences"

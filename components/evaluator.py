@@ -1,142 +1,221 @@
 """Evaluator: TFMA on what the exported model really answers.
 
-TFX's own Evaluator, but that it never blesses: that is the Gate's alone.
+Each source of the test split is decoded once, with the candidate and the baseline, in
+batches. What came is kept sentence by sentence, with the statistics of every metric;
+TFMA sums those, overall and by slice. Nothing is blessed here: that is the Gate's alone.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import apache_beam as beam
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
-from pydantic import Field, field_validator
+from apache_beam.utils.shared import Shared
 from tfx import types
-from tfx.components.evaluator import executor
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import json_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import io_utils, path_utils
 
 from ..models import features
-from ..models.configuration import Section
+from .artifacts import EvaluatedSentences
+from .challenge_sets import digest_of, read_challenge_sets
 from .code_digest import code_digest
+from .decoding import DecodeOnce, ExplainSome
 from .errors import PipelineError
-from .metrics import MEASURES, MetricName, TextMetric
+from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
+from .sentences import (
+    ATTENTION,
+    BASELINE,
+    CANDIDATE,
+    PREFIX,
+    RECORD,
+    SUFFIX,
+    Row,
+    compare,
+    make_record,
+    new_row,
+    to_line,
+)
+from .slices import (
+    RAREST_WORD,
+    SET,
+    SOURCE_LENGTH,
+    count_words,
+    length_label,
+    rarity_label,
+    words_of,
+)
+from .tokenizer_trainer import read_texts
 
-CANDIDATE = "candidate"
-BASELINE = "baseline"
-EXAMPLE_COUNT = "example_count"
+EXPLAINED = 2  # sentences of which the attention is kept
 
 
-class EvaluationConfig(Section):
-    """The `evaluation` section: what is measured on the test split."""
-
-    metrics: Annotated[list[MetricName], Field(min_length=1)] = ["bleu", "chrf"]
-
-    @field_validator("metrics")
-    @classmethod
-    def _named_once(cls, value: list[MetricName]) -> list[MetricName]:
-        if len(set(value)) < len(value):
-            raise ValueError(f"expected each metric once, received {value}")
-        return value
-
-
-class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
-    """As TFX's, without a blessing."""
+class EvaluatorSpec(ComponentSpec):
+    """Models and examples in, figures and sentences out."""
 
     PARAMETERS = {
-        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "evaluation_config": ExecutionParameter(type=str),
+        "challenge_digest": ExecutionParameter(type=str),
         "code_digest": ExecutionParameter(type=str),
     }
+    INPUTS = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "baseline_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
+    }
     OUTPUTS = {
-        name: channel
-        for name, channel in standard_component_specs.EvaluatorSpec.OUTPUTS.items()
-        if name != standard_component_specs.BLESSING_KEY
+        "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "sentences": ChannelParameter(type=EvaluatedSentences),
     }
 
 
-def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
-    """What TFMA is to do: decode by signature, compare text with all references."""
-    models = [
-        tfma.ModelSpec(
-            name=name,
-            is_baseline=name == BASELINE,
-            model_type="tf_generic",
-            signature_name=features.EXAMPLES_SIGNATURE,
-            label_key=features.REFERENCES,
-        )
-        for name in (CANDIDATE, BASELINE)
-    ]
-    metrics = [
-        tfma.MetricConfig(
-            class_name=TextMetric.__name__,
-            module=TextMetric.__module__,
-            config=f'"name": "{name}"',
-        )
-        for name in config.metrics
-    ]
-    count = tfma.MetricConfig(class_name="ExampleCount", config=f'"name": "{EXAMPLE_COUNT}"')
-    return tfma.EvalConfig(
-        model_specs=models,
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[
-            tfma.MetricsSpec(metrics=[*metrics, count], model_names=[CANDIDATE, BASELINE])
-        ],
-    )
-
-
-class Evaluation(NamedTuple):
-    """The figures of one model on the test split."""
-
-    examples: int
-    metrics: dict[str, float]
-
-
-def read_evaluation(uri: str, model: str) -> Evaluation | None:
-    """Reads the overall figures of a model; None if it was not evaluated there.
+class ReadRow(beam.DoFn):
+    """Turns an Example of the test split into a row with its slices.
 
     Args:
-      uri: of a `ModelEvaluation` artifact.
-      model: `CANDIDATE` or `BASELINE`.
-
-    Raises:
-      PipelineError: the evaluation holds no figure at all.
+      dimensions: the slices that were asked for.
+      counts: how often the words of the test split stand in the train split.
     """
-    whole = tfma.load_eval_result(uri)
-    alone = len(whole.config.model_specs) == 1
-    if alone and model == BASELINE:
-        return None
-    # TFMA drops the name of a model that is evaluated alone.
-    result = whole if alone else tfma.load_eval_result(uri, model_name=model)
-    for slice_key, outputs in result.slicing_metrics:
-        if slice_key == ():
-            figures = {
-                name: float(value["doubleValue"])
-                for name, value in outputs[""][""].items()
-                # Beside a baseline TFMA adds the differences; the gate takes its own.
-                if name in (EXAMPLE_COUNT, *MEASURES)
-            }
-            return Evaluation(int(figures.pop(EXAMPLE_COUNT)), figures)
-    raise PipelineError(f"{uri} holds no evaluation of the {model} model")
+
+    def __init__(self, dimensions: Sequence[str], counts: Mapping[str, int]):
+        self._dimensions, self._counts = dimensions, counts
+
+    def process(self, serialized: bytes) -> list[Row]:
+        example = tf.train.Example.FromString(serialized).features.feature
+
+        def texts(name: str) -> list[str]:
+            return [value.decode() for value in example[name].bytes_list.value]
+
+        (source,) = texts(features.SOURCE)
+        labels = {SET: features.TEST}
+        for dimension in self._dimensions:
+            if dimension == SOURCE_LENGTH:
+                labels[dimension] = length_label(source)
+            elif dimension == RAREST_WORD:
+                labels[dimension] = rarity_label(source, self._counts)
+            elif dimension in example:
+                labels[dimension] = " ".join(texts(dimension))
+            else:
+                raise PipelineError(
+                    f"evaluation.slices: expected '{SOURCE_LENGTH}', '{RAREST_WORD}' or a column "
+                    f"of the data ({', '.join(sorted(example))}), received '{dimension}'"
+                )
+        return [new_row(source, texts(features.REFERENCES), labels)]
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Runs the evaluation."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the sentences, what is said of them all, and TFMA's figures."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = EvaluationConfig.model_validate_json(exec_properties["evaluation_config"])
+        examples = input_dict["examples"]
+        test = io_utils.all_files_pattern(artifact_utils.get_split_uri(examples, features.TEST))
+        directories = {
+            name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
+            for name, key in ((CANDIDATE, "model"), (BASELINE, "baseline_model"))
+            if input_dict.get(key)
+        }
+        models, names = list(directories), config.measured
+        folder = artifact_utils.get_single_uri(output_dict["sentences"])
+        counts = _trained_on(examples) if RAREST_WORD in config.slices else {}
+        spec = eval_config(config, models)
+        loaded = Shared()
+
+        challenges = read_challenge_sets(config.challenge_sets)
+
+        with self._make_beam_pipeline() as pipeline:
+            split = (
+                pipeline
+                | "Read" >> beam.io.ReadFromTFRecord(test)
+                | "Row" >> beam.ParDo(ReadRow(config.slices, counts))
+            )
+            rows = (
+                (split, pipeline | "Challenges" >> beam.Create(challenges))
+                | "All" >> beam.Flatten()
+                | "Decode" >> DecodeOnce(directories, loaded)
+                | "Compare" >> beam.Map(compare, names)
+            )
+            _ = (
+                rows
+                | "AsJson" >> beam.Map(to_line)
+                | "Write"
+                >> beam.io.WriteToText(os.path.join(folder, PREFIX), file_name_suffix=SUFFIX)
+            )
+            _ = (
+                rows
+                | "Attention" >> ExplainSome(directories, loaded, EXPLAINED)
+                | "AttentionAsJson" >> beam.Map(to_line)
+                | "WriteAttention"
+                >> beam.io.WriteToText(os.path.join(folder, ATTENTION), shard_name_template="")
+            )
+            _ = (
+                rows
+                | "References" >> beam.Map(lambda row: len(row["references"]))
+                | "Distinct" >> beam.Distinct()
+                | "Numbers" >> beam.combiners.ToList()
+                | "Record" >> beam.Map(make_record, names)
+                | "WriteRecord"
+                >> beam.io.WriteToText(os.path.join(folder, RECORD), shard_name_template="")
+            )
+            _ = (
+                rows
+                | "BySlices" >> beam.Map(to_sums, models)
+                | "Sum" >> beam.CombinePerKey(sum_arrays)
+                | "AsExtracts" >> beam.Map(to_extracts, models)
+                | "Evaluate"
+                >> tfma.ExtractEvaluateAndWriteResults(
+                    eval_config=spec,
+                    extractors=[
+                        tfma.extractors.SliceKeyExtractor(eval_config=spec, materialize=False)
+                    ],
+                    output_path=artifact_utils.get_single_uri(output_dict["evaluation"]),
+                )
+            )
+
+
+def _trained_on(examples: list[types.Artifact]) -> Mapping[str, int]:
+    """How often the words of the test split's sources stand in those of the train split."""
+
+    def sources(split: str) -> Any:
+        uri = artifact_utils.get_split_uri(examples, split)
+        return read_texts(fileio.glob(io_utils.all_files_pattern(uri)), (features.SOURCE,), -1)
+
+    wanted = {word for source in sources(features.TEST) for word in words_of(source)}
+    return count_words(sources(features.TRAIN), wanted)
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):
     """Measures the exported model, and the baseline beside it, on the test split.
 
+    Outputs `evaluation` (TFMA's, overall and by slice) and `sentences` (each source
+    with its references, the answers of both models, and the statistics of each).
+
     Args:
       examples: of `PairExampleGen`.
-      schema: of the examples.
       model: the candidate.
       baseline_model: the last blessed model, if there is one.
       config: the `evaluation` section.
     """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
         self,
         examples: types.BaseChannel,
-        schema: types.BaseChannel,
         model: types.BaseChannel,
         baseline_model: types.BaseChannel,
         config: EvaluationConfig,
@@ -144,13 +223,12 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         super().__init__(
             spec=EvaluatorSpec(
                 examples=examples,
-                schema=schema,
                 model=model,
                 baseline_model=baseline_model,
-                eval_config=eval_config(config),
-                example_splits=json_utils.dumps([features.TEST]),
-                fairness_indicator_thresholds=json_utils.dumps(None),
+                evaluation_config=config.model_dump_json(),
+                challenge_digest=digest_of(config.challenge_sets),
                 code_digest=code_digest(__name__),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                sentences=types.Channel(type=EvaluatedSentences),
             )
         )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
-from pydantic import Field, model_validator
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -15,61 +14,14 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from ..models.configuration import Section
-from .artifacts import GateVerdict
+from .artifacts import EvaluatedSentences, GateVerdict
 from .code_digest import code_digest
-from .evaluator import BASELINE, CANDIDATE, Evaluation, read_evaluation
-from .metrics import MEASURES, MetricName
+from .evaluation import OVERALL, Evaluation, SliceKey, read_evaluation
+from .judgement import GateConfig, judge, metric_intervals
+from .sentences import BASELINE, CANDIDATE, read_record, read_rows, read_statistics
+from .slices import SET, by_size
 
 VERDICT = "verdict.json"
-
-
-class Bounds(Section):
-    """Where a metric must lie."""
-
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _bound_something(self) -> Bounds:
-        if self.min is None and self.max is None:
-            raise ValueError("expected min, max or both, received neither")
-        return self
-
-
-class GateConfig(Section):
-    """The `gate` section: what a model must reach to be blessed."""
-
-    # A first model has nothing else to be judged by, so there must be one.
-    thresholds: Annotated[dict[MetricName, Bounds], Field(min_length=1)]
-    # How much worse than the last blessed model a metric may be, in its own units.
-    max_loss: dict[MetricName, Annotated[float, Field(ge=0)]] = {}
-
-
-class Rule(NamedTuple):
-    """One rule of the gate and what came of it."""
-
-    rule: str
-    figure: float
-    passed: bool
-
-
-def judge(config: GateConfig, candidate: Evaluation, baseline: Evaluation | None) -> list[Rule]:
-    """Applies every rule; a figure that is no number passes none."""
-    rules = []
-    for name, bounds in config.thresholds.items():
-        figure = candidate.metrics[name]
-        if bounds.min is not None:
-            rules.append(Rule(f"{name} >= {bounds.min:g}", figure, figure >= bounds.min))
-        if bounds.max is not None:
-            rules.append(Rule(f"{name} <= {bounds.max:g}", figure, figure <= bounds.max))
-    if baseline:
-        for name, limit in config.max_loss.items():
-            change = candidate.metrics[name] - baseline.metrics[name]
-            loss = -change if MEASURES[name].higher_is_better else change
-            rule = f"{name} at most {limit:g} worse than the last blessed model"
-            rules.append(Rule(rule, loss, loss <= limit))
-    return rules
 
 
 class GateSpec(ComponentSpec):
@@ -81,6 +33,7 @@ class GateSpec(ComponentSpec):
     }
     INPUTS = {
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "sentences": ChannelParameter(type=EvaluatedSentences),
         "model": ChannelParameter(type=standard_artifacts.Model),
     }
     OUTPUTS = {
@@ -102,18 +55,25 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         config = GateConfig.model_validate_json(exec_properties["gate_config"])
         uri = artifact_utils.get_single_uri(input_dict["evaluation"])
-        candidate = read_evaluation(uri, CANDIDATE)
+        evaluated = {model: read_evaluation(uri, model) for model in (CANDIDATE, BASELINE)}
+        candidate, baseline = (of_model.get(OVERALL) for of_model in evaluated.values())
         assert candidate is not None
-        baseline = read_evaluation(uri, BASELINE)
-        rules = judge(config, candidate, baseline)
-        blessed = all(rule.passed for rule in rules)
 
+        folder = artifact_utils.get_single_uri(input_dict["sentences"])
+        record = read_record(folder)
+        statistics = read_statistics(read_rows(folder), record["measures"])
+        rules = judge(config, candidate, statistics)
+        blessed = all(rule.passed for rule in rules)
         verdict = {
             "blessed": blessed,
             "rules": [rule._asdict() for rule in rules],
             "examples": candidate.examples,
             "candidate": candidate.metrics,
             "baseline": baseline.metrics if baseline else None,
+            "confidence": config.confidence,
+            "intervals": metric_intervals(statistics, config),
+            "signatures": record["signatures"],
+            "slices": _by_slice(evaluated, config.smallest_slice),
         }
         _write(artifact_utils.get_single_uri(output_dict["verdict"]), VERDICT, _to_json(verdict))
 
@@ -128,11 +88,40 @@ class Executor(base_executor.BaseExecutor):
         )
 
 
+def _by_slice(
+    evaluated: dict[str, dict[SliceKey, Evaluation]], smallest: int
+) -> list[dict[str, Any]]:
+    """The figures of each slice, and whether it is too small to rely on."""
+    rows = []
+
+    def order(key: SliceKey) -> list[tuple[str, tuple[int, str]]]:
+        return [(name, by_size(label)) for name, label in key]
+
+    for key in sorted(evaluated[CANDIDATE], key=order):
+        found = evaluated[CANDIDATE][key]
+        if key == OVERALL:
+            continue
+        labels = dict(key)
+        if len(labels) > 1:
+            del labels[SET]
+        baseline = evaluated[BASELINE].get(key)
+        rows.append(
+            {
+                "slice": ", ".join(f"{name}={label}" for name, label in labels.items()),
+                "examples": found.examples,
+                "small": found.examples < smallest,
+                "candidate": found.metrics,
+                "baseline": baseline.metrics if baseline else None,
+            }
+        )
+    return rows
+
+
 def _to_json(verdict: dict[str, Any]) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [plain(item) for item in value]
         # JSON knows no NaN; a figure that is none is null.
         return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -150,6 +139,7 @@ class Gate(base_component.BaseComponent):
 
     Args:
       evaluation: of `Evaluator`.
+      sentences: of `Evaluator`.
       model: the candidate.
       config: the `gate` section.
     """
@@ -157,10 +147,17 @@ class Gate(base_component.BaseComponent):
     SPEC_CLASS = GateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, evaluation: types.BaseChannel, model: types.BaseChannel, config: GateConfig):
+    def __init__(
+        self,
+        evaluation: types.BaseChannel,
+        sentences: types.BaseChannel,
+        model: types.BaseChannel,
+        config: GateConfig,
+    ):
         super().__init__(
             spec=GateSpec(
                 evaluation=evaluation,
+                sentences=sentences,
                 model=model,
                 gate_config=config.model_dump_json(),
                 code_digest=code_digest(__name__),

@@ -1,41 +1,43 @@
-"""Metrics of generated text for TFMA: sums of sentence statistics, plain floats out.
+"""The metrics of generated text, by the names that a configuration gives them.
 
-Each metric is a small `Measure`: statistics of one hypothesis against its
-references, added up by Beam, and a figure made of the sums. The statistics of
-BLEU and chrF are sacreBLEU's own (Post, 2018), edit distances RapidFuzz's.
+The statistics of BLEU, chrF, chrF++ and TER are sacreBLEU's own (Post, 2018), those of
+ROUGE come from rouge-score, edit distances from RapidFuzz.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
 
-import apache_beam as beam
-import numpy as np
 import sacrebleu
 from rapidfuzz.distance import Levenshtein
-from tensorflow_model_analysis.metrics import metric_types, metric_util
+from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import Tokenizer
 
-from ..models import features
+from .degeneration import DEGENERATION
+from .measure import Measure, Sentence, Share
 
-MetricName = Literal["sequence_error_rate", "token_error_rate", "bleu", "chrf"]
+MetricName = Literal[
+    "sequence_error_rate",
+    "exact_match",
+    "token_error_rate",
+    "bleu",
+    "chrf",
+    "chrf++",
+    "ter",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "length_ratio",
+    "repetition_rate",
+    "copy_rate",
+    "empty_rate",
+    "unknown_token_rate",
+]
 
 
-class Measure:
-    """A figure of a corpus that sums of sentence statistics determine."""
-
-    higher_is_better = True
-
-    def statistics(self, hypothesis: str, references: Sequence[str]) -> Sequence[float]:
-        """The statistics of one sentence; the corpus has their sum."""
-        raise NotImplementedError
-
-    def figure(self, sums: Sequence[float]) -> float:
-        """The figure of a corpus."""
-        raise NotImplementedError
-
-
-class SequenceErrorRate(Measure):
+class SequenceErrorRate(Share):
     """The share of hypotheses that equal none of their references.
 
     For grapheme-to-phoneme conversion, where a sequence is a word, this is the
@@ -44,11 +46,15 @@ class SequenceErrorRate(Measure):
 
     higher_is_better = False
 
-    def statistics(self, hypothesis: str, references: Sequence[str]) -> Sequence[float]:
-        return float(hypothesis not in references), 1.0
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        return float(sentence.hypothesis not in sentence.references), 1.0
 
-    def figure(self, sums: Sequence[float]) -> float:
-        return sums[0] / sums[1]
+
+class ExactMatch(Share):
+    """The share of hypotheses that equal one of their references."""
+
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        return float(sentence.hypothesis in sentence.references), 1.0
 
 
 class TokenErrorRate(Measure):
@@ -60,16 +66,16 @@ class TokenErrorRate(Measure):
 
     higher_is_better = False
 
-    def statistics(self, hypothesis: str, references: Sequence[str]) -> Sequence[float]:
-        tokens = hypothesis.split()
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        tokens = sentence.hypothesis.split()
         errors, length = min(
             (Levenshtein.distance(tokens, reference), len(reference))
-            for reference in (text.split() for text in references)
+            for reference in (text.split() for text in sentence.references)
         )
         return float(errors), float(length)
 
     def figure(self, sums: Sequence[float]) -> float:
-        return sums[0] / max(sums[1], 1.0)
+        return float(sums[0] / max(sums[1], 1.0))
 
 
 class SacreBleu(Measure):
@@ -80,90 +86,100 @@ class SacreBleu(Measure):
 
     Args:
       metric: sacreBLEU's own object.
+      higher_is_better: whether a larger figure is a better one.
     """
 
-    def __init__(self, metric: Any):
+    def __init__(self, metric: Any, higher_is_better: bool = True):
         self._metric = metric
+        self.higher_is_better = higher_is_better
 
-    def statistics(self, hypothesis: str, references: Sequence[str]) -> Sequence[float]:
-        return self._metric._extract_corpus_statistics([hypothesis], [[r] for r in references])[0]
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        return self._metric._extract_corpus_statistics(
+            [sentence.hypothesis], [[reference] for reference in sentence.references]
+        )[0]
 
     def figure(self, sums: Sequence[float]) -> float:
-        whole = [round(value) for value in sums]
+        # Counts, but for TER's mean lengths of references.
+        whole = [round(value) if float(value).is_integer() else value for value in sums]
         return float(self._metric._compute_score_from_stats(whole).score)
+
+    def signature(self, references: Collection[int]) -> str:
+        self._metric.num_refs = min(references) if len(set(references)) == 1 else -1
+        return str(self._metric.get_signature())
+
+
+class LengthRatio(Measure):
+    """The length of the answers over that of the references, as BLEU counts both."""
+
+    _bleu = SacreBleu(sacrebleu.BLEU(force=True))
+
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        return [float(length) for length in self._bleu.statistics(sentence)[:2]]
+
+    def figure(self, sums: Sequence[float]) -> float:
+        return float(sums[0] / sums[1]) if sums[1] else 0.0
+
+
+class _Words(Tokenizer):
+    """Lower-cased runs of letters, marks and digits of any script.
+
+    On ASCII text these are rouge-score's own tokens; its own rule takes every other
+    letter for white space.
+    """
+
+    def tokenize(self, text: str) -> list[str]:
+        kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in text.lower())
+        return "".join(kept).split()
+
+
+class Rouge(Share):
+    """The mean F-measure of rouge-score (Lin, 2004), of the reference that gives most.
+
+    Args:
+      name: rouge-score's.
+    """
+
+    def __init__(self, name: str):
+        self._name = name
+        self._scorer = RougeScorer([name], tokenizer=_Words())
+
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        found = self._scorer.score_multi(sentence.references, sentence.hypothesis)
+        return float(found[self._name].fmeasure), 1.0
 
 
 MEASURES: dict[str, Measure] = {
     "sequence_error_rate": SequenceErrorRate(),
+    "exact_match": ExactMatch(),
     "token_error_rate": TokenErrorRate(),
     # `force` only silences a warning about tokenized input.
     "bleu": SacreBleu(sacrebleu.BLEU(force=True)),
     "chrf": SacreBleu(sacrebleu.CHRF()),
+    "chrf++": SacreBleu(sacrebleu.CHRF(word_order=2)),
+    "ter": SacreBleu(sacrebleu.TER(), higher_is_better=False),
+    "rouge1": Rouge("rouge1"),
+    "rouge2": Rouge("rouge2"),
+    "rougeL": Rouge("rougeL"),
+    "length_ratio": LengthRatio(),
+    **DEGENERATION,
 }
 
+# They cost next to nothing, and a model that is broken shows in them: always measured.
+ALWAYS: tuple[str, ...] = ("length_ratio", *DEGENERATION)
 
-class TextMetric(metric_types.Metric):
-    """A `Measure` as TFMA knows it; its configuration is the measure's name.
+
+def sizes(names: Sequence[str]) -> dict[str, int]:
+    """How many statistics each measure has."""
+    probe = Sentence("a", ("a",), "a")
+    return {name: len(MEASURES[name].statistics(probe)) for name in names}
+
+
+def signatures(names: Sequence[str], references: Collection[int]) -> dict[str, str]:
+    """How those figures were computed of which the field has a way to write that.
 
     Args:
-      name: one of `MEASURES`.
+      names: of measures.
+      references: the numbers of references that sentences had.
     """
-
-    def __init__(self, name: str):
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
-
-
-class Sentence(NamedTuple):
-    """An evaluated example."""
-
-    hypothesis: str
-    references: tuple[str, ...]
-
-
-def sentence_of(extracts: Any, model_name: str) -> Sentence:
-    """Reads a hypothesis and its references out of TFMA's extracts."""
-    predictions = extracts.get_predictions(model_name)
-    if isinstance(predictions, Mapping):  # all outputs of the signature
-        predictions = predictions[features.TEXT]
-    (hypothesis,) = _strings(predictions)
-    return Sentence(hypothesis, tuple(_strings(extracts.get_labels(model_name))))
-
-
-def _strings(values: Any) -> list[str]:
-    return [value.decode() for value in np.asarray(values, dtype=object).ravel()]
-
-
-class SumStatistics(beam.CombineFn):
-    """Adds up the statistics of a measure and gives its figure."""
-
-    def __init__(self, key: metric_types.MetricKey, measure: str, model_name: str):
-        self._key, self._measure, self._model_name = key, measure, model_name
-
-    def create_accumulator(self) -> list[float]:
-        return []
-
-    def add_input(self, accumulator: list[float], extracts: Any) -> list[float]:
-        sentence = sentence_of(extracts, self._model_name)
-        statistics = MEASURES[self._measure].statistics(*sentence)
-        return self.merge_accumulators([accumulator, list(statistics)])
-
-    def merge_accumulators(self, accumulators: Iterable[list[float]]) -> list[float]:
-        filled = [accumulator for accumulator in accumulators if accumulator]
-        return [sum(values) for values in zip(*filled, strict=True)]
-
-    def extract_output(self, accumulator: list[float]) -> dict[metric_types.MetricKey, float]:
-        figure = MEASURES[self._measure].figure(accumulator) if accumulator else float("nan")
-        return {self._key: figure}
-
-
-def _computations(
-    name: str, model_name: str = "", output_name: str = "", **_: Any
-) -> list[metric_types.MetricComputation]:
-    key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
-    return [
-        metric_types.MetricComputation(
-            keys=[key],
-            preprocessors=None,
-            combiner=SumStatistics(key, name, model_name),
-        )
-    ]
+    found = {name: MEASURES[name].signature(references) for name in names}
+    return {name: signature for name, signature in found.items() if signature}

@@ -50,7 +50,7 @@ def asks_a_model(command: Callable[..., None]) -> Callable[..., None]:
     )
     output = click.option(
         "--output",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(path_type=Path),
         default=Path("output"),
         show_default=True,
         help="Where to look for pushed models.",
@@ -104,6 +104,12 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
     except runners.RunFailed as error:
         _fail(f"{error}\nThe whole story is in {log}", ERROR)
     print_summary(summary, config_path)
+    from .run_report import write_report
+
+    try:
+        click.echo(f"report: {write_report(config.name, summary, output)}")
+    except OSError as error:  # the run itself is done, and its exit code stays
+        click.echo(f"warning: the report cannot be written: {error}", err=True)
     sys.exit(0 if summary.released else NOT_RELEASED)
 
 
@@ -111,12 +117,28 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
 @asks_a_model
 @click.option("--nbest", type=click.IntRange(min=1), default=1, help="Hypotheses a line.")
 @click.option("--scores", is_flag=True, help="Give each hypothesis' score after it.")
-def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Answer the lines of a file (plain or .gz); --output is then the file of answers.",
+)
+def predict(
+    model: Path | None, output: Path, nbest: int, scores: bool, source: Path | None
+) -> None:
     """Answer lines of standard input, a line each on standard output.
 
     Hypotheses of one line, and their scores, are separated by tabs, best first.
     A line that is no UTF-8 is answered with an empty line and reported.
+
+    With --input FILE --output FILE, of any size: each line becomes a line of JSON with its
+    number, hypotheses and scores, or why it was rejected; a run that was stopped is gone
+    on with by the same command.
     """
+    if source:
+        from .predict_command import predict_to_file
+
+        sys.exit(predict_to_file(model, source, output, nbest))
     from ..serving.local_model import LocalModel, ModelError, newest_model
     from .predict_lines import predict_lines
 

@@ -14,10 +14,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..components.bitext_limits import DataValidationConfig
 from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
-from ..components.evaluator import EvaluationConfig
-from ..components.gate import GateConfig
+from ..components.evaluation import EvaluationConfig
 from ..components.infra_validator import InfraValidationConfig
-from ..components.metrics import MEASURES
+from ..components.judgement import GateConfig
+from ..components.metrics import ALWAYS, MEASURES
+from ..components.slices import SET
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import TrainerSettings, TrainingConfig
 from ..models.configuration import Section
@@ -96,7 +97,7 @@ def load_config(path: str | Path) -> PipelineConfig:
       path: of the file.
 
     Returns:
-      The configuration, with the path of the data made absolute.
+      The configuration, with the paths of the data made absolute.
 
     Raises:
       ConfigurationError: with every problem: where, what was expected, what came.
@@ -114,12 +115,8 @@ def load_config(path: str | Path) -> PipelineConfig:
                 problems.append(f"{place}{key + ': ' if key else ''}{explained}")
     # What follows is asked of the file and not of the configuration, so that it
     # is told together with whatever else is wrong.
-    for where, metric in _unmeasured(document):
-        key = ".".join(where)
-        problems.append(
-            f"{place_of(path, lines, where)}{key}: the gate needs '{metric}', "
-            "which evaluation.metrics does not name"
-        )
+    for where, needs in _unmeasured(document):
+        problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {needs}")
     data = document.get("data")
     given = data.get("input") if isinstance(data, Mapping) else None
     for pattern in patterns_of(given):
@@ -128,6 +125,12 @@ def load_config(path: str | Path) -> PipelineConfig:
                 f"{place_of(path, lines, ('data', 'input'))}data.input: expected a file, found "
                 f"none at '{pattern}' (relative to {Path.cwd()}). "
                 "`seq2seq data` obtains the data of the shipped jobs."
+            )
+    for where, file in _challenge_files(document):
+        if is_local(file) and not Path(file).is_file():
+            problems.append(
+                f"{place_of(path, lines, where)}{'.'.join(where)}: expected a file, found none at "
+                f"'{file}' (relative to {Path.cwd()})"
             )
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
@@ -144,8 +147,25 @@ def load_config(path: str | Path) -> PipelineConfig:
         # The version itself, so that a newer one is another input of Trainer.
         warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
         config = config.model_copy(update={"training": warm})
+    sets = {
+        name: str(Path(file).absolute()) if is_local(file) else file
+        for name, file in config.evaluation.challenge_sets.items()
+    }
+    evaluation = config.evaluation.model_copy(update={"challenge_sets": sets})
     found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
-    return config.model_copy(update={"data": config.data.with_patterns(found)})
+    return config.model_copy(
+        update={"data": config.data.with_patterns(found), "evaluation": evaluation}
+    )
+
+
+def _challenge_files(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """The files of challenge sets, and where they are named."""
+    section = document.get("evaluation")
+    sets = section.get("challenge_sets") if isinstance(section, Mapping) else None
+    return [
+        (("evaluation", "challenge_sets", str(name)), str(file))
+        for name, file in (sets.items() if isinstance(sets, Mapping) else ())
+    ]
 
 
 def _exported_version(start: str) -> Path | None:
@@ -157,18 +177,35 @@ def _exported_version(start: str) -> Path | None:
 
 
 def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """Metrics that the gate judges and evaluation leaves out, and where they are asked for."""
+    """What the gate judges and evaluation leaves out, and where it is asked for."""
 
     def section(name: str, key: str) -> Any:
         found = document.get(name)
         return found.get(key) if isinstance(found, Mapping) else None
 
-    measured = section("evaluation", "metrics")
-    if not isinstance(measured, list):
-        measured = EvaluationConfig().metrics
-    return [
-        (("gate", key, metric), metric)
-        for key in ("thresholds", "max_loss")
-        for metric in (section("gate", key) or ())
-        if metric in MEASURES and metric not in measured
-    ]
+    def names(value: Any) -> list[str]:
+        return [str(name) for name in value] if isinstance(value, Mapping) else []
+
+    metrics, slices = section("evaluation", "metrics"), section("evaluation", "slices")
+    metrics = metrics if isinstance(metrics, list) else EvaluationConfig().metrics
+    slices = slices if isinstance(slices, list) else EvaluationConfig().slices
+    critical = section("gate", "critical")
+    judged: list[tuple[str, ...]] = []
+    for key in ("thresholds", "max_loss"):
+        judged += [("gate", key, name) for name in names(section("gate", key))]
+    problems: list[tuple[tuple[str, ...], str]] = []
+    for part in names(critical):
+        judged += [("gate", "critical", part, name) for name in names(critical[part])]
+        dimension, _, label = part.partition("=")
+        challenge = dimension == SET and label in names(section("evaluation", "challenge_sets"))
+        if dimension not in slices and not challenge:
+            needs = (
+                f"expected a slice that evaluation.slices names ({', '.join(map(str, slices))}), "
+                f"or '{SET}=NAME' of evaluation.challenge_sets"
+            )
+            problems.append((("gate", "critical", part), needs))
+    for where in judged:
+        if where[-1] in MEASURES and where[-1] not in (*metrics, *ALWAYS):
+            needs = f"the gate needs '{where[-1]}', which evaluation.metrics does not name"
+            problems.append((where, needs))
+    return problems

@@ -60,14 +60,8 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     )
     model = trainer.outputs["model"]
     baseline = baseline_resolver(model)
-    evaluator = Evaluator(
-        examples,
-        schema.outputs["schema"],
-        model,
-        baseline.outputs["model"],
-        config.evaluation,
-    )
-    gate = Gate(evaluator.outputs["evaluation"], model, config.gate)
+    evaluator = Evaluator(examples, model, baseline.outputs["model"], config.evaluation)
+    gate = Gate(evaluator.outputs["evaluation"], evaluator.outputs["sentences"], model, config.gate)
     infra_validator = InfraValidator(model, examples, config.infra_validation)
     pusher = Pusher(
         model=model,

@@ -19,11 +19,8 @@ def print_summary(summary: RunSummary, config_path: Path) -> None:
     console.print(_components(summary))
     console.print(_pairs(summary.counts))
     console.print(_metrics(summary.verdict))
-
     for rule in summary.verdict["rules"]:
-        sign = "passed" if rule["passed"] else "FAILED"
-        figure = "no number" if rule["figure"] is None else f"{rule['figure']:.4f}"
-        console.print(f"  gate: {rule['rule']}: {figure}, {sign}")
+        console.print(f"  gate: {_rule(rule)}", markup=False)
     for fault in summary.infra["faults"]:
         console.print(f"  infra validation: {fault}", markup=False)
     if summary.released:
@@ -62,11 +59,27 @@ def _metrics(verdict: dict[str, Any]) -> Table:
     table = Table(
         "metric",
         "this model",
+        f"{verdict['confidence']:.0%} interval",
         *(["last blessed"] if baseline else []),
         title=f"test split, {verdict['examples']:,} sources",
         title_justify="left",
     )
     for name, figure in sorted(verdict["candidate"].items()):
-        row = [figure, baseline[name]] if baseline else [figure]
-        table.add_row(name, *("no number" if value is None else f"{value:.4f}" for value in row))
+        interval = " to ".join(map(_number, verdict["intervals"]["candidate"][name]))
+        others = [_number(baseline[name])] if baseline else []
+        table.add_row(name, _number(figure), interval, *others)
     return table
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    """A rule of the gate, its figure, its evidence, and what came of it."""
+    told = [f"{rule['rule']}: {_number(rule['figure'])}"]
+    if rule["bound"] is not None:
+        told.append(f"with {rule['confidence']:.1%} confidence below {_number(rule['bound'])}")
+    if rule["note"]:
+        told.append(rule["note"])
+    return ", ".join([*told, "passed" if rule["passed"] else "FAILED"])
+
+
+def _number(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.4f}"

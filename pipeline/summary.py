@@ -32,6 +32,8 @@ class RunSummary(NamedTuple):
     verdict: dict[str, Any]  # of the gate
     infra: dict[str, Any]  # of infra validation
     pushed_to: str | None
+    sentences: Path  # of Evaluator
+    model_run: Path  # of Trainer
 
     @property
     def released(self) -> bool:
@@ -65,6 +67,8 @@ def summarize(output: Path) -> RunSummary:
         verdict=_read(artifacts["Gate", "verdict"], VERDICT),
         infra=_read(artifacts["InfraValidator", "blessing"], REPORT),
         pushed_to=pushed["pushed_destination"].string_value if pushed["pushed"].int_value else None,
+        sentences=Path(artifacts["Evaluator", "sentences"].uri),
+        model_run=Path(artifacts["Trainer", "model_run"].uri),
     )
 
 

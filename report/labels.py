@@ -34,6 +34,18 @@ def visible(token: str) -> str:
     return shown
 
 
+def readable(text: str, most: int) -> str:
+    """A text as it is shown in a page: spaces stay, all else is as in `visible`.
+
+    Args:
+      text: any text, however long.
+      most: clusters that are shown.
+    """
+    beginning = text[: most * 8]  # so that the rest of a very long text costs nothing
+    shown = " ".join(visible(part) for part in beginning.split(" "))
+    return shorten(shown if len(beginning) == len(text) else f"{shown}…", most)
+
+
 def shorten(text: str, most: int) -> str:
     """The first clusters of a text and an ellipsis, `most` together, or the text itself."""
     parts = clusters(text)

@@ -1,5 +1,6 @@
 """The whole road, as a user walks it: files of pairs in, a pushed model's answers out."""
 
+import json
 import random
 import re
 import shutil
@@ -71,6 +72,30 @@ def test_the_pushed_model_answers_lines_with_lines(reverse):
     assert len(answers) == len(unseen)
     right = sum(answer == word[::-1] for answer, word in zip(answers, unseen, strict=True))
     assert right >= 0.85 * len(unseen)
+
+
+def test_a_file_is_answered_line_by_line_with_scores_and_rejected_rows(reverse):
+    folder, printed = reverse
+    (folder / "lines.txt").write_bytes(b"abcd\n\xff\nhgf\n")
+    model = re.search(r"seq2seq predict --model (\S+)", printed)[1]
+    command = ("predict", "--model", model, "--input", "lines.txt", "--output", "answers.jsonl")
+    done = seq2seq(*command, cwd=folder)
+    assert done.returncode == 1
+    assert "1 lines were rejected: their rows in answers.jsonl say why" in done.stderr.decode()
+    rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert [row["hypotheses"][0]["text"] for row in rows[::2]] == ["dcba", "fgh"]
+    assert rows[0]["hypotheses"][0]["log_prob"] < 0
+    assert rows[1] == {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 1"}
+
+
+def test_the_report_tells_the_run_with_its_sentences_and_attention(reverse):
+    folder, printed = reverse
+    assert "report: out/report.html" in printed
+    page = (folder / "out" / "report.html").read_text("utf-8")
+    assert "blessed and pushed" in page and "<polyline" in page and "source_length=1-4" in page
+    assert page.count("<figure>") == 2
+    assert len(page) < 5_000_000
 
 
 def test_training_and_serving_see_the_same_ids(reverse):

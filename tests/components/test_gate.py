@@ -1,129 +1,111 @@
-"""The promises of the gate: what passes at, beyond and without a bound."""
+"""The promises of the Gate component: blessing and verdict, from the artifacts of Evaluator."""
 
 import json
 import math
 
 import pytest
-from pydantic import ValidationError
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components import gate
-from seq2seq_tfx.components.artifacts import GateVerdict
-from seq2seq_tfx.components.evaluator import CANDIDATE, Evaluation
-from seq2seq_tfx.components.gate import Bounds, GateConfig, judge
+from seq2seq_tfx.components.artifacts import EvaluatedSentences, GateVerdict
+from seq2seq_tfx.components.evaluation import OVERALL, Evaluation
+from seq2seq_tfx.components.judgement import GateConfig
+from seq2seq_tfx.components.sentences import (
+    BASELINE,
+    CANDIDATE,
+    RECORD,
+    compare,
+    make_record,
+    new_row,
+)
 
 NAN = math.nan
+NAMES = ["bleu", "empty_rate", "repetition_rate"]
+SLICE = (("set", "test"), ("source_length", "1-4"))
 
 
-def passed(config: dict, candidate: dict, baseline: dict | None = None) -> list[bool]:
-    of_baseline = None if baseline is None else Evaluation(10, baseline)
-    rules = judge(GateConfig(**config), Evaluation(10, candidate), of_baseline)
-    return [rule.passed for rule in rules]
+def write_sentences(folder, answers):
+    """An artifact of one-word sources with the answers of each model."""
+    rows = []
+    for i in range(30):
+        row = new_row(f"s{i}", ["the quick brown fox"], {"set": "test", "source_length": "1-4"})
+        row.update({model: {"text": text} for model, text in answers.items()})
+        rows.append(json.dumps(compare(row, NAMES)))
+    (folder / "sentences-00000-of-00001.jsonl").write_text("\n".join(rows) + "\n")
+    (folder / RECORD).write_text(make_record([1], NAMES))
 
 
-@pytest.mark.parametrize(
-    ("bounds", "figure", "expected"),
-    [
-        ({"min": 20.0}, 20.0, [True]),
-        ({"min": 20.0}, math.nextafter(20.0, 0), [False]),
-        ({"max": 0.4}, 0.4, [True]),
-        ({"max": 0.4}, math.nextafter(0.4, 1), [False]),
-        ({"min": 0.0, "max": 0.4}, 0.2, [True, True]),
-        ({"min": 0.3, "max": 0.4}, 0.2, [False, True]),
-        ({"min": 0.3, "max": 0.4}, 0.5, [True, False]),
-        ({"min": 0.0}, -0.0, [True]),
-    ],
-)
-def test_a_threshold_passes_what_reaches_it(bounds, figure, expected):
-    assert passed({"thresholds": {"bleu": bounds}}, {"bleu": figure}) == expected
+@pytest.fixture
+def decide(tmp_path, monkeypatch):
+    """Runs the component on figures of the candidate and answers of the models."""
+
+    def run(figure, answers, **config):
+        figures = Evaluation(30, {"bleu": figure, "empty_rate": 0.0, "repetition_rate": 0.0})
+        found = {model: {OVERALL: figures, SLICE: figures} for model in answers}
+        monkeypatch.setattr(gate, "read_evaluation", lambda uri, model: found.get(model, {}))
+        artifacts = {
+            "blessing": standard_artifacts.ModelBlessing(),
+            "verdict": GateVerdict(),
+            "sentences": EvaluatedSentences(),
+        }
+        for name, artifact in artifacts.items():
+            artifact.uri = str(tmp_path / name)
+            (tmp_path / name).mkdir()
+        write_sentences(tmp_path / "sentences", answers)
+        model = standard_artifacts.Model()
+        model.id, model.uri = 42, "where/it/lies"
+        gate.Executor().Do(
+            {
+                "evaluation": [standard_artifacts.ModelEvaluation()],
+                "sentences": [artifacts["sentences"]],
+                "model": [model],
+            },
+            {name: [artifacts[name]] for name in ("blessing", "verdict")},
+            {"gate_config": GateConfig(**config).model_dump_json()},
+        )
+        told = (tmp_path / "verdict/verdict.json").read_text()
+        return json.loads(told, parse_constant=no_json), artifacts["blessing"]
+
+    return run
 
 
-@pytest.mark.parametrize("bounds", [{"min": -1e308}, {"max": 1e308}, {"min": 0.0}])
-def test_no_number_passes_no_threshold(bounds):
-    assert passed({"thresholds": {"bleu": bounds}}, {"bleu": NAN}) == [False]
-
-
-@pytest.mark.parametrize(("candidate", "baseline"), [(NAN, 0.5), (0.5, NAN), (NAN, NAN)])
-@pytest.mark.parametrize("name", ["chrf", "sequence_error_rate"])
-def test_no_number_passes_no_comparison(name, candidate, baseline):
-    config = {"thresholds": {"bleu": {"min": 0.0}}, "max_loss": {name: 100.0}}
-    rules = passed(config, {"bleu": 1.0, name: candidate}, {"bleu": 1.0, name: baseline})
-    assert rules == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("name", "baseline", "candidate", "expected"),
-    [  # fractions that a float holds exactly, so that the bound itself can be hit
-        ("bleu", 30.0, 29.5, True),
-        ("bleu", 30.0, 29.375, False),
-        ("bleu", 30.0, 90.0, True),
-        ("chrf", 30.0, 29.5, True),
-        ("chrf", 30.0, 29.375, False),
-        ("sequence_error_rate", 0.25, 0.75, True),
-        ("sequence_error_rate", 0.25, 0.875, False),
-        ("sequence_error_rate", 0.75, 0.0, True),
-        ("token_error_rate", 0.25, 0.75, True),
-        ("token_error_rate", 0.25, 0.875, False),
-    ],
-)
-def test_a_loss_may_be_as_large_as_the_limit_in_the_metrics_own_direction(
-    name, baseline, candidate, expected
-):
-    config = {"thresholds": {name: {"min": 0.0}}, "max_loss": {name: 0.5}}
-    assert passed(config, {name: candidate}, {name: baseline}) == [True, expected]
-
-
-def test_without_a_baseline_the_thresholds_alone_decide():
-    config = {"thresholds": {"bleu": {"min": 20.0}}, "max_loss": {"bleu": 0.0, "chrf": 0.0}}
-    assert passed(config, {"bleu": 20.0}) == [True]
-    assert passed(config, {"bleu": 19.0}) == [False]
-
-
-def test_a_limit_of_nothing_lets_an_equal_model_pass():
-    config = {"thresholds": {"bleu": {"min": 0.0}}, "max_loss": {"bleu": 0.0}}
-    assert passed(config, {"bleu": 20.1}, {"bleu": 20.1}) == [True, True]
-    assert passed(config, {"bleu": 20.0}, {"bleu": 20.1}) == [True, False]
-
-
-def test_a_gate_without_rules_is_refused():
-    with pytest.raises(ValidationError, match="at least 1 item"):
-        GateConfig(thresholds={})
-    with pytest.raises(ValidationError, match="thresholds\n  Field required"):
-        GateConfig(max_loss={"bleu": 1.0})
-    with pytest.raises(ValidationError, match="expected min, max or both, received neither"):
-        Bounds()
-    with pytest.raises(ValidationError, match="greater than or equal to 0"):
-        GateConfig(thresholds={"bleu": {"min": 1.0}}, max_loss={"bleu": -0.1})
+def no_json(constant):
+    raise AssertionError(f"{constant} is no JSON")
 
 
 @pytest.mark.parametrize(("figure", "blessed"), [(25.0, 1), (5.0, 0), (NAN, 0)])
-def test_blessing_and_verdict_say_the_same_and_are_json(tmp_path, monkeypatch, figure, blessed):
-    evaluations = {CANDIDATE: Evaluation(7, {"bleu": figure})}
-    monkeypatch.setattr(gate, "read_evaluation", lambda uri, model: evaluations.get(model))
-    blessing, verdict = standard_artifacts.ModelBlessing(), GateVerdict()
-    for artifact, name in ((blessing, "blessing"), (verdict, "verdict")):
-        artifact.uri = str(tmp_path / name)
-        (tmp_path / name).mkdir()
-    model = standard_artifacts.Model()
-    model.id, model.uri = 42, "where/it/lies"
-    config = GateConfig(thresholds={"bleu": {"min": 20.0}})
-
-    gate.Executor().Do(
-        {"evaluation": [standard_artifacts.ModelEvaluation()], "model": [model]},
-        {"blessing": [blessing], "verdict": [verdict]},
-        {"gate_config": config.model_dump_json()},
-    )
-
-    def no_json(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    told = json.loads((tmp_path / "verdict/verdict.json").read_text(), parse_constant=no_json)
+def test_blessing_and_verdict_say_the_same_and_are_json(decide, tmp_path, figure, blessed):
+    answers = {CANDIDATE: "the quick brown fox"}
+    told, blessing = decide(figure, answers, thresholds={"bleu": {"min": 20.0}})
     number = None if math.isnan(figure) else figure
-    assert told == {
-        "blessed": bool(blessed), "examples": 7, "baseline": None, "candidate": {"bleu": number},
-        "rules": [{"rule": "bleu >= 20", "figure": number, "passed": bool(blessed)}],
-    }  # fmt: skip
+    assert told["blessed"] is bool(blessed)
+    assert (told["examples"], told["baseline"]) == (30, None)
+    assert told["candidate"]["bleu"] == number
+    rule = next(rule for rule in told["rules"] if rule["metric"] == "bleu")
+    assert (rule["rule"], rule["figure"], rule["passed"]) == ("bleu >= 20", number, bool(blessed))
+    assert told["signatures"]["bleu"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
+    assert told["intervals"]["candidate"]["bleu"] == pytest.approx([100, 100])
     assert blessing.get_int_custom_property("blessed") == blessed
     assert blessing.get_int_custom_property("current_model_id") == 42
     files = [path.name for path in (tmp_path / "blessing").iterdir()]
     assert files == ["BLESSED" if blessed else "NOT_BLESSED"]
+
+
+def test_the_verdict_tells_each_comparison_with_its_evidence_and_each_slice(decide):
+    answers = {CANDIDATE: "the quick brown cat", BASELINE: "the quick brown fox"}
+    config = {"thresholds": {"bleu": {"min": 20.0}}, "max_loss": {"bleu": 2.0}}
+    told, _ = decide(60.0, answers, **config)
+    assert told["blessed"] is False
+    rule = next(rule for rule in told["rules"] if rule["kind"] == "non-inferiority")
+    assert rule["sentences"] == 30 and rule["limit"] == 2.0 and rule["confidence"] == 0.95
+    assert rule["bound"] == pytest.approx(rule["figure"])  # every sentence loses the same
+    assert rule["figure"] > 2 and rule["p_value"] == 1 and not rule["passed"]
+    assert told["slices"] == [
+        {
+            "slice": "source_length=1-4",
+            "examples": 30,
+            "small": True,
+            "candidate": told["candidate"],
+            "baseline": told["baseline"],
+        }
+    ]

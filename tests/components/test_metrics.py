@@ -1,13 +1,17 @@
-"""The promises of the metrics: the figures of sacreBLEU, and of edit distances by the book."""
+"""The promises of the metrics: the reference libraries' figures, and edit distances by the book."""
 
 import math
 import random
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
 
-from seq2seq_tfx.components import metrics
-from seq2seq_tfx.components.metrics import MEASURES, Sentence, SumStatistics
+from seq2seq_tfx.components.measure import Sentence
+from seq2seq_tfx.components.metrics import MEASURES, signatures
+from seq2seq_tfx.components.text_metrics import EXAMPLE_COUNT, SumStatistics
 
 # Hypotheses with one, two or three references each.
 CORPUS = [
@@ -22,35 +26,44 @@ CORPUS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _sentences_as_extracts(monkeypatch):
-    monkeypatch.setattr(metrics, "sentence_of", lambda extracts, model_name: Sentence(*extracts))
+OF_SACREBLEU = {
+    "bleu": sacrebleu.BLEU,
+    "chrf": sacrebleu.CHRF,
+    "chrf++": lambda: sacrebleu.CHRF(word_order=2),
+    "ter": sacrebleu.TER,
+}
+
+
+def added(combiner, name, corpus):
+    """An accumulator of a corpus, sentence by sentence."""
+    accumulator = combiner.create_accumulator()
+    for hypothesis, references, *source in corpus:
+        statistics = MEASURES[name].statistics(Sentence(hypothesis, tuple(references), *source))
+        prediction = np.array([1.0, *statistics])
+        extracts = SimpleNamespace(get_predictions=lambda model, given=prediction: given)
+        accumulator = combiner.add_input(accumulator, extracts)
+    return accumulator
 
 
 def figure(name, corpus, groups=None):
     """The figure of a corpus, its accumulators merged in the given groups."""
-    combiner = SumStatistics("key", name, "model")
-    groups = groups or [corpus]
-    accumulators = []
-    for group in groups:
-        accumulator = combiner.create_accumulator()
-        for sentence in group:
-            accumulator = combiner.add_input(accumulator, sentence)
-        accumulators.append(accumulator)
-    return combiner.extract_output(combiner.merge_accumulators(accumulators))["key"]
+    combiner = SumStatistics([EXAMPLE_COUNT, name], [name], "model")
+    accumulators = [added(combiner, name, group) for group in groups or [corpus]]
+    found = combiner.extract_output(combiner.merge_accumulators(accumulators))
+    assert found[EXAMPLE_COUNT] == len(corpus)
+    return found[name]
 
 
 def of_sacrebleu(name, corpus):
     """sacreBLEU's public corpus figure; streams of references are filled up with None."""
+    metric = OF_SACREBLEU[name]()
     most = max(len(references) for _, references in corpus)
     streams = [
         [references[i] if i < len(references) else None for _, references in corpus]
         for i in range(most)
     ]
     hypotheses = [hypothesis for hypothesis, _ in corpus]
-    return {"bleu": sacrebleu.corpus_bleu, "chrf": sacrebleu.corpus_chrf}[name](
-        hypotheses, streams
-    ).score
+    return metric.corpus_score(hypotheses, streams), metric
 
 
 def distance(a, b):
@@ -66,7 +79,7 @@ def distance(a, b):
     return table[-1][-1]
 
 
-@pytest.mark.parametrize("name", ["bleu", "chrf"])
+@pytest.mark.parametrize("name", OF_SACREBLEU)
 @pytest.mark.parametrize(
     "corpus",
     [
@@ -79,7 +92,30 @@ def distance(a, b):
     ids=["one", "two", "varying", "empty", "perfect"],
 )
 def test_figures_are_those_of_sacrebleu(name, corpus):
-    assert figure(name, corpus) == pytest.approx(of_sacrebleu(name, corpus), abs=1e-9)
+    expected, metric = of_sacrebleu(name, corpus)
+    assert figure(name, corpus) == pytest.approx(expected.score, abs=1e-9)
+    counts = {len(references) for _, references in corpus}
+    assert signatures([name], counts) == {name: str(metric.get_signature())}
+
+
+def test_length_ratio_is_that_of_sacrebleu():
+    expected, _ = of_sacrebleu("bleu", CORPUS)
+    assert figure("length_ratio", CORPUS) == pytest.approx(expected.sys_len / expected.ref_len)
+
+
+@pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])
+def test_rouge_is_the_mean_of_rouge_score(name):
+    corpus = [pair for pair in CORPUS if "".join([pair[0], *pair[1]]).isascii()]
+    scorer = RougeScorer([name])
+    scores = [scorer.score_multi(r, h)[name].fmeasure for h, r in corpus]
+    assert 0 < figure(name, corpus) == pytest.approx(sum(scores) / len(scores), abs=1e-9)
+
+
+def test_rouge_reads_words_of_every_script():
+    # To rouge-score's own tokenizer these hold no word, or torn ones.
+    assert figure("rouge1", [("Übergrößen für alle", ["für Ärzte übergrößen"])]) == 2 / 3
+    assert figure("rouge2", [("मैं घर जा", ["मैं घर जा"])]) == 1
+    assert figure("rouge1", [("किताब", ["किताबें"])]) == 0
 
 
 def test_the_corpus_figure_is_no_mean_of_sentences():
@@ -122,6 +158,27 @@ def test_sequence_error_rate_counts_what_equals_no_reference():
     assert figure("sequence_error_rate", corpus) == 0.5
 
 
+def test_exact_match_is_what_is_no_error():
+    assert figure("exact_match", CORPUS) == 1 - figure("sequence_error_rate", CORPUS) == 1 / 8
+
+
+@pytest.mark.parametrize(
+    ("name", "corpus", "expected"),
+    [
+        # 7 tokens have 4 4-grams, of which "a b a b" comes twice; the other has none.
+        ("repetition_rate", [("a b a b a b x", ["-"]), ("a b c", ["-"])], 1 / 4),
+        ("repetition_rate", [("ababababab", ["-"])], 5 / 7),
+        ("repetition_rate", [("", ["-"])], 0),
+        ("copy_rate", [("a b", ["c"], "a  b"), ("a b", ["c", "a b"], "a b"), ("c", ["d"], "a")],
+         1 / 3),
+        ("empty_rate", [("", ["a"]), (" \u00a0\n", ["a"]), ("\u2047", ["a"]), ("a", ["a"])], 1 / 2),
+        ("unknown_token_rate", [("a \u2047 b", ["-"]), ("c\u2047", ["-"]), ("", ["-"])], 2 / 5),
+    ],
+)  # fmt: skip
+def test_a_broken_generator_shows(name, corpus, expected):
+    assert figure(name, corpus) == expected
+
+
 @pytest.mark.parametrize("name", sorted(MEASURES))
 def test_figures_do_not_depend_on_how_workers_share_the_corpus(name):
     whole = figure(name, CORPUS)
@@ -136,12 +193,11 @@ def test_figures_do_not_depend_on_how_workers_share_the_corpus(name):
 
 @pytest.mark.parametrize("name", sorted(MEASURES))
 def test_merging_leaves_its_arguments_as_they_were(name):
-    combiner = SumStatistics("key", name, "model")
-    one, two = (combiner.add_input([], sentence) for sentence in CORPUS[:2])
-    before = list(one), list(two)
+    combiner = SumStatistics([EXAMPLE_COUNT, name], [name], "model")
+    one, two = (added(combiner, name, [sentence]) for sentence in CORPUS[:2])
+    before = one.tolist(), two.tolist()
     combiner.merge_accumulators([one, two])
-    combiner.add_input(one, CORPUS[2])
-    assert (one, two) == before
+    assert (one.tolist(), two.tolist()) == before
 
 
 @pytest.mark.parametrize("name", sorted(MEASURES))

@@ -131,8 +131,10 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         (
             "evaluation: {metrics: [bleu, bluu]}",
-            "evaluation.metrics.1: expected 'sequence_error_rate', 'token_error_rate', "
-            "'bleu' or 'chrf', received 'bluu'",
+            "evaluation.metrics.1: expected 'sequence_error_rate', 'exact_match', "
+            "'token_error_rate', 'bleu', 'chrf', 'chrf++', 'ter', 'rouge1', 'rouge2', 'rougeL', "
+            "'length_ratio', 'repetition_rate', 'copy_rate', 'empty_rate' or "
+            "'unknown_token_rate', received 'bluu'",
         ),
         ("3: 4", f"3: unknown key; expected one of: {TOP}"),
     ],
@@ -281,6 +283,37 @@ def test_a_gate_judges_by_evaluated_metrics():
         "job.yaml:6: gate.thresholds.token_error_rate: " + needs.format("token_error_rate"),
         "job.yaml:7: gate.max_loss.sequence_error_rate: " + needs.format("sequence_error_rate"),
     ]
+
+
+def test_a_gate_judges_slices_that_are_evaluated():
+    text = GOOD + "  critical: {domain: {bleu: 1}, source_length=1-4: {bleu: 1, ter: 1}}\n"
+    assert problems_of(text) == [
+        "job.yaml:7: gate.critical.domain: expected a slice that evaluation.slices names "
+        "(source_length), or 'set=NAME' of evaluation.challenge_sets",
+        "job.yaml:7: gate.critical.source_length=1-4.ter: the gate needs 'ter', which "
+        "evaluation.metrics does not name",
+    ]
+    assert problems_of(GOOD + "  critical: 1\n")[0].startswith(
+        "job.yaml:7: gate.critical: expected"
+    )
+
+
+def test_a_challenge_set_is_a_file_and_may_be_critical(tmp_path):
+    text = GOOD + "  critical: {set=names: {bleu: 1}}\n"
+    assert "gate.critical.set=names: expected a slice" in problem_of(text)
+    text += "evaluation: {challenge_sets: {names: names.tsv}}\n"
+    assert problem_of(text) == (
+        "job.yaml:8: evaluation.challenge_sets.names: expected a file, found none at 'names.tsv' "
+        f"(relative to {tmp_path})"
+    )
+    Path("names.tsv").write_text("a\tb\n")
+    assert load(text).evaluation.challenge_sets == {"names": str(tmp_path / "names.tsv")}
+    text = text.replace("names: names", "test: names").replace("set=names", "source_length")
+    assert "another name than 'test'" in problem_of(text)
+
+
+def test_what_is_always_measured_may_be_judged_unnamed():
+    assert load(GOOD + "  max_loss: {empty_rate: 0.01}\n").gate.max_loss == {"empty_rate": 0.01}
 
 
 def test_all_problems_are_told_at_once():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq_tfx.report.labels import clusters, shorten, visible
+from seq2seq_tfx.report.labels import clusters, readable, shorten, visible
 
 # Every code point, lone surrogates and noncharacters too.
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=8)
@@ -59,3 +59,16 @@ def test_a_long_label_ends_in_an_ellipsis():
     assert shorten("abcd", 4) == "abcd"
     assert shorten("abcde", 4) == "abc…"
     assert shorten("e\u0301" * 5, 4) == "e\u0301" * 3 + "…"
+
+
+@given(ANYTHING)
+def test_a_readable_text_keeps_its_spaces_and_shows_all_else(text):
+    shown = readable(text, 100)
+    assert shown == " ".join(visible(part) for part in text.split(" "))
+    shown.encode("utf-8")
+
+
+def test_of_a_very_long_text_the_beginning_is_read():
+    assert readable("a b" * 100_000, 5) == "a ba…"
+    assert readable("\u0301" * 100_000, 5).endswith("…")
+    assert readable("abc", 3) == "abc"

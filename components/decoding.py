@@ -1,0 +1,120 @@
+"""Decodes each source once, in batches of about equal cost, and with every model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.utils.shared import Shared
+
+from ..serving.batching import batches
+from ..serving.local_model import LocalModel, ModelError
+from .sentences import CANDIDATE, Row
+
+GROWTH = 1.3  # how much longer the longest source of a group is than the shortest
+EXPLAINED = 24  # characters of a source whose attention is worth a look, about
+
+
+class Models:
+    """Loaded models; an object of its own, for `Shared` holds no plain dict.
+
+    Args:
+      directories: of the SavedModels, by name.
+    """
+
+    def __init__(self, directories: Mapping[str, str]):
+        self.by_name = {name: LocalModel(Path(path)) for name, path in directories.items()}
+
+
+class _AsksModels(beam.DoFn):
+    """Has the models at hand, loaded once in a process.
+
+    Args:
+      directories: of the SavedModels, by the key that the answers get.
+      shared: the same for all that ask them.
+    """
+
+    def __init__(self, directories: Mapping[str, str], shared: Shared):
+        self._directories, self._shared = dict(directories), shared
+
+    def setup(self) -> None:
+        self._models: Models = self._shared.acquire(lambda: Models(self._directories))
+
+
+class Answer(_AsksModels):
+    """Answers batches of rows with each model."""
+
+    def process(self, batch: list[Row]) -> Iterator[Row]:
+        rows = [dict(row) for row in batch]
+        for name, model in self._models.by_name.items():
+            answers = model.predict([row["source"] for row in rows])
+            for row, (best, *_) in zip(rows, answers, strict=True):
+                row[name] = best._asdict()
+        yield from rows
+
+
+class Explain(_AsksModels):
+    """Gives the attention of the candidate's answers to a few rows, if it can tell.
+
+    Each is a dict: source_tokens [S], target_tokens [T], attention [T][S].
+    """
+
+    def process(self, rows: list[Row]) -> Iterator[dict[str, Any]]:
+        try:
+            explained = self._models.by_name[CANDIDATE].explain([row["source"] for row in rows])
+        except ModelError:  # exported before there was such a signature
+            return
+        for source_tokens, hypotheses in explained:
+            for best in hypotheses[:1]:
+                if best.attention.any():
+                    yield {
+                        "source_tokens": source_tokens,
+                        "target_tokens": best.target_tokens,
+                        "attention": best.attention.astype(float).round(4).tolist(),
+                    }
+
+
+def in_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Cuts rows into batches, the same whatever order they come in."""
+    ordered = sorted(rows, key=lambda row: row["id"])
+    for places in batches([len(row["source"]) for row in ordered]):
+        yield [ordered[place] for place in places]
+
+
+def length_group(row: Row) -> int:
+    """The group of sources of about the same length to which a row belongs."""
+    return int(math.log(max(len(row["source"]), 1), GROWTH))
+
+
+@beam.ptransform_fn
+def DecodeOnce(
+    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared
+) -> beam.PCollection:
+    """Rows in, the same rows with the answers of each model out."""
+    return (
+        rows
+        | "ByLength" >> beam.Map(lambda row: (length_group(row), row))
+        | "Group" >> beam.GroupByKey()
+        | "Batch" >> beam.FlatMap(lambda group: in_batches(group[1]))
+        | "SpreadBatches" >> beam.Reshuffle()
+        | "Answer" >> beam.ParDo(Answer(directories, shared))
+    )
+
+
+@beam.ptransform_fn
+def ExplainSome(
+    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, number: int
+) -> beam.PCollection:
+    """The attention of the candidate's answers to a few rows, the same in any order."""
+
+    def worth(row: Row) -> tuple[int, str]:
+        return -abs(len(row["source"]) - EXPLAINED), row["id"]
+
+    return (
+        rows
+        | "Choose" >> beam.combiners.Top.Of(number, key=worth)
+        | "Explain" >> beam.ParDo(Explain(directories, shared))
+    )

@@ -1,0 +1,47 @@
+"""What a metric of generated text is: sums of sentence statistics, and a figure made of them.
+
+So a figure of a corpus can be summed by Beam, sliced, and resampled, without looking
+at a text twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+
+class Sentence(NamedTuple):
+    """An answer and what it is compared with."""
+
+    hypothesis: str
+    references: tuple[str, ...]
+    source: str = ""
+
+
+class Measure:
+    """A figure of a corpus that sums of sentence statistics determine."""
+
+    higher_is_better = True
+
+    def statistics(self, sentence: Sentence) -> Sequence[float]:
+        """The statistics of one sentence, always as many; the corpus has their sum."""
+        raise NotImplementedError
+
+    def figure(self, sums: Sequence[float]) -> float:
+        """The figure of a corpus."""
+        raise NotImplementedError
+
+    def signature(self, references: Collection[int]) -> str | None:
+        """How the figure was computed, where the field has a way to write that.
+
+        Args:
+          references: the numbers of references that sentences had.
+        """
+        return None
+
+
+class Share(Measure):
+    """A quotient of two sums; of nothing it is 0."""
+
+    def figure(self, sums: Sequence[float]) -> float:
+        return sums[0] / sums[1] if sums[1] else 0.0

@@ -1,0 +1,62 @@
+"""Slices of the test split: what a sentence has in common with others, as labels.
+
+A label is the same in every run, so that a slice can be followed over time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+SET = "set"  # the test split, or a challenge set
+SOURCE_LENGTH = "source_length"  # characters of the source
+RAREST_WORD = "rarest_word"  # how often the source's rarest word was trained on
+
+LENGTHS = (4, 8, 16, 32, 64, 128, 256)
+COUNTS = (0, 9, 99)
+
+
+def length_label(source: str) -> str:
+    """The bucket of a source's length in characters; each is twice as wide as the last."""
+    return _bucket(len(source), LENGTHS)
+
+
+def rarity_label(source: str, counts: Mapping[str, int]) -> str:
+    """The bucket of how often the rarest word of a source stood in the train split.
+
+    Args:
+      source: words are what white space separates, whatever the case of letters.
+      counts: of words of the train split's sources; those left out were never seen.
+    """
+    return _bucket(min((counts.get(word, 0) for word in words_of(source)), default=0), COUNTS)
+
+
+def words_of(source: str) -> list[str]:
+    """The words by which rarity is told."""
+    return source.casefold().split()
+
+
+def by_size(label: str) -> tuple[int, str]:
+    """The order in which labels are told: buckets by their numbers, others by their names."""
+    digits = label.partition("-")[0].rstrip("+")
+    return (int(digits), label) if digits.isdecimal() else (0, label)
+
+
+def count_words(sources: Iterable[str], wanted: Collection[str]) -> Counter[str]:
+    """How often words stand in sources.
+
+    Args:
+      sources: of the train split.
+      wanted: the only words that are counted, so that memory does not grow with the data.
+    """
+    return Counter(word for source in sources for word in words_of(source) if word in wanted)
+
+
+def _bucket(number: int, bounds: Sequence[int]) -> str:
+    place = bisect_left(bounds, number)
+    if place == len(bounds):
+        return f"{bounds[-1] + 1}+"
+    low = bounds[place - 1] + 1 if place else min(1, bounds[0])
+    high = bounds[place]
+    return str(high) if low >= high else f"{low}-{high}"

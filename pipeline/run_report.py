@@ -1,0 +1,157 @@
+"""Writes `report.html` of a run: reads its artifacts, and leaves the page to `report`."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from ..components.metrics import MEASURES
+from ..components.run_fn import HISTORY
+from ..components.sentences import ATTENTION, BASELINE, CANDIDATE, Row, read_rows
+from ..report.charts import Epoch
+from ..report.fonts import Fonts
+from ..report.heat_map import HeatMapError, heat_map
+from ..report.page import Component, Example, Group, Run, render
+from ..report.picture import Picture
+from ..report.shaping import Shaper
+from .summary import RunSummary
+
+REPORT = "report.html"
+SHOWN = 20  # sentences of a group
+WIDEST = 40  # tokens of an attention picture's longer side
+
+
+def write_report(name: str, summary: RunSummary, output: Path) -> Path:
+    """Writes the page of the newest run.
+
+    Args:
+      name: of the job.
+      summary: of the run.
+      output: its folder.
+
+    Returns:
+      The page.
+    """
+    verdict = summary.verdict
+    metric = verdict["rules"][0]["metric"]
+    outcome = "blessed and pushed" if summary.released else "not blessed"
+    if verdict["blessed"] and not summary.released:
+        outcome = "blessed, but not servable"
+    page = render(
+        Run(
+            name=name,
+            when=time.strftime("%d %B %Y, %H:%M", time.localtime()),
+            released=summary.released,
+            outcome=outcome,
+            components=[Component(*node) for node in summary.nodes],
+            counts=summary.counts,
+            verdict=verdict,
+            faults=summary.infra["faults"],
+            epochs=_epochs(summary.model_run / HISTORY),
+            groups=_groups(read_rows(str(summary.sentences)), metric),
+            pictures=list(_pictures(summary.sentences / ATTENTION)),
+        )
+    )
+    path = output / REPORT
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _epochs(history: Path) -> list[Epoch]:
+    epochs = json.loads(history.read_text())["epochs"]
+    return [Epoch(epoch["loss"], epoch.get("val_loss")) for epoch in epochs]
+
+
+class _Judged(NamedTuple):
+    """A row with what it is sorted by: larger is worse."""
+
+    row: Row
+    far: float  # from the closest reference, 0 to 1
+    lost: float  # by how much the answer is worse than the baseline's, in the metric
+    repeated: float
+
+
+def _groups(rows: Iterable[Row], metric: str) -> list[Group]:
+    """The sentences that are worth a look, in groups that have any."""
+    order: dict[tuple[str, str], Callable[[_Judged], float]] = {
+        ("Furthest from their references", "Edits over the longer text, in characters."): (
+            lambda judged: judged.far
+        ),
+        ("Lost", f"Worse than what the last blessed model answered, by {metric}."): (
+            lambda judged: judged.lost
+        ),
+        ("Won", f"Better than what the last blessed model answered, by {metric}."): (
+            lambda judged: -judged.lost
+        ),
+        ("Repeating themselves", "Answers in which 4-grams stand more than once."): (
+            lambda judged: judged.repeated
+        ),
+    }
+    found: list[list[tuple[float, float, str, _Judged]]] = [[] for _ in order]
+    for row in rows:
+        judged = _judge(row, metric)
+        for heap, key in zip(found, order.values(), strict=True):
+            if key(judged) > 0:
+                item = (key(judged), judged.far, row["id"], judged)
+                (heapq.heappushpop if len(heap) >= SHOWN else heapq.heappush)(heap, item)
+    return [
+        Group(*words, [_example(item[-1], metric) for item in sorted(heap, reverse=True)])
+        for words, heap in zip(order, found, strict=True)
+        if heap
+    ]
+
+
+def _judge(row: Row, metric: str) -> _Judged:
+    text = row[CANDIDATE]["text"]
+    far = min(Levenshtein.normalized_distance(text, r) for r in row["references"])
+    lost = 0.0
+    if BASELINE in row:
+        better = _figure(row, CANDIDATE, metric) - _figure(row, BASELINE, metric)
+        lost = -better if MEASURES[metric].higher_is_better else better
+    return _Judged(row, far, lost, _figure(row, CANDIDATE, "repetition_rate"))
+
+
+def _example(judged: _Judged, metric: str) -> Example:
+    row = judged.row
+    text = row[CANDIDATE]["text"]
+    closest = min(row["references"], key=lambda r: Levenshtein.distance(text, r))
+    baseline = row[BASELINE]["text"] if BASELINE in row else None
+    notes = [f"{metric} {_figure(row, CANDIDATE, metric):.4g}"]
+    if baseline == text:
+        notes.append("the last blessed model answered the same")
+    elif baseline is not None:
+        notes.append(f"of the last blessed model {_figure(row, BASELINE, metric):.4g}")
+    notes.append(f"log-probability {row[CANDIDATE]['log_prob']:.2f}")
+    return Example(
+        source=row["source"],
+        reference=closest,
+        more_references=len(row["references"]) - 1,
+        hypothesis=text,
+        baseline=None if baseline == text else baseline,
+        note=", ".join(notes),
+    )
+
+
+def _figure(row: Row, model: str, metric: str) -> float:
+    return MEASURES[metric].figure(row[model]["statistics"][metric])
+
+
+def _pictures(file: Path) -> Iterator[Picture]:
+    """Heat maps of the attention that Evaluator kept."""
+    fonts: Fonts | None = None
+    for line in file.read_bytes().splitlines():
+        found: dict[str, Any] = json.loads(line)
+        sides = found["source_tokens"], found["target_tokens"]
+        if max(map(len, sides)) <= WIDEST:
+            fonts = fonts or Fonts()
+            shaper = Shaper(fonts, [*sides[0], *sides[1]])
+            try:
+                yield heat_map(*sides, found["attention"], shaper.width)
+            except HeatMapError:
+                continue

@@ -1,0 +1,145 @@
+"""The promises of batch prediction: every line in its place, whatever stops the run."""
+
+import gzip
+import io
+import json
+import random
+
+import pytest
+
+from seq2seq_tfx.pipeline import predict_file as module
+from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file, read_lines
+from seq2seq_tfx.serving.local_model import Hypothesis
+
+
+class Echo:
+    """Answers with the source in angle brackets; stops after so many batches."""
+
+    def __init__(self, batches=None):
+        self._left = batches
+        self.asked = 0
+
+    def predict(self, sources, nbest=1):
+        if self._left is not None:
+            if not self._left:
+                raise KeyboardInterrupt
+            self._left -= 1
+        self.asked += len(sources)
+        return [[Hypothesis(f"<{s}>", -0.5 * i, -1.0) for i in range(nbest)] for s in sources]
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch):
+    monkeypatch.setattr(module, "WINDOW", 16)
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def lines(number):
+    generator = random.Random(1)
+    return [f"{i}é " + "x" * generator.randint(0, 50) for i in range(number)]
+
+
+def predict(model, tmp_path, name="model", **options):
+    return predict_file(model, name, tmp_path / "in.txt", tmp_path / "out.jsonl", **options)
+
+
+def expected(texts):
+    return [
+        {"id": i, "hypotheses": [{"text": f"<{text}>", "score": 0.0, "log_prob": -1.0}]}
+        for i, text in enumerate(texts, start=1)
+    ]
+
+
+def test_every_line_is_answered_in_its_place_with_number_and_scores(tmp_path):
+    texts = [*lines(53), "", "a\u2028b\x0bc\x85"]
+    (tmp_path / "in.txt").write_bytes("\r\n".join(texts).encode())
+    assert predict(Echo(), tmp_path) == (55, 0, 0)
+    assert rows_of(tmp_path / "out.jsonl") == expected(texts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
+
+
+def test_a_gzipped_file_and_several_hypotheses(tmp_path):
+    (tmp_path / "in.txt.gz").write_bytes(gzip.compress(b"a\nb\n"))
+    predict_file(Echo(), "model", tmp_path / "in.txt.gz", tmp_path / "out.jsonl", nbest=2)
+    rows = rows_of(tmp_path / "out.jsonl")
+    assert [[h["score"] for h in row["hypotheses"]] for row in rows] == [[0, -0.5]] * 2
+
+
+def test_rejected_lines_keep_their_place_and_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST", 10)
+    (tmp_path / "in.txt").write_bytes(b"ok\ncaf\xe9\n" + b"x" * 35 + b'\n"rejected": \nend')
+    assert predict(Echo(), tmp_path) == (2, 3, 0)
+    rows = rows_of(tmp_path / "out.jsonl")
+    assert [row.get("rejected") for row in rows] == [
+        None, "invalid_utf8", "long_line", "long_line", None,
+    ]  # fmt: skip
+    assert rows[1] == {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 4"}
+    assert rows[4]["hypotheses"][0]["text"] == "<end>"
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(tmp_path):
+    texts = lines(100)
+    (tmp_path / "in.txt").write_text("\n".join(texts) + "\n")
+    with pytest.raises(KeyboardInterrupt):
+        predict(Echo(batches=3), tmp_path)
+    assert not (tmp_path / "out.jsonl").exists()
+    partial = tmp_path / "out.jsonl.partial"
+    assert len(rows_of(partial)) == 48
+    with partial.open("ab") as file:  # a line that the stop tore
+        file.write(b'{"id": 49, "hypo')
+    model = Echo()
+    assert predict(model, tmp_path) == (100, 0, 48)
+    assert model.asked == 52
+    assert rows_of(tmp_path / "out.jsonl") == expected(texts)
+
+
+def test_rejected_lines_of_an_earlier_run_are_counted(tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"\xff\n" + b'say "rejected": now\n' * 30)
+    with pytest.raises(KeyboardInterrupt):
+        predict(Echo(batches=1), tmp_path)
+    assert predict(Echo(), tmp_path) == (30, 1, 16)
+
+
+@pytest.mark.parametrize("change", ["model", "nbest", "input"])
+def test_nothing_else_is_gone_on_with(tmp_path, change):
+    (tmp_path / "in.txt").write_text("a\n" * 40)
+    with pytest.raises(KeyboardInterrupt):
+        predict(Echo(batches=1), tmp_path)
+    options = {"model": {"name": "other"}, "nbest": {"nbest": 2}, "input": {}}[change]
+    if change == "input":
+        (tmp_path / "in.txt").write_text("b\n" * 40)
+    with pytest.raises(CannotPredict, match=f"was begun with another {change}"):
+        predict(Echo(), tmp_path, **options)
+    assert len(rows_of(tmp_path / "out.jsonl.partial")) == 16
+
+
+def test_an_old_answer_stays_until_the_new_one_is_whole(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n" * 40)
+    (tmp_path / "out.jsonl").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        predict(Echo(batches=1), tmp_path)
+    assert (tmp_path / "out.jsonl").read_text() == "old"
+    predict(Echo(), tmp_path)
+    assert len(rows_of(tmp_path / "out.jsonl")) == 40
+
+
+def test_an_empty_file_has_no_answers(tmp_path):
+    (tmp_path / "in.txt").write_bytes(b"")
+    assert predict(Echo(), tmp_path) == (0, 0, 0)
+    assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+def test_a_damaged_archive_is_told(tmp_path):
+    (tmp_path / "in.gz").write_bytes(gzip.compress(b"a\n" * 5000)[:-12])
+    with pytest.raises(CannotPredict, match=r"in\.gz"):
+        predict_file(Echo(), "model", tmp_path / "in.gz", tmp_path / "out.jsonl")
+
+
+def test_no_more_of_a_line_is_held_than_allowed(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST", 4)
+    assert list(read_lines(io.BytesIO(b"abc\nabcd\nabcdefghij\n\nabcd"))) == [
+        b"abc", None, None, b"", None,
+    ]  # fmt: skip
