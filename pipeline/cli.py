@@ -22,6 +22,8 @@ warnings.filterwarnings("ignore", category=FutureWarning, module="google")
 ERROR = 1
 NOT_RELEASED = 3
 BUSY = 4
+PORT = click.IntRange(0, 65535)
+COUNT = click.IntRange(min=1)
 STOPPED = 128  # and the signal's number, as shells have it
 
 EXIT_CODES = f"""
@@ -157,6 +159,50 @@ def explain(text: str, model: Path | None, output: Path, to: Path) -> None:
         click.echo(f"model: {model}", err=True)
         explain_text(loaded, text, to)
     except (ModelError, CannotExplain) as error:
+        _fail(str(error), ERROR)
+
+
+@main.command()
+@asks_a_model
+@click.option("--name", default="seq2seq", show_default=True, help="Under which it answers.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--grpc-port", type=PORT, default=8500, show_default=True, help="0: any.")
+@click.option("--rest-port", type=PORT, default=8501, show_default=True, help="0: any.")
+@click.option(
+    "--model-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TensorFlow Serving's model configuration: version policy and labels.",
+)
+@click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
+@click.option("--queue-rows", type=COUNT, default=512, show_default=True, help="Waiting at most.")
+@click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
+def serve(
+    model: Path | None,
+    output: Path,
+    name: str,
+    host: str,
+    grpc_port: int,
+    rest_port: int,
+    model_config: Path | None,
+    batch_rows: int,
+    queue_rows: int,
+    timeout: int,
+) -> None:
+    """Serve pushed versions as TensorFlow Serving does, on this machine.
+
+    New versions are loaded as they are pushed. --model names one version, or a folder
+    of versions. SIGTERM and Ctrl-C end it with code 0, after it has answered.
+    """
+    from ..serving.local_model import ModelError
+    from ..serving.server.limits import Limits
+    from ..serving.server.model_config import ModelConfigError
+    from ..serving.server.server import CannotServe
+    from .serve_command import serve_model
+
+    limits = Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout))
+    try:
+        serve_model(model, output, name, host, (grpc_port, rest_port), model_config, limits)
+    except (ModelError, ModelConfigError, CannotServe) as error:
         _fail(str(error), ERROR)
 
 
