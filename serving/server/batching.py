@@ -27,7 +27,8 @@ from .metrics import Metrics
 Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
-BANDS = (16, 48, 128, 384)  # bytes of the longest string of a row; the last band is open
+BOUNDS = (16, 48, 128, 384)  # of the bands: bytes of the longest string of a row
+BANDS = len(BOUNDS) + 1
 
 
 @dataclass
@@ -239,7 +240,7 @@ def _bands(inputs: Arrays) -> np.ndarray:
             flat = values.reshape(len(values), math.prod(values.shape[1:]))
             longest = np.maximum(longest, [max(map(len, row), default=0) for row in flat])
     rows = len(next(iter(inputs.values())))
-    return np.searchsorted(BANDS[:-1], np.broadcast_to(longest, rows))
+    return np.searchsorted(BOUNDS, np.broadcast_to(longest, rows))
 
 
 def _in_order(parts: list[np.ndarray], answers: list[Arrays]) -> Arrays:

@@ -141,10 +141,10 @@ class Servable:
 
 
 def without_place(error: BaseException) -> str:
-    """A message of TensorFlow's without the nodes of the graph that it came through."""
+    """A message of TensorFlow's in one line, without the nodes that it came through."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    message = _PLACE_IN_GRAPH.sub("", message or type(error).__name__)
-    asserted = re.fullmatch(r"assertion failed: \[(.*)\]", message, re.DOTALL)
+    message = " ".join(_PLACE_IN_GRAPH.sub("", message or type(error).__name__).split())
+    asserted = re.fullmatch(r"assertion failed: \[(.*)\]", message)
     return asserted[1] if asserted else message
 
 

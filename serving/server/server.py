@@ -26,7 +26,7 @@ from .versions import Policy, Versions
 
 LOG = logging.getLogger(__name__)
 # Lanes that answer at once; others wait. Every band of a few signatures has its own.
-THREADS = 8 * len(BANDS)
+THREADS = 8 * BANDS
 TOLD = ("version", "error", "api", "method")  # what a line of the log may carry beside its event
 
 
@@ -126,6 +126,8 @@ def log_to_stderr() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # It calls the session's loader deprecated, which is the one that upstream has.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 class _Lines(logging.Formatter):

@@ -75,7 +75,7 @@ def _array(
     try:
         values = tf.make_ndarray(proto)
     except (ValueError, TypeError) as error:
-        raise invalid(f"{name}: the values do not fill the shape {shape}") from error
+        raise invalid(f"{name}: expected values that fill the shape {shape}") from error
     if values.shape != tuple(shape):
         raise invalid(f"{name}: expected {shape} values, received {list(values.shape)}")
     return values
