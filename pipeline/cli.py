@@ -108,7 +108,14 @@ def run(config_path: Path, output: Path | None, runner: str) -> None:
 @asks_a_model
 @click.option("--nbest", type=click.IntRange(min=1), default=1, help="Hypotheses a line.")
 @click.option("--scores", is_flag=True, help="Give each hypothesis' score after it.")
-def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
+@click.option(
+    "--server",
+    help="Ask a server in place of --model: HOST:PORT by gRPC, http://HOST:PORT by REST.",
+)
+@click.option("--name", default="seq2seq", show_default=True, help="The model's, at a server.")
+def predict(
+    model: Path | None, output: Path, nbest: int, scores: bool, server: str | None, name: str
+) -> None:
     """Answer lines of standard input, a line each on standard output.
 
     Hypotheses of one line, and their scores, are separated by tabs, best first.
@@ -117,10 +124,18 @@ def predict(model: Path | None, output: Path, nbest: int, scores: bool) -> None:
     from ..serving.local_model import LocalModel, ModelError, newest_model
     from .predict_lines import predict_lines
 
+    if server and model:
+        raise click.UsageError("expected one of --model and --server, received both")
     try:
-        loaded = LocalModel(model or newest_model(output))
-        click.echo(f"model: {model or newest_model(output)}", err=True)
-        bad = predict_lines(loaded, sys.stdin.buffer, sys.stdout, nbest, scores)
+        if server:
+            from ..serving.client import Client
+
+            with Client(server, name=name) as client:
+                bad = predict_lines(client, sys.stdin.buffer, sys.stdout, nbest, scores)
+        else:
+            loaded = LocalModel(model or newest_model(output))
+            click.echo(f"model: {model or newest_model(output)}", err=True)
+            bad = predict_lines(loaded, sys.stdin.buffer, sys.stdout, nbest, scores)
     except ModelError as error:
         _fail(str(error), ERROR)
     except BrokenPipeError:
