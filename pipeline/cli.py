@@ -221,6 +221,40 @@ def serve(
         _fail(str(error), ERROR)
 
 
+@main.command("bench-serving")
+@click.option("--server", required=True, help="HOST:PORT by gRPC, http://HOST:PORT by REST.")
+@click.option("--name", default="seq2seq", show_default=True, help="The model's.")
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="What is sent: a source a line, or pairs of a job.",
+)
+@click.option("--rates", default="10,20,50,100,200", show_default=True, help="Requests a second.")
+@click.option("--seconds", type=COUNT, default=10, show_default=True, help="For each rate.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("load"),
+    show_default=True,
+    help="Where the figures and pictures go: a name without .json, .svg and .png.",
+)
+def bench_serving(
+    server: str, name: str, sources: Path, rates: str, seconds: int, to: Path
+) -> None:
+    """Load a server at fixed rates, and draw its latencies.
+
+    Requests come at random times and do not wait for each other.
+    """
+    from ..serving.local_model import ModelError
+    from .bench_serving_command import CannotMeasure, bench
+
+    try:
+        bench(server, name, sources, rates, seconds, to)
+    except (ModelError, CannotMeasure) as error:
+        _fail(str(error), ERROR)
+
+
 @main.group()
 def config() -> None:
     """Look at configurations."""

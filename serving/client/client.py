@@ -15,7 +15,7 @@ from .transports import DEADLINE_EXCEEDED, UNAVAILABLE, Grpc, Rest, ServerError,
 
 Result = TypeVar("Result")
 
-ATTEMPTS = 6  # of one request that is answered UNAVAILABLE
+ATTEMPTS = 6  # of one request, where it is answered UNAVAILABLE
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0  # seconds between them, at most
 AT_ONCE = 4  # batches of one call that are under way together
 
@@ -34,6 +34,7 @@ class AsyncClient:
       label: in place of the number.
       seconds: how long a call may take in all.
       batch_rows: sources in a request, at most.
+      attempts: how often a request is sent at most.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class AsyncClient:
         label: str = "",
         seconds: float = 60.0,
         batch_rows: int = 32,
+        attempts: int = ATTEMPTS,
     ):
         transport = Rest if server.startswith(("http://", "https://")) else Grpc
         self._transport: Transport = transport(server, name, version, label)
         self._seconds = seconds
         self._batch_rows = batch_rows
+        self._attempts = attempts
 
     async def predict(
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
@@ -100,14 +103,14 @@ class AsyncClient:
         await self.close()
 
     async def _ask(self, signature: str, batch: Sequence[str], deadline: float) -> Any:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")
             try:
                 return await self._transport.ask(signature, batch, left)
             except ServerError as error:
-                if error.code != UNAVAILABLE or attempt == ATTEMPTS:
+                if error.code != UNAVAILABLE or attempt == self._attempts:
                     raise
                 # A random while, so that clients that were refused together do not
                 # come back together.

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that the graph holds
 
 from ..warm_up import WarmUp, read_warm_up, warm_up_requests
-from .errors import RequestError, code_of
+from .errors import RequestError, code_of, invalid
 
 INIT_SIGNATURE = "__saved_model_init_op"  # the loader's own; no client may call it
 _PLACE_IN_GRAPH = re.compile(r"\s*\n\t \[\[.*", re.DOTALL)  # what TensorFlow adds to messages
@@ -99,6 +99,10 @@ class Servable:
             values = self._calls[signature](*(inputs[name] for name in known.inputs))
         except tf.errors.OpError as error:
             raise RequestError(code_of(error.error_code), without_place(error)) from error
+        except UnicodeDecodeError as error:
+            # A message that quotes bytes of the request, which TensorFlow cannot pass on.
+            message = error.object.decode("utf-8", "replace")
+            raise invalid(without_place(message)) from error
         return dict(zip(known.outputs, values, strict=True))
 
     def warm_up(self) -> None:
@@ -140,7 +144,7 @@ class Servable:
         )
 
 
-def without_place(error: BaseException) -> str:
+def without_place(error: BaseException | str) -> str:
     """A message of TensorFlow's in one line, without the nodes that it came through."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
     message = " ".join(_PLACE_IN_GRAPH.sub("", message or type(error).__name__).split())

@@ -17,6 +17,8 @@ from seq2seq_tfx.serving.client import AsyncClient, Client
 from seq2seq_tfx.serving.client.transports import ServerError
 from seq2seq_tfx.serving.local_model import Hypothesis, LocalModel, ModelError
 
+from ..jobs import seq2seq
+
 LOWEST = float(np.finfo("float32").min)
 CODES = {503: "UNAVAILABLE", 400: "INVALID_ARGUMENT", 500: "UNKNOWN", 504: "DEADLINE_EXCEEDED"}
 
@@ -222,3 +224,16 @@ def test_a_served_model_answers_as_one_in_this_process(exported, running):
                         )
         with Client(server, version=2) as client, pytest.raises(ServerError, match="NOT_FOUND"):
             client.predict(["a"])
+
+
+@pytest.mark.slow
+def test_the_command_asks_a_server_as_it_asks_a_model(exported, running, tmp_path):
+    lines = b"the fox\n\nquick\ncaf\xe9\n"
+    asked = ["predict", "--nbest", "2", "--scores"]
+    known = seq2seq(*asked, "--model", exported.directory, cwd=tmp_path, stdin=lines)
+    for server in (running.address.grpc, f"http://{running.address.rest}"):
+        found = seq2seq(*asked, "--server", server, cwd=tmp_path, stdin=lines)
+        assert (found.returncode, found.stdout) == (known.returncode, known.stdout)
+        assert found.returncode == 1 and b"1 lines were not UTF-8" in found.stderr
+    other = seq2seq("predict", "--server", server, "--name", "x", cwd=tmp_path, stdin=b"a\n")
+    assert other.returncode == 1 and b"error: NOT_FOUND: " in other.stderr

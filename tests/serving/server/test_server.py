@@ -1,5 +1,6 @@
 """The server as a process: switching under load, limits, overload, hostile clients, its end."""
 
+import base64
 import re
 import signal
 import socket
@@ -135,6 +136,13 @@ def test_malformed_protocol_buffers_are_the_clients_fault(channel):
         call = channel.unary_unary(f"/tensorflow.serving.{service}/{method}")
         for message in (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0b" * 1000):
             assert code_of(call, message, timeout=10) == "INVALID_ARGUMENT"
+
+
+def test_a_message_that_quotes_bytes_of_the_request_is_told_all_the_same(running):
+    for value, quoted in ((b"\xff\xa1", "\ufffd\ufffd"), (b"no example", "no example")):
+        body = {"b64": base64.b64encode(value).decode()}
+        reply = running.address.predict({"instances": [body], "signature_name": "examples"})
+        assert reply.status == 400 and quoted in reply.body["error"], reply
 
 
 def test_what_the_server_does_not_have_is_unimplemented(channel):
