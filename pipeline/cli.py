@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from ..serving.promotion import Promotion
     from .config import PipelineConfig
 
 # Before anything imports TensorFlow or Keras.
@@ -252,6 +253,54 @@ def bench_serving(
     try:
         bench(server, name, sources, rates, seconds, to)
     except (ModelError, CannotMeasure) as error:
+        _fail(str(error), ERROR)
+
+
+@main.group()
+def versions() -> None:
+    """Choose which pushed version servers answer with."""
+
+
+@versions.command("list")
+@asks_a_model
+def versions_list(model: Path | None, output: Path) -> None:
+    """Show pushed versions and their labels."""
+    _versions(model, output, lambda base: None)
+
+
+@versions.command("promote")
+@click.argument("version", type=COUNT)
+@asks_a_model
+@click.option("--label", default="stable", show_default=True, help="Such as canary.")
+@click.option("--base-path", default="", help="The folder's place where it is served.")
+def versions_promote(
+    version: int, model: Path | None, output: Path, label: str, base_path: str
+) -> None:
+    """Give VERSION a label in the model configuration of servers."""
+    from ..serving.promotion import promote
+
+    _versions(model, output, lambda base: promote(base, version, label, base_path))
+
+
+@versions.command("rollback")
+@asks_a_model
+@click.option("--base-path", default="", help="The folder's place where it is served.")
+def versions_rollback(model: Path | None, output: Path, base_path: str) -> None:
+    """Make the version stable that was so before."""
+    from ..serving.promotion import roll_back
+
+    _versions(model, output, lambda base: roll_back(base, base_path))
+
+
+def _versions(model: Path | None, output: Path, change: Callable[[Path], Promotion | None]) -> None:
+    from ..serving.local_model import ModelError
+    from ..serving.promotion import PromotionError
+    from .versions_command import folder_of, print_versions
+
+    try:
+        base = folder_of(model, output)
+        print_versions(base, change(base))
+    except (ModelError, PromotionError) as error:
         _fail(str(error), ERROR)
 
 

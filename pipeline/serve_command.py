@@ -43,7 +43,7 @@ def serve_model(
     if model_config:
         policy = read_file(model_config, name, base)
     log_to_stderr()
-    settings = ServerSettings(base, name, policy, host, *ports, limits=limits)
+    settings = ServerSettings(base, name, policy, model_config, host, *ports, limits=limits)
     asyncio.run(serve(settings))
 
 

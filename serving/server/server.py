@@ -17,9 +17,11 @@ import grpc
 from aiohttp import web
 
 from .batching import BANDS, Batcher
+from .errors import RequestError
 from .grpc_service import GrpcService
 from .limits import Limits
 from .metrics import Metrics
+from .model_config import ModelConfigError, read_file
 from .rest_service import RestService
 from .servable import Servable
 from .versions import Policy, Versions
@@ -46,6 +48,7 @@ class ServerSettings:
     base: Path
     name: str
     policy: Policy = field(default_factory=Policy)
+    model_config: Path | None = None  # where the policy comes from, read again as it changes
     host: str = "127.0.0.1"
     grpc_port: int = 8500
     rest_port: int = 8501
@@ -97,7 +100,7 @@ async def serve(settings: ServerSettings) -> None:
         ]
     )
     GrpcService(versions, limits, metrics).add_to(server)
-    watch = asyncio.create_task(_watch(versions, settings.poll_seconds))
+    watch = asyncio.create_task(_watch(versions, settings))
     try:
         await runner.setup()
         grpc_port, rest_port = await _listen(settings, server, runner)
@@ -159,9 +162,22 @@ async def _listen(
     return grpc_port, runner.addresses[0][1]
 
 
-async def _watch(versions: Versions, seconds: float) -> None:
+async def _watch(versions: Versions, settings: ServerSettings) -> None:
+    """Follows the folder of versions, and the model configuration."""
+    known, told = settings.policy, ""
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(settings.poll_seconds)
+        try:
+            if settings.model_config:
+                policy = read_file(settings.model_config, settings.name, settings.base)
+                if policy != known:
+                    known = policy
+                    await versions.reload(policy)
+                told = ""
+        except (ModelConfigError, RequestError) as error:
+            if str(error) != told:  # once, and not every second
+                told = str(error)
+                LOG.error("the model configuration is refused", extra={"error": told})
         try:
             await versions.refresh()
         except Exception:

@@ -310,7 +310,7 @@ def test_what_cannot_be_served_is_told(made, server, tmp_path):
     assert taken.startswith("error: REST, 127.0.0.1:" + port)
 
 
-def test_a_model_configuration_names_versions_and_labels(made, tmp_path):
+def test_a_model_configuration_names_versions_and_labels_and_is_followed(made, tmp_path):
     config = tmp_path / "models.config"
     config.write_text(
         'model_config_list { config { name: "other" base_path: "/models/other" '
@@ -322,4 +322,13 @@ def test_a_model_configuration_names_versions_and_labels(made, tmp_path):
         assert reply.body["predictions"][0]["text"] == "v1:a"
         status = server.address.request("/v1/models/other").body["model_version_status"]
         assert [s["version"] for s in status] == ["1"]
+        whole = config.read_text()
+        config.write_text("garbage")
+        eventually(lambda: ("the model configuration is refused", None) in server.events())
+        config.write_text(
+            whole.replace("versions: 1", "versions: 2").replace("value: 1", "value: 2")
+        )
+        eventually(lambda: ("unloaded", 1) in server.events())
+        reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
+        assert reply.body["predictions"][0]["text"] == "v2:a"
         assert server.stop(signal.SIGINT) == 0
