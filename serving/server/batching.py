@@ -85,10 +85,11 @@ class Lane:
         try:
             while batch := self._next_batch():
                 try:
-                    await loop.run_in_executor(self._pool, self._answer, batch, loop)
+                    outcomes = await loop.run_in_executor(self._pool, self._answer, batch)
                 except Exception as error:  # of ours; each job must hear of it
-                    for job in batch:
-                        _fail(job, error)
+                    outcomes = [error] * len(batch)
+                for job, outcome in zip(batch, outcomes, strict=True):
+                    _tell(job, outcome)
         finally:
             self._task = None
 
@@ -100,31 +101,27 @@ class Lane:
             if batch and (not self._joins or rows + job.rows > self._limits.batch_rows):
                 break
             self._count(-self._jobs.popleft().rows)
-            if job.answer.done():  # whoever asked has gone
+            if job.answer.done():
                 continue
             if time.monotonic() >= job.deadline:
-                _fail(job, RequestError(StatusCode.DEADLINE_EXCEEDED, "it waited too long"))
+                _tell(job, RequestError(StatusCode.DEADLINE_EXCEEDED, "it waited too long"))
                 continue
             batch.append(job)
             rows += job.rows
         return batch
 
-    def _answer(self, batch: list[Job], loop: asyncio.AbstractEventLoop) -> None:
+    def _answer(self, batch: list[Job]) -> list[Arrays | Exception]:
         """Runs in a thread: answers all jobs, together or else each alone."""
         self._metrics.batch_rows.observe(sum(job.rows for job in batch))
         try:
-            outputs = [self._run(batch[0].inputs)] if len(batch) == 1 else self._together(batch)
+            return [self._run(batch[0].inputs)] if len(batch) == 1 else self._together(batch)
         except RequestError as error:
             if len(batch) == 1:
-                loop.call_soon_threadsafe(_fail, batch[0], error)
-                return
+                return [error]
             # One of them is at fault, and the others must not suffer for it.
-            for job in batch:
-                self._answer([job], loop)
-            return
-        loop.call_soon_threadsafe(_tell, batch, outputs)
+            return [outcome for job in batch for outcome in self._answer([job])]
 
-    def _together(self, batch: list[Job]) -> list[Arrays]:
+    def _together(self, batch: list[Job]) -> list[Arrays | Exception]:
         joined = {
             name: np.concatenate([job.inputs[name] for job in batch]) for name in batch[0].inputs
         }
@@ -256,12 +253,10 @@ def _refuse_if_full(waiting: dict[Lane, int]) -> None:
             raise RequestError(StatusCode.UNAVAILABLE, "the queue is full; ask again later")
 
 
-def _tell(batch: list[Job], outputs: list[Arrays]) -> None:
-    for job, answer in zip(batch, outputs, strict=True):
-        if not job.answer.done():
-            job.answer.set_result(answer)
-
-
-def _fail(job: Job, error: Exception) -> None:
-    if not job.answer.done():
-        job.answer.set_exception(error)
+def _tell(job: Job, outcome: Arrays | Exception) -> None:
+    if job.answer.done():  # whoever asked has gone
+        return
+    if isinstance(outcome, Exception):
+        job.answer.set_exception(outcome)
+    else:
+        job.answer.set_result(outcome)

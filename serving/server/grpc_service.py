@@ -118,7 +118,7 @@ class GrpcService:
                 model_spec=_spec(self._versions.name, version, name)
             )
         for output in wanted:
-            response.outputs[output].CopyFrom(write_output(outputs[output]))
+            write_output(outputs[output], response.outputs[output])
         return response
 
     async def _metadata(

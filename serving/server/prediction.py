@@ -58,7 +58,7 @@ async def answer(
     """
     assert version.servable is not None and version.batcher is not None
     rows = limits.check(inputs)
-    joins = version.servable.signatures[signature].joins
+    joins = version.servable.joins[signature]
     if not joins and rows > limits.batch_rows:
         raise invalid(
             f"expected at most {limits.batch_rows} rows for '{signature}', received {rows}"

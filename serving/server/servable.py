@@ -82,6 +82,7 @@ class Servable:
             name: Signature(_tensors(signature.inputs), _tensors(signature.outputs))
             for name, signature in self.signature_defs.items()
         }
+        self.joins = {name: signature.joins for name, signature in self.signatures.items()}
         self._calls = {name: self._callable(name) for name in self.signatures}
 
     def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from .errors import invalid
 from .limits import Limits
@@ -35,22 +35,26 @@ def read_inputs(
     }
 
 
-def write_output(values: np.ndarray) -> tensor_pb2.TensorProto:
-    """Writes an output, its values in the fields of their type, as upstream does."""
-    proto = tensor_pb2.TensorProto(
-        dtype=tf.as_dtype(values.dtype).as_datatype_enum,
-        tensor_shape=tf.TensorShape(values.shape).as_proto(),
-    )
+def write_output(values: np.ndarray, proto: tensor_pb2.TensorProto) -> None:
+    """Writes an output, its values in the fields of their type, as upstream does.
+
+    Args:
+      values: strings as objects.
+      proto: an empty one, which is filled.
+    """
+    for size in values.shape:
+        proto.tensor_shape.dim.add(size=size)
     if values.dtype == object:
-        proto.dtype = tf.string.as_datatype_enum
+        proto.dtype = types_pb2.DT_STRING
         proto.string_val.extend(values.ravel().tolist())
     elif values.dtype == np.float32:
+        proto.dtype = types_pb2.DT_FLOAT
         proto.float_val.extend(values.ravel().tolist())
     elif values.dtype == np.int32:
+        proto.dtype = types_pb2.DT_INT32
         proto.int_val.extend(values.ravel().tolist())
     else:
-        return tf.make_tensor_proto(values)
-    return proto
+        proto.CopyFrom(tf.make_tensor_proto(values))
 
 
 def _array(
