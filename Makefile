@@ -18,7 +18,7 @@ FIRST   := tests/test_end_to_end.py tests/test_failures.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-models test-e2e test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ test-models: setup  ## run the quick tests of models/ (KERAS_BACKEND=jax: under 
 
 test-e2e: setup  ## run the tests that train and run pipelines
 	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests
+
+fuzz-serving: setup  ## send the local server 12,000 hostile requests
+	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s
 
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh

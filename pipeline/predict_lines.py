@@ -6,20 +6,27 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import IO
+from typing import IO, Protocol
 
-from ..serving.local_model import Hypothesis, LocalModel
+from ..serving.local_model import Hypothesis
 
 BATCH = 64
 
 
+class Model(Protocol):
+    """Whoever answers: a model in this process, or the client of a server."""
+
+    def predict(self, sources: list[str], nbest: int = 1) -> list[list[Hypothesis]]:
+        """Answers each source with its best hypotheses, best first."""
+
+
 def predict_lines(
-    model: LocalModel, lines: IO[bytes], answers: IO[str], nbest: int, scores: bool
+    model: Model, lines: IO[bytes], answers: IO[str], nbest: int, scores: bool
 ) -> int:
     """Answers every line, in order.
 
     Args:
-      model: a loaded model.
+      model: whoever answers.
       lines: UTF-8 text; a person at a terminal is answered line by line.
       answers: where the answers go.
       nbest: hypotheses a line.

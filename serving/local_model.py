@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +64,39 @@ def newest_model(root: Path) -> Path:
     return max(versions, key=lambda path: int(path.name))
 
 
+def hypotheses_of(
+    outputs: Mapping[str, np.ndarray], rows: int, nbest: int
+) -> list[list[Hypothesis]]:
+    """What a signature answered, without the places that search left empty.
+
+    Args:
+      outputs: text (bytes), score and log-probability, each [N] or [N, K].
+      rows: N.
+      nbest: how many hypotheses at most, no more than K.
+    """
+    columns = [
+        outputs[name].reshape(rows, -1)[:, :nbest].tolist()
+        for name in (features.TEXT, features.SCORE, features.LOG_PROB)
+    ]
+    lowest = float(np.finfo(np.float32).min)
+    return [
+        [
+            Hypothesis(text.decode(), score, log_prob)
+            for text, score, log_prob in zip(*row, strict=True)
+            if score > lowest
+        ]
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def too_many(most: int, nbest: int) -> ModelError:
+    """More hypotheses were asked for than an export gives."""
+    return ModelError(
+        f"expected at most {most} hypotheses, which this model was exported "
+        f"with (search.beam_size), received {nbest}"
+    )
+
+
 class LocalModel:
     """A SavedModel, loaded with tensorflow and tensorflow_text alone.
 
@@ -108,20 +141,7 @@ class LocalModel:
             return []
         self._check(nbest)
         signature = features.SERVING_SIGNATURE if nbest == 1 else features.NBEST_SIGNATURE
-        outputs = self._answer(signature, sources)
-        columns = [
-            outputs[name].reshape(len(sources), -1)[:, :nbest].tolist()
-            for name in (features.TEXT, features.SCORE, features.LOG_PROB)
-        ]
-        lowest = float(self._tf.float32.min)
-        return [
-            [
-                Hypothesis(text.decode(), score, log_prob)
-                for text, score, log_prob in zip(*row, strict=True)
-                if score > lowest
-            ]
-            for row in zip(*columns, strict=True)
-        ]
+        return hypotheses_of(self._answer(signature, sources), len(sources), nbest)
 
     def explain(self, sources: Sequence[str], nbest: int = 1) -> list[Explanation]:
         """Answers as `predict` does, with the tokens of both sides and the attention.
@@ -172,10 +192,7 @@ class LocalModel:
 
     def _check(self, nbest: int) -> None:
         if nbest > self.most:
-            raise ModelError(
-                f"expected at most {self.most} hypotheses, which this model was exported "
-                f"with (search.beam_size), received {nbest}"
-            )
+            raise too_many(self.most, nbest)
 
     def _answer(self, signature: str, sources: Sequence[str]) -> dict[str, np.ndarray]:
         text = self._tf.constant(list(sources), self._tf.string, shape=[len(sources)])

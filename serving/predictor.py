@@ -32,6 +32,7 @@ from ..models.seq2seq import Seq2Seq
 from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
 from .tokenizer import Tokenizer, source_ids
+from .warm_up import write_warm_up
 
 
 class ServingConfig(Section):
@@ -186,6 +187,7 @@ class Predictor(tf.Module):
             [weight_path(variable) for variable in model.weights],
             (self.source_tokenizer.model, self.target_tokenizer.model),
         )
+        write_warm_up(directory)
 
     def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
         """Encodes sources; returns how many they are as well."""

@@ -185,6 +185,11 @@ def test_predict_answers_on_standard_output_and_all_else_goes_elsewhere(monkeypa
     assert "2 lines were not UTF-8 and got an empty answer" in result.stderr
 
 
+def test_predict_asks_one_of_a_model_and_a_server(tmp_path):
+    result = invoke("predict", "--model", "m", "--server", "127.0.0.1:1", input="a\n")
+    assert result.exit_code == 2 and "received both" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["predict"], ["explain", "hello"]])
 def test_the_newest_pushed_version_is_taken(monkeypatch, command):
     for name in ("job/serving/seq2seq/9", "other/serving/seq2seq/10", "job/serving/seq2seq/tmp"):

@@ -1,5 +1,6 @@
 """Small random models: one exported once for all tests of this folder, others as they are."""
 
+import os
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.models.seq2seq import Seq2Seq, build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
+
+from .running import Address, Running
 
 LIMIT = 12  # tokens of a source that are read
 TINY = {"embedding": 8, "units": 10, "encoder_layers": 2, "decoder_layers": 2}
@@ -81,3 +84,19 @@ def new_predictor(request):
 def plain(new_predictor):
     """Without attention."""
     return new_predictor({"preset": "sutskever2014"})
+
+
+@pytest.fixture(scope="session")
+def running(exported):
+    """The local server with that model."""
+    with Running(exported.directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def contract_address(request):
+    """Where the contract is tried: see `test_contract`."""
+    places = [os.environ.get(f"SEQ2SEQ_CONTRACT_{kind}") for kind in ("GRPC", "REST")]
+    if all(places):
+        return Address(*places, os.environ.get("SEQ2SEQ_CONTRACT_NAME", "seq2seq"))
+    return request.getfixturevalue("running").address

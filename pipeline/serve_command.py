@@ -1,0 +1,58 @@
+"""Serves pushed versions of a model on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from ..serving.local_model import ModelError, newest_model
+from ..serving.server.limits import Limits
+from ..serving.server.model_config import read_file
+from ..serving.server.server import ServerSettings, log_to_stderr, serve
+from ..serving.server.version_folder import SAVED_MODEL
+from ..serving.server.versions import Policy
+
+
+def serve_model(
+    model: Path | None,
+    output: Path,
+    name: str,
+    host: str,
+    ports: tuple[int, int],
+    model_config: Path | None,
+    limits: Limits,
+) -> None:
+    """Serves until it is told to stop.
+
+    Args:
+      model: a pushed version, or a folder of versions; None for the folder of the
+        newest pushed version below `output`.
+      output: where to look for pushed models.
+      name: under which the model answers.
+      host: the address to listen on.
+      ports: of gRPC and REST.
+      model_config: a file that says which versions are wanted.
+      limits: of requests and queues.
+
+    Raises:
+      ModelError: there is no such model.
+      ModelConfigError: the file cannot be used.
+      CannotServe: no version can be served, or a port is taken.
+    """
+    base, policy = _versions_of(model or newest_model(output).parent)
+    if model_config:
+        policy = read_file(model_config, name, base)
+    log_to_stderr()
+    settings = ServerSettings(base, name, policy, model_config, host, *ports, limits=limits)
+    asyncio.run(serve(settings))
+
+
+def _versions_of(model: Path) -> tuple[Path, Policy]:
+    model = model.absolute()
+    if (model / SAVED_MODEL).is_file():
+        if not model.name.isdigit():
+            raise ModelError(f"expected a version, a folder named by a number, received {model}")
+        return model.parent, Policy(only=frozenset([int(model.name)]))
+    if not model.is_dir():
+        raise ModelError(f"expected a pushed version or a folder of versions at {model}")
+    return model, Policy()

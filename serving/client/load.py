@@ -1,0 +1,108 @@
+"""Open-loop load: requests come when they come, whether or not others were answered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .client import AsyncClient
+from .transports import ServerError
+
+PERCENTILES = (50, 90, 99)
+
+
+class Load(NamedTuple):
+    """What came of one rate."""
+
+    rate: float  # requests a second that were sent
+    seconds: float  # from the first to the last answer
+    sent: int
+    answered: int
+    errors: dict[str, int]  # by canonical code
+    latency_ms: dict[str, float]  # p50, p90, p99 and max of what was answered
+
+    @property
+    def throughput(self) -> float:
+        """Requests answered a second."""
+        return self.answered / self.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it."""
+        return {**self._asdict(), "throughput": self.throughput}
+
+
+async def open_loop(
+    client: AsyncClient, sources: Sequence[str], rate: float, seconds: float, seed: int
+) -> Load:
+    """Sends single sources at random times.
+
+    Latency counts from the time at which a request was due, so that a sender that
+    falls behind hides nothing.
+
+    Args:
+      client: without attempts beyond the first, or refusals would be waited out.
+      sources: drawn from at random.
+      rate: requests a second, on average.
+      seconds: how long requests are sent.
+      seed: of times and sources.
+    """
+    generator = random.Random(seed)
+    latencies: list[float] = []
+    errors: Counter[str] = Counter()
+
+    async def one(source: str, due: float) -> None:
+        try:
+            await client.predict([source])
+            latencies.append(time.perf_counter() - due)
+        except ServerError as error:
+            errors[error.code] += 1
+
+    tasks = []
+    start = due = time.perf_counter()
+    while (due := due + generator.expovariate(rate)) < start + seconds:
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        tasks.append(asyncio.create_task(one(generator.choice(sources), due)))
+    await asyncio.gather(*tasks)
+    taken = max(time.perf_counter() - start, seconds)
+    return Load(rate, taken, len(tasks), len(latencies), dict(errors), _percentiles(latencies))
+
+
+async def load_curve(
+    server: str,
+    name: str,
+    sources: Sequence[str],
+    rates: Iterable[float],
+    seconds: float,
+    seed: int = 1,
+) -> list[Load]:
+    """Loads a server at one rate after another.
+
+    Args:
+      server: as `AsyncClient` takes it.
+      name: of the model.
+      sources: drawn from at random.
+      rates: requests a second.
+      seconds: how long each.
+      seed: of times and sources.
+
+    Raises:
+      ServerError: the server does not answer a first request.
+    """
+    async with AsyncClient(server, name=name, attempts=1) as client:
+        await client.predict(list(sources[:1]))
+        return [await open_loop(client, sources, rate, seconds, seed) for rate in rates]
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float]:
+    if not latencies:
+        return {}
+    values = np.percentile(latencies, [*PERCENTILES, 100]) * 1e3
+    names = [f"p{percentile}" for percentile in PERCENTILES]
+    return dict(zip([*names, "max"], values.tolist(), strict=True))

@@ -1,0 +1,169 @@
+"""One request to a server: over gRPC, or over REST."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Protocol
+from urllib.parse import quote
+
+import aiohttp
+import numpy as np
+
+from ...models import features
+from ..local_model import ModelError
+
+UNAVAILABLE = "UNAVAILABLE"
+DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+# The codes that upstream's statuses stand for, as far as they tell one.
+_CODES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    501: "UNIMPLEMENTED",
+    503: UNAVAILABLE,
+    504: DEADLINE_EXCEEDED,
+}
+
+
+class ServerError(ModelError):
+    """A server did not answer.
+
+    Args:
+      code: the canonical code's name, such as UNAVAILABLE.
+      message: the server's, or what kept it from being asked.
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class Transport(Protocol):
+    """A way to a server."""
+
+    async def ask(
+        self, signature: str, sources: Sequence[str], seconds: float
+    ) -> dict[str, np.ndarray]:
+        """Answers with the outputs of a signature that takes text, strings as bytes.
+
+        Raises:
+          ServerError: whatever the reason.
+        """
+
+    async def close(self) -> None:
+        """Closes the connections."""
+
+
+class Rest:
+    """Over HTTP, by columns.
+
+    Args:
+      url: http://HOST:PORT, without a path.
+      name: of the model.
+      version: its number; None for the newest.
+      label: in place of the number.
+    """
+
+    def __init__(self, url: str, name: str, version: int | None, label: str):
+        which = f"/versions/{version}" if version is not None else ""
+        which = f"/labels/{quote(label, safe='')}" if label else which
+        self._url = f"{url.rstrip('/')}/v1/models/{quote(name, safe='')}{which}:predict"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(
+        self, signature: str, sources: Sequence[str], seconds: float
+    ) -> dict[str, np.ndarray]:
+        """See `Transport`."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        body = {"signature_name": signature, "inputs": {features.TEXT: list(sources)}}
+        try:
+            async with self._session.post(
+                self._url, data=json.dumps(body), timeout=aiohttp.ClientTimeout(seconds)
+            ) as reply:
+                status, content = reply.status, await reply.read()
+        except asyncio.TimeoutError:
+            raise ServerError(DEADLINE_EXCEEDED, f"no answer within {seconds:.3g} s") from None
+        except aiohttp.ClientError as error:
+            raise ServerError(UNAVAILABLE, str(error)) from error
+        try:
+            answer = json.loads(content)
+            if status != 200:
+                raise ServerError(_CODES.get(status, "UNKNOWN"), str(answer["error"]))
+            outputs = answer["outputs"]
+            return {name: _array(values) for name, values in outputs.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            code = _CODES.get(status, "UNKNOWN")
+            raise ServerError(code, f"no such server at {self._url} (status {status})") from error
+
+    async def close(self) -> None:
+        """See `Transport`."""
+        if self._session is not None:
+            await self._session.close()
+
+
+class Grpc:
+    """Over gRPC.
+
+    Args:
+      target: HOST:PORT.
+      name: of the model.
+      version: its number; None for the newest.
+      label: in place of the number.
+    """
+
+    def __init__(self, target: str, name: str, version: int | None, label: str):
+        # Imports TensorFlow, for which who speaks REST has no need.
+        import grpc
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        self._grpc, self._tf, self._predict_pb2 = grpc, tf, predict_pb2
+        options = [("grpc.max_receive_message_length", -1)]
+        self._channel = grpc.aio.insecure_channel(target, options)
+        self._call = self._channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            predict_pb2.PredictRequest.SerializeToString,
+            predict_pb2.PredictResponse.FromString,
+        )
+        self._spec = predict_pb2.PredictRequest().model_spec
+        self._spec.name = name
+        if version is not None:
+            self._spec.version.value = version
+        if label:
+            self._spec.version_label = label
+
+    async def ask(
+        self, signature: str, sources: Sequence[str], seconds: float
+    ) -> dict[str, np.ndarray]:
+        """See `Transport`."""
+        request = self._predict_pb2.PredictRequest(model_spec=self._spec)
+        request.model_spec.signature_name = signature
+        text = request.inputs[features.TEXT]
+        text.dtype = self._tf.string.as_datatype_enum
+        text.tensor_shape.dim.add(size=len(sources))
+        text.string_val.extend(source.encode() for source in sources)
+        try:
+            reply = await self._call(request, timeout=seconds)
+        except self._grpc.aio.AioRpcError as error:
+            raise ServerError(error.code().name, error.details() or "") from error
+        return {name: self._tf.make_ndarray(value) for name, value in reply.outputs.items()}
+
+    async def close(self) -> None:
+        """See `Transport`."""
+        await self._channel.close()
+
+
+def _array(values: object) -> np.ndarray:
+    """Nested lists of JSON as an array, strings as bytes."""
+    array = np.array(values)
+    if array.dtype.kind != "U":
+        return array
+    # Not by way of NumPy's own strings, which lose zeros at their end.
+    whole = np.array(values, object)
+    for index, text in enumerate(whole.flat):
+        whole.flat[index] = text.encode("utf-8", "replace")
+    return whole

@@ -1,0 +1,140 @@
+"""Which pushed version is served under which label: TensorFlow Serving's model configuration.
+
+The file lies beside the folder of versions, `<folder>.config`. It names the versions to
+load and their labels, so that a newly pushed one answers nobody until it is promoted.
+TensorFlow Serving follows it with `--model_config_file` and
+`--model_config_file_poll_wait_seconds`, the local server with `--model-config`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from .server.version_folder import versions_in
+
+STABLE, CANARY = "stable", "canary"
+_BEFORE = re.compile(r"^# stable before: (\d+)$", re.MULTILINE)
+
+
+class PromotionError(Exception):
+    """A version cannot be promoted, or there is nothing to go back to."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a model configuration says."""
+
+    labels: dict[str, int] = field(default_factory=dict)
+    before: int | None = None  # what was stable before
+
+
+def config_file(base: Path) -> Path:
+    """Where the configuration of a folder of versions is."""
+    return base.with_name(f"{base.name}.config")
+
+
+def read(base: Path) -> Promotion:
+    """Reads what was promoted; nothing where there is no file.
+
+    Args:
+      base: the folder of versions.
+
+    Raises:
+      PromotionError: the file is damaged.
+    """
+    path = config_file(base)
+    try:
+        text = path.read_text("utf-8")
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    except FileNotFoundError:
+        return Promotion()
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise PromotionError(f"{path}: expected a ModelServerConfig: {error}") from error
+    models = config.model_config_list.config
+    if len(models) != 1:
+        raise PromotionError(f"{path}: expected one model, found {len(models)}")
+    before = _BEFORE.search(text)
+    return Promotion(dict(models[0].version_labels), int(before[1]) if before else None)
+
+
+def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") -> Promotion:
+    """Gives a version a label, in one step: readers see the old file or the new one.
+
+    Args:
+      base: the folder of versions.
+      version: a pushed one.
+      label: STABLE, CANARY, or another.
+      base_path: of the folder where it is served, if not here.
+
+    Raises:
+      PromotionError: there is no such version, or the file cannot be written.
+    """
+    found = versions_in(base)
+    if version not in found:
+        raise PromotionError(
+            f"expected a pushed version in {base}, received {version}; found {found}"
+        )
+    known = read(base)
+    labels = {**known.labels, label: version}
+    before = known.before
+    if label == STABLE:
+        if known.labels.get(STABLE) != version:
+            before = known.labels.get(STABLE)
+        if labels.get(CANARY) == version:
+            del labels[CANARY]  # it has arrived
+    return _write(base, replace(known, labels=labels, before=before), base_path)
+
+
+def roll_back(base: Path, base_path: str = "") -> Promotion:
+    """Makes the version stable that was so before; once more undoes it.
+
+    Args:
+      base: the folder of versions.
+      base_path: of the folder where it is served, if not here.
+
+    Raises:
+      PromotionError: none was, or it is gone.
+    """
+    known = read(base)
+    if known.before is None:
+        raise PromotionError(f"expected a version that was stable before, found none for {base}")
+    return promote(base, known.before, base_path=base_path)
+
+
+def _write(base: Path, promotion: Promotion, base_path: str) -> Promotion:
+    config = model_server_config_pb2.ModelServerConfig()
+    model = config.model_config_list.config.add(
+        name=base.name, base_path=base_path or str(base.absolute()), model_platform="tensorflow"
+    )
+    versions = sorted(set(promotion.labels.values()))
+    model.model_version_policy.specific.versions.extend(versions)
+    for label, version in sorted(promotion.labels.items()):
+        model.version_labels[label] = version
+    lines = ["# Written by `seq2seq versions`."]
+    if promotion.before is not None:
+        lines.append(f"# stable before: {promotion.before}")
+    text = "\n".join([*lines, text_format.MessageToString(config)])
+    path = config_file(base)
+    try:
+        # In the same folder, or the replacement would not be one step.
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # servers run as other users
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise PromotionError(f"{path} cannot be written: {error}") from error
+    return promotion

@@ -1,0 +1,1 @@
+"""The project's own server: what TensorFlow Serving does with one model, on a laptop."""

@@ -1,0 +1,61 @@
+"""How much one request may ask for, and how much the server holds at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import invalid
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What keeps one client from taking the server from all others."""
+
+    request_bytes: int = 4 << 20  # gRPC's own default
+    rows: int = 256  # of one request
+    text_bytes: int = 16_384  # of one string
+    batch_rows: int = 32  # decoded together
+    queue_rows: int = 512  # waiting, of one lane; more are answered UNAVAILABLE at once
+    seconds: float = 30.0  # of one request, unless its own deadline is shorter
+    body_seconds: float = 10.0  # for a REST body to arrive
+
+    def check(self, inputs: dict[str, np.ndarray]) -> int:
+        """Refuses inputs that are too large, or that do not belong together.
+
+        Args:
+          inputs: arrays whose first axis is rows.
+
+        Returns:
+          The rows.
+
+        Raises:
+          RequestError: INVALID_ARGUMENT.
+        """
+        counts = {name: len(values) for name, values in inputs.items()}
+        if len(set(counts.values())) > 1:
+            raise invalid(f"expected as many rows of every input, received {counts}")
+        rows = next(iter(counts.values()), 0)
+        if rows > self.rows:
+            raise invalid(f"expected at most {self.rows} rows in a request, received {rows}")
+        for name, values in inputs.items():
+            if values.dtype == object:
+                longest = max(map(len, values.flat), default=0)
+                if longest > self.text_bytes:
+                    raise invalid(
+                        f"{name}: expected strings of at most {self.text_bytes} bytes, "
+                        f"received one of {longest}"
+                    )
+        return rows
+
+    def check_bytes(self, received: int) -> None:
+        """Refuses a request whose encoding is too large.
+
+        Raises:
+          RequestError: INVALID_ARGUMENT.
+        """
+        if received > self.request_bytes:
+            raise invalid(
+                f"expected a request of at most {self.request_bytes} bytes, received {received}"
+            )

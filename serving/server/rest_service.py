@@ -1,0 +1,174 @@
+"""The same over HTTP: TensorFlow Serving's REST interface, with health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+from grpc import StatusCode
+
+from .errors import HTTP_STATUS, RequestError, invalid
+from .json_bodies import read_body, read_inputs, write_outputs
+from .limits import Limits
+from .metadata_json import metadata_json
+from .metrics import Metrics
+from .prediction import answer, signature_of
+from .versions import Version, Versions
+
+LOG = logging.getLogger(__name__)
+METRICS = "/monitoring/prometheus/metrics"  # upstream's default
+_WHICH = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_PATHS = {
+    "POST": re.compile(_WHICH + ":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII),
+    "GET": re.compile(_WHICH + "(?:/(?P<method>metadata))?", re.IGNORECASE | re.ASCII),
+}
+
+
+class RestService:
+    """Answers what TensorFlow Serving answers for one model.
+
+    Args:
+      versions: of the model.
+      limits: of one request.
+      metrics: where requests are counted.
+    """
+
+    def __init__(self, versions: Versions, limits: Limits, metrics: Metrics):
+        self._versions = versions
+        self._limits = limits
+        self._metrics = metrics
+        self.is_stopping = False
+        self._methods: dict[str, Callable[[web.Request, re.Match[str]], Awaitable[bytes]]] = {
+            "predict": self._predict,
+            "metadata": self._metadata,
+            "status": self._status,
+        }
+
+    def application(self) -> web.Application:
+        """The application that aiohttp serves."""
+        application = web.Application(client_max_size=self._limits.request_bytes)
+        application.router.add_get(METRICS, self._metrics_page)
+        application.router.add_get("/healthz", self._healthy)
+        application.router.add_get("/readyz", self._ready)
+        application.router.add_route("*", "/v1/{tail:.*}", self._handle)
+        return application
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        start, code, name = time.perf_counter(), StatusCode.INTERNAL, "malformed"
+        try:
+            name, method, match = self._method(request)
+            body = await method(request, match)
+            code = StatusCode.OK
+        except RequestError as error:
+            code, body = error.code, _error(error.message)
+        except ConnectionError:  # whoever asked has gone
+            code, body = StatusCode.CANCELLED, _error("the connection was closed")
+        except asyncio.CancelledError:
+            code = StatusCode.CANCELLED
+            raise
+        except Exception:
+            LOG.exception("internal error", extra={"api": "rest", "method": name})
+            body = _error("internal error; the server's log has more")
+        finally:
+            self._metrics.observe("rest", name, code, time.perf_counter() - start)
+        status = 200 if code is StatusCode.OK else HTTP_STATUS[code]
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    def _method(self, request: web.Request) -> tuple[str, Any, re.Match[str]]:
+        path = request.rel_url.raw_path
+        match = _PATHS[request.method].fullmatch(path) if request.method in _PATHS else None
+        if match is None:
+            raise invalid(f"Malformed request: {request.method} {path[:200]}")
+        name = (match["method"] or "status").lower()
+        if name not in self._methods:
+            raise invalid(f"expected :predict, received :{name}; no signature here is for it")
+        return name, self._methods[name], match
+
+    async def _predict(self, request: web.Request, match: re.Match[str]) -> bytes:
+        content = await self._body(request)
+        with self._using(match) as version:
+            body = read_body(content)
+            name, signature = signature_of(version, body.signature, StatusCode.INVALID_ARGUMENT)
+            inputs = read_inputs(body, signature)
+            outputs = await answer(version, name, inputs, self._limits, self._metrics)
+        return write_outputs(outputs, body.format)
+
+    async def _metadata(self, request: web.Request, match: re.Match[str]) -> bytes:
+        with self._using(match) as version:
+            assert version.servable is not None
+            return metadata_json(
+                self._versions.name, version.number, version.servable.signature_defs
+            )
+
+    async def _status(self, request: web.Request, match: re.Match[str]) -> bytes:
+        found = self._versions.known(*self._asked(match))
+        return _json({"model_version_status": [_status(version) for version in found]})
+
+    def _using(self, match: re.Match[str]) -> Any:
+        return self._versions.using(*self._asked(match))
+
+    def _asked(self, match: re.Match[str]) -> tuple[int | None, str]:
+        """Version and label that a path names, of this model."""
+        name, label = unquote(match["name"]), unquote(match["label"] or "")
+        number = int(match["version"]) if match["version"] else None
+        if number is not None and number >= 2**63:
+            raise invalid(f"expected a version of 64 bits, received {match['version'][:50]}")
+        if name != self._versions.name:
+            which = "Latest" if number is None else f"Specific({number})"
+            raise RequestError(
+                StatusCode.NOT_FOUND, f"Servable not found for request: {which}({name[:100]})"
+            )
+        return number, label
+
+    async def _body(self, request: web.Request) -> bytes:
+        if request.content_length:
+            self._limits.check_bytes(request.content_length)
+        try:
+            return await asyncio.wait_for(request.read(), self._limits.body_seconds)
+        except web.HTTPRequestEntityTooLarge:
+            most = self._limits.request_bytes
+            raise invalid(f"expected a request of at most {most} bytes, received more") from None
+        except asyncio.TimeoutError:
+            raise RequestError(
+                StatusCode.DEADLINE_EXCEEDED,
+                f"expected the whole body within {self._limits.body_seconds:g} s",
+            ) from None
+        except (web.HTTPException, web.RequestPayloadError, ValueError) as error:
+            raise invalid(f"the body cannot be read: {error}") from None
+
+    async def _metrics_page(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+    async def _healthy(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        if self.is_stopping or not self._versions.available:
+            return web.Response(text="no version answers\n", status=503)
+        return web.Response(text="ready\n")
+
+
+def _status(version: Version) -> dict[str, Any]:
+    return {
+        "version": str(version.number),
+        "state": version.state.name,
+        "status": {
+            "error_code": "UNKNOWN" if version.error else "OK",
+            "error_message": version.error,
+        },
+    }
+
+
+def _error(message: str) -> bytes:
+    return _json({"error": message})
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1).encode()

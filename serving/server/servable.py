@@ -1,0 +1,164 @@
+"""One version of a model, loaded as TensorFlow Serving loads it: into a session."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the ops that the graph holds
+
+from ..warm_up import WarmUp, read_warm_up, warm_up_requests
+from .errors import RequestError, code_of, invalid
+
+INIT_SIGNATURE = "__saved_model_init_op"  # the loader's own; no client may call it
+_PLACE_IN_GRAPH = re.compile(r"\s*\n\t \[\[.*", re.DOTALL)  # what TensorFlow adds to messages
+
+
+class BrokenModel(Exception):
+    """A version that cannot be loaded, or does not answer as it must."""
+
+
+class Tensor(NamedTuple):
+    """An input or output of a signature."""
+
+    name: str  # in the graph
+    dtype: tf.DType
+    shape: tf.TensorShape
+
+
+class Signature(NamedTuple):
+    """What a client may call."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+    @property
+    def joins(self) -> bool:
+        """Whether rows of several requests can be answered as one batch.
+
+        They can where nothing but the number of rows depends on who asks: an output
+        that is padded to the longest answer of its batch would tell of the others.
+        """
+        tensors = [*self.inputs.values(), *self.outputs.values()]
+        return all(
+            bool(tensor.shape.rank)
+            and tensor.shape[0] is None
+            and tensor.shape[1:].is_fully_defined()
+            for tensor in tensors
+        )
+
+
+class Servable:
+    """A loaded SavedModel.
+
+    Args:
+      version: its number.
+      directory: where it is.
+
+    Raises:
+      BrokenModel: it cannot be loaded.
+    """
+
+    def __init__(self, version: int, directory: Path):
+        self.version = version
+        self.directory = directory
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        try:
+            with self._session.graph.as_default():
+                graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+        # Whatever a damaged file makes the loader raise, the server goes on.
+        except Exception as error:
+            self._session.close()
+            raise BrokenModel(f"{directory} cannot be loaded: {without_place(error)}") from error
+        self.signature_defs = {
+            name: signature
+            for name, signature in graph.signature_def.items()
+            if name != INIT_SIGNATURE
+        }
+        self.signatures = {
+            name: Signature(_tensors(signature.inputs), _tensors(signature.outputs))
+            for name, signature in self.signature_defs.items()
+        }
+        self.joins = {name: signature.joins for name, signature in self.signatures.items()}
+        self._calls = {name: self._callable(name) for name in self.signatures}
+
+    def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Answers with every output of a signature.
+
+        Args:
+          signature: its name.
+          inputs: an array for each of its inputs; strings as objects.
+
+        Raises:
+          RequestError: as the graph has it; INVALID_ARGUMENT where it refuses the inputs.
+        """
+        known = self.signatures[signature]
+        try:
+            values = self._calls[signature](*(inputs[name] for name in known.inputs))
+        except tf.errors.OpError as error:
+            raise RequestError(code_of(error.error_code), without_place(error)) from error
+        except UnicodeDecodeError as error:
+            # A message that quotes bytes of the request, which TensorFlow cannot pass on.
+            message = error.object.decode("utf-8", "replace")
+            raise invalid(without_place(message)) from error
+        return dict(zip(known.outputs, values, strict=True))
+
+    def warm_up(self) -> None:
+        """Answers the requests of its own export, so that no client waits for what is done once.
+
+        Raises:
+          BrokenModel: it cannot answer, or answers with what is no number.
+        """
+        try:
+            requests = [
+                WarmUp(request.model_spec.signature_name, _arrays(request.inputs))
+                for request in read_warm_up(str(self.directory))
+            ]
+        except (ValueError, TypeError) as error:
+            raise BrokenModel(f"its warm-up requests cannot be read: {error}") from error
+        for name, inputs in requests or warm_up_requests():
+            if name in self.signatures:
+                self._try(name, inputs)
+
+    def close(self) -> None:
+        """Gives its memory back; nobody may be using it."""
+        self._calls.clear()
+        self._session.close()
+
+    def _try(self, name: str, inputs: dict[str, np.ndarray]) -> None:
+        try:
+            outputs = self.run(name, inputs)
+        except (RequestError, KeyError) as error:
+            raise BrokenModel(f"{self.directory}: '{name}' fails: {error}") from error
+        for key, values in outputs.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise BrokenModel(f"{self.directory}: '{name}' answers with a {key} of no number")
+
+    def _callable(self, name: str) -> Any:
+        signature = self.signatures[name]
+        return self._session.make_callable(
+            [tensor.name for tensor in signature.outputs.values()],
+            feed_list=[tensor.name for tensor in signature.inputs.values()],
+        )
+
+
+def without_place(error: BaseException | str) -> str:
+    """A message of TensorFlow's in one line, without the nodes that it came through."""
+    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    message = " ".join(_PLACE_IN_GRAPH.sub("", message or type(error).__name__).split())
+    asserted = re.fullmatch(r"assertion failed: \[(.*)\]", message)
+    return asserted[1] if asserted else message
+
+
+def _tensors(infos: Any) -> dict[str, Tensor]:
+    return {
+        key: Tensor(info.name, tf.as_dtype(info.dtype), tf.TensorShape(info.tensor_shape))
+        for key, info in sorted(infos.items())
+    }
+
+
+def _arrays(protos: Any) -> dict[str, np.ndarray]:
+    return {name: tf.make_ndarray(proto) for name, proto in protos.items()}

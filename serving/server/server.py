@@ -1,0 +1,198 @@
+"""The server as a whole: what it listens on, how it starts and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import grpc
+from aiohttp import web
+
+from .batching import BANDS, Batcher
+from .errors import RequestError
+from .grpc_service import GrpcService
+from .limits import Limits
+from .metrics import Metrics
+from .model_config import ModelConfigError, read_file
+from .rest_service import RestService
+from .servable import Servable
+from .versions import Policy, Versions
+
+LOG = logging.getLogger(__name__)
+# Lanes that answer at once; others wait. Every band of a few signatures has its own.
+THREADS = 8 * BANDS
+TOLD = ("version", "error", "api", "method")  # what a line of the log may carry beside its event
+
+
+class CannotServe(Exception):
+    """The server cannot start."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What is served, and where.
+
+    `base` is the folder of the versions of the model `name`. Ports that are 0 are
+    chosen by the system. `poll_seconds` is how often the folder is looked at, and how
+    long a new version must have been left alone before it is loaded.
+    """
+
+    base: Path
+    name: str
+    policy: Policy = field(default_factory=Policy)
+    model_config: Path | None = None  # where the policy comes from, read again as it changes
+    host: str = "127.0.0.1"
+    grpc_port: int = 8500
+    rest_port: int = 8501
+    limits: Limits = field(default_factory=Limits)
+    poll_seconds: float = 1.0
+    grace_seconds: float = 30.0
+
+
+async def serve(settings: ServerSettings) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what has come and ends.
+
+    Args:
+      settings: see there.
+
+    Raises:
+      CannotServe: no version can be served, or a port is taken.
+    """
+    _raise_file_limit()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics, limits = Metrics(), settings.limits
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
+
+    def new_batcher(servable: Servable) -> Batcher:
+        return Batcher(servable.run, limits, pool, metrics)
+
+    versions = Versions(
+        settings.name, settings.base, settings.policy, new_batcher, settings.poll_seconds, metrics
+    )
+    await versions.refresh(patient=True)
+    if not versions.available:
+        raise CannotServe(_why_nothing(versions))
+
+    rest = RestService(versions, limits, metrics)
+    # A client that goes away takes its request out of the queue.
+    runner = web.AppRunner(
+        rest.application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=settings.grace_seconds,
+    )
+    server = grpc.aio.server(
+        options=[
+            ("grpc.so_reuseport", 0),  # a second server must not share the port in silence
+            # Above ours, so that a request a little too large is told what the limit is.
+            ("grpc.max_receive_message_length", 2 * limits.request_bytes),
+            ("grpc.max_send_message_length", -1),
+        ]
+    )
+    GrpcService(versions, limits, metrics).add_to(server)
+    watch = asyncio.create_task(_watch(versions, settings))
+    try:
+        await runner.setup()
+        grpc_port, rest_port = await _listen(settings, server, runner)
+        print(
+            f"serving '{settings.name}' version {versions.available[0]} of {settings.base}: "
+            f"gRPC {settings.host}:{grpc_port}, REST http://{settings.host}:{rest_port}",
+            flush=True,
+        )
+        await stop.wait()
+        LOG.info("stopping")
+        rest.is_stopping = True
+    finally:
+        watch.cancel()
+        await asyncio.gather(server.stop(settings.grace_seconds), runner.cleanup())
+        await asyncio.gather(watch, return_exceptions=True)
+        await versions.close()
+        pool.shutdown()
+    LOG.info("stopped")
+
+
+def log_to_stderr() -> None:
+    """Writes the log of the server as lines of JSON; no text of a request is in it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logger = logging.getLogger(__package__)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    # It calls the session's loader deprecated, which is the one that upstream has.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat()
+        line = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        line |= {key: getattr(record, key) for key in TOLD if hasattr(record, key)}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+async def _listen(
+    settings: ServerSettings, server: grpc.aio.Server, runner: web.AppRunner
+) -> tuple[int, int]:
+    """Opens both ports; gives their numbers."""
+    try:
+        grpc_port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        if not grpc_port:
+            raise OSError("it cannot be bound")
+    except (OSError, RuntimeError) as error:
+        raise CannotServe(f"gRPC, {settings.host}:{settings.grpc_port}: {error}") from error
+    site = web.TCPSite(runner, settings.host, settings.rest_port, reuse_port=False)
+    try:
+        await site.start()
+    except OSError as error:
+        raise CannotServe(f"REST, {settings.host}:{settings.rest_port}: {error}") from error
+    await server.start()
+    return grpc_port, runner.addresses[0][1]
+
+
+async def _watch(versions: Versions, settings: ServerSettings) -> None:
+    """Follows the folder of versions, and the model configuration."""
+    known, told = settings.policy, ""
+    while True:
+        await asyncio.sleep(settings.poll_seconds)
+        try:
+            if settings.model_config:
+                policy = read_file(settings.model_config, settings.name, settings.base)
+                if policy != known:
+                    known = policy
+                    await versions.reload(policy)
+                told = ""
+        except (ModelConfigError, RequestError) as error:
+            if str(error) != told:  # once, and not every second
+                told = str(error)
+                LOG.error("the model configuration is refused", extra={"error": told})
+        try:
+            await versions.refresh()
+        except Exception:
+            LOG.exception("the folder of versions cannot be followed")
+
+
+def _why_nothing(versions: Versions) -> str:
+    told = f"expected a version of '{versions.name}' that can be served in {versions.base}, found "
+    try:
+        return told + "; ".join(f"{v.number}: {v.error}" for v in versions.known())
+    except Exception:
+        return told + "none"
+
+
+def _raise_file_limit() -> None:
+    """A thousand connections need as many descriptors."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,85 @@
+"""Tensors as gRPC carries them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2, types_pb2
+
+from .errors import invalid
+from .limits import Limits
+from .servable import Signature, Tensor
+
+
+def read_inputs(
+    protos: Mapping[str, tensor_pb2.TensorProto], signature: Signature, limits: Limits
+) -> dict[str, np.ndarray]:
+    """Reads the inputs of a request.
+
+    Args:
+      protos: by the name of the input.
+      signature: what they are for.
+      limits: of one request.
+
+    Raises:
+      RequestError: INVALID_ARGUMENT where they are not what the signature takes.
+    """
+    if set(protos) != set(signature.inputs):
+        raise invalid(f"expected the inputs {sorted(signature.inputs)}, received {sorted(protos)}")
+    return {
+        name: _array(name, protos[name], tensor, limits)
+        for name, tensor in signature.inputs.items()
+    }
+
+
+def write_output(values: np.ndarray, proto: tensor_pb2.TensorProto) -> None:
+    """Writes an output, its values in the fields of their type, as upstream does.
+
+    Args:
+      values: strings as objects.
+      proto: an empty one, which is filled.
+    """
+    for size in values.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if values.dtype == object:
+        proto.dtype = types_pb2.DT_STRING
+        proto.string_val.extend(values.ravel().tolist())
+    elif values.dtype == np.float32:
+        proto.dtype = types_pb2.DT_FLOAT
+        proto.float_val.extend(values.ravel().tolist())
+    elif values.dtype == np.int32:
+        proto.dtype = types_pb2.DT_INT32
+        proto.int_val.extend(values.ravel().tolist())
+    else:
+        proto.CopyFrom(tf.make_tensor_proto(values))
+
+
+def _array(
+    name: str, proto: tensor_pb2.TensorProto, expected: Tensor, limits: Limits
+) -> np.ndarray:
+    if proto.dtype != expected.dtype.as_datatype_enum:
+        raise invalid(f"{name}: expected {expected.dtype.name}, received the type {proto.dtype}")
+    shape = [dimension.size for dimension in proto.tensor_shape.dim]
+    if (
+        proto.tensor_shape.unknown_rank
+        or min(shape, default=0) < 0
+        or not expected.shape.is_compatible_with(shape)
+        # The first axis is rows.
+        or not shape
+    ):
+        raise invalid(f"{name}: expected the shape {expected.shape}, received {shape}")
+    # Before anything is made of it: a proto of a few bytes may claim any shape.
+    if shape[0] > limits.rows:
+        raise invalid(f"expected at most {limits.rows} rows in a request, received {shape[0]}")
+    if math.prod(shape) > limits.request_bytes:
+        raise invalid(f"{name}: expected fewer values than the shape {shape} has")
+    try:
+        values = tf.make_ndarray(proto)
+    except (ValueError, TypeError) as error:
+        raise invalid(f"{name}: expected values that fill the shape {shape}") from error
+    if values.shape != tuple(shape):
+        raise invalid(f"{name}: expected {shape} values, received {list(values.shape)}")
+    return values

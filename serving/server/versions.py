@@ -1,0 +1,291 @@
+"""Which versions of the model answer: loaded beside each other, switched, unloaded.
+
+A version that cannot be loaded or does not answer its warm-up is refused, and the
+next older one takes its place, until its files change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from grpc import StatusCode
+
+from .batching import Batcher
+from .errors import RequestError, invalid
+from .metrics import Metrics
+from .servable import BrokenModel, Servable
+from .version_folder import Content, content_of, versions_in
+
+LOG = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """Of a version, with the numbers of `ModelVersionStatus.State`."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which versions are wanted, and what they are called.
+
+    `only` names versions; where it is None, the newest `latest` are wanted, or all
+    there are where that is None.
+    """
+
+    latest: int | None = 1
+    only: frozenset[int] | None = None
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Version:
+    """What is known of one version."""
+
+    number: int
+    state: State = State.START
+    error: str = ""
+    servable: Servable | None = None
+    batcher: Batcher | None = None
+    requests: int = 0
+    refused: Content | None = None  # what was refused; tried again once it differs
+
+
+class Versions:
+    """The versions of one model.
+
+    Args:
+      name: of the model.
+      base: the folder of its versions.
+      policy: which of them are wanted.
+      new_batcher: gives a loaded version its queues.
+      settle_seconds: how long the files of a version must have been left alone
+        before it is loaded.
+      metrics: where versions are told.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: Path,
+        policy: Policy,
+        new_batcher: Callable[[Servable], Batcher],
+        settle_seconds: float,
+        metrics: Metrics,
+    ):
+        self.name = name
+        self.base = base
+        self.policy = policy
+        self.labels: dict[str, int] = {}
+        self._new_batcher = new_batcher
+        self._settle_seconds = settle_seconds
+        self._metrics = metrics
+        self._known: dict[int, Version] = {}
+        self._lock = asyncio.Lock()
+        # Loading and looking at files keep away from the threads that answer.
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._unloading: set[asyncio.Task[None]] = set()
+
+    @property
+    def available(self) -> list[int]:
+        """The versions that answer, newest first."""
+        numbers = (n for n, known in self._known.items() if known.state is State.AVAILABLE)
+        return sorted(numbers, reverse=True)
+
+    def known(self, number: int | None = None, label: str = "") -> list[Version]:
+        """All versions ever seen, or the one that was asked for, newest first.
+
+        Raises:
+          RequestError: there is none such.
+        """
+        if label:
+            number = self._labelled(label)
+        if number is None:
+            found = sorted(self._known.values(), key=lambda version: -version.number)
+        else:
+            found = [self._known[number]] if number in self._known else []
+        if not found:
+            which = "any versions" if number is None else f"version {number}"
+            raise RequestError(StatusCode.NOT_FOUND, f"Could not find {which} of model {self.name}")
+        return found
+
+    @contextmanager
+    def using(self, number: int | None = None, label: str = "") -> Iterator[Version]:
+        """Lends a version, which stays loaded so long.
+
+        Args:
+          number: of the version; None for the newest that answers.
+          label: in place of the number.
+
+        Raises:
+          RequestError: NOT_FOUND where it does not answer; INVALID_ARGUMENT where
+            nothing has that label.
+        """
+        if label:
+            number = self._labelled(label)
+        if number is None:
+            number = next(iter(self.available), None)
+        version = self._known.get(number) if number is not None else None
+        if version is None or version.state is not State.AVAILABLE:
+            which = "Latest" if number is None else f"Specific({number})"
+            raise RequestError(
+                StatusCode.NOT_FOUND, f"Servable not found for request: {which}({self.name})"
+            )
+        version.requests += 1
+        try:
+            yield version
+        finally:
+            version.requests -= 1
+
+    async def refresh(self, patient: bool = False) -> None:
+        """Looks at the folder, loads what is wanted, then unloads what is not.
+
+        Args:
+          patient: whether to wait for a version that is being copied.
+        """
+        async with self._lock:
+            await self._refresh(patient)
+
+    async def reload(self, policy: Policy) -> None:
+        """Changes which versions are wanted, and waits until they answer.
+
+        Raises:
+          RequestError: FAILED_PRECONDITION where a label names a version that does
+            not answer then; the labels stay as they were.
+        """
+        async with self._lock:
+            before, self.policy = self.policy, policy
+            await self._refresh(True)
+            missing = {
+                label: number
+                for label, number in policy.labels.items()
+                if number not in self.available
+            }
+            if missing:
+                self.policy = replace(policy, labels=before.labels)
+                raise RequestError(
+                    StatusCode.FAILED_PRECONDITION,
+                    f"expected labels of versions that answer, received {missing}; "
+                    f"these answer: {self.available}",
+                )
+            self.labels = dict(policy.labels)
+
+    async def close(self) -> None:
+        """Unloads all, after the requests that use them have ended."""
+        async with self._lock:
+            for number in self.available:
+                self._unload(self._known[number])
+            if self._unloading:
+                await asyncio.wait(self._unloading)
+        self._loader.shutdown()
+
+    async def _refresh(self, patient: bool) -> None:
+        loop = asyncio.get_running_loop()
+        present = await loop.run_in_executor(self._loader, versions_in, self.base)
+        wanted: list[int] = []
+        whole = True  # whether all that is wanted now answers
+        for number in present:
+            if not self._wants(number, len(wanted)):
+                continue
+            version = self._known.setdefault(number, Version(number))
+            if version.state is State.UNLOADING:
+                await asyncio.wait(self._unloading)
+            while version.state is not State.AVAILABLE:
+                settled = await self._load(version)
+                if settled or not patient:
+                    break
+                await asyncio.sleep(self._settle_seconds / 4)
+            if version.state is State.AVAILABLE:
+                wanted.append(number)
+            elif version.state is State.START:
+                whole = False  # it is still being copied: nothing gives way to it
+        self._settle_labels()
+        # What was pushed away last is kept where nothing would be left.
+        if wanted and whole:
+            for number in self.available:
+                if number not in wanted and number not in self.labels.values():
+                    self._unload(self._known[number])
+
+    def _wants(self, number: int, newer: int) -> bool:
+        """Whether a version is wanted, where so many newer ones answer."""
+        if number in self.policy.labels.values():
+            return True
+        if self.policy.only is not None:
+            return number in self.policy.only
+        return self.policy.latest is None or newer < self.policy.latest
+
+    async def _load(self, version: Version) -> bool:
+        """Loads a version; False where it must be left alone for a while."""
+        loop = asyncio.get_running_loop()
+        directory = self.base / str(version.number)
+        try:
+            content = await loop.run_in_executor(self._loader, content_of, directory)
+        except OSError:
+            return True  # it went away while we looked
+        if content == version.refused:
+            return True
+        if not content.is_settled(self._settle_seconds):
+            return False
+        version.state, version.error = State.LOADING, ""
+        LOG.info("loading", extra={"version": version.number})
+        try:
+            servable = await loop.run_in_executor(self._loader, _loaded, version.number, directory)
+        except BrokenModel as error:
+            version.state, version.error, version.refused = State.END, str(error), content
+            LOG.error("refused", extra={"version": version.number, "error": str(error)})
+            return True
+        version.servable, version.batcher = servable, self._new_batcher(servable)
+        version.state, version.refused = State.AVAILABLE, None
+        self._metrics.version_available.labels(self.name, version.number).set(1)
+        LOG.info("available", extra={"version": version.number})
+        return True
+
+    def _unload(self, version: Version) -> None:
+        version.state = State.UNLOADING
+        self._metrics.version_available.labels(self.name, version.number).set(0)
+        LOG.info("unloading", extra={"version": version.number})
+        task = asyncio.create_task(self._end(version))
+        self._unloading.add(task)
+        task.add_done_callback(self._unloading.discard)
+
+    async def _end(self, version: Version) -> None:
+        # A batch may outlive the requests that it was decoded for.
+        while version.requests or (version.batcher and version.batcher.is_busy):
+            await asyncio.sleep(0.02)
+        servable, version.servable, version.batcher = version.servable, None, None
+        if servable is not None:
+            await asyncio.get_running_loop().run_in_executor(self._loader, servable.close)
+        version.state = State.END
+        LOG.info("unloaded", extra={"version": version.number})
+
+    def _settle_labels(self) -> None:
+        """Gives the labels of the policy to versions that answer."""
+        for label, number in self.policy.labels.items():
+            if number in self.available:
+                self.labels[label] = number
+
+    def _labelled(self, label: str) -> int:
+        if label not in self.labels:
+            raise invalid(f"Unrecognized servable version label: {label}")
+        return self.labels[label]
+
+
+def _loaded(number: int, directory: Path) -> Servable:
+    servable = Servable(number, directory)
+    try:
+        servable.warm_up()
+    except BrokenModel:
+        servable.close()
+        raise
+    return servable

@@ -1,0 +1,246 @@
+"""Batches: whose rows they hold, in which order they come back, and who waits for whom."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from grpc import StatusCode
+
+from seq2seq_tfx.serving.server.batching import Batcher
+from seq2seq_tfx.serving.server.errors import RequestError, invalid
+from seq2seq_tfx.serving.server.limits import Limits
+from seq2seq_tfx.serving.server.metrics import Metrics
+
+LONG = "l" * 300
+SOON, PATIENT = 5, 30  # seconds: what fails a test, and what no test waits for
+
+
+class Model:
+    """Answers with capitals; keeps what it was asked, and waits where it is told to."""
+
+    def __init__(self):
+        self.batches = []
+        self.gates = {}  # by the first text of a batch: what it waits for
+        self.begun = threading.Semaphore(0)
+
+    def hold(self, text):
+        self.gates[text] = threading.Event()
+        return self.gates[text]
+
+    def run(self, signature, inputs):
+        texts = [text.decode() for text in inputs["text"]]
+        self.batches.append(texts)
+        self.begun.release()
+        if texts and texts[0] in self.gates:
+            assert self.gates[texts[0]].wait(PATIENT)
+        if "bad" in texts:
+            raise invalid(f"row {texts.index('bad')} is bad")
+        if "bug" in texts:
+            raise ZeroDivisionError
+        return {
+            "text": np.array([text.upper().encode() for text in texts], object),
+            "length": np.array([len(text) for text in texts]),
+        }
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def arrays(texts):
+    array = np.empty(len(texts), object)
+    array[:] = [text.encode() for text in texts]
+    return {"text": array}
+
+
+@pytest.fixture
+def asking(model, pool):
+    """Runs a test's coroutine with a way to ask."""
+
+    def run(test, **limits):
+        async def main():
+            batcher = Batcher(model.run, Limits(**limits), pool, Metrics())
+
+            async def ask(*texts, joins=True, seconds=PATIENT):
+                deadline = time.monotonic() + seconds
+                outputs = await batcher.answer("best", joins, arrays(texts), deadline)
+                assert outputs["length"].tolist() == [len(text) for text in texts]
+                return [text.decode() for text in outputs["text"]]
+
+            async def began():
+                await asyncio.to_thread(model.begun.acquire, timeout=SOON)
+
+            await asyncio.wait_for(test(ask, began), PATIENT)
+            while batcher.is_busy:  # its last batch has been told, and its task ends
+                await asyncio.sleep(0.01)
+
+        asyncio.run(main())
+
+    return run
+
+
+def test_rows_come_back_in_their_order_whatever_their_lengths(asking, model):
+    texts = ["b", LONG, "a" * 20, "c", "d" * 500, "", LONG + "x", "e"]
+
+    async def test(ask, began):
+        assert await ask(*texts) == [text.upper() for text in texts]
+
+    asking(test)
+    assert sorted(map(len, model.batches)) == [1, 1, 2, 4]  # a band is a batch
+
+
+def test_what_came_meanwhile_is_the_next_batch_and_no_larger_than_it_may(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        others = [asyncio.create_task(ask(f"t{i}", f"u{i}")) for i in range(5)]
+        await asyncio.sleep(0)
+        gate.set()
+        assert await first == ["FIRST"]
+        assert await asyncio.gather(*others) == [[f"T{i}", f"U{i}"] for i in range(5)]
+
+    asking(test, batch_rows=4)
+    assert list(map(len, model.batches)) == [1, 4, 4, 2]
+
+
+def test_a_request_larger_than_a_batch_is_cut(asking, model):
+    async def test(ask, began):
+        texts = [f"t{i:02}" for i in range(10)]
+        assert await ask(*texts) == [text.upper() for text in texts]
+
+    asking(test, batch_rows=4)
+    assert list(map(len, model.batches)) == [4, 4, 2]
+
+
+def test_a_long_sentence_does_not_hold_up_short_ones(asking, model):
+    gate = model.hold(LONG)
+
+    async def test(ask, began):
+        long = asyncio.create_task(ask(LONG))
+        await began()
+        for _ in range(20):
+            assert await ask("short") == ["SHORT"]
+        assert not long.done()
+        gate.set()
+        await long
+
+    asking(test)
+
+
+def test_a_full_queue_refuses_at_once_and_takes_again_when_it_has_room(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        waiting = [asyncio.create_task(ask("a", "b")) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await asyncio.wait_for(ask("c"), SOON)
+        assert refused.value.code is StatusCode.UNAVAILABLE
+        assert await ask(LONG) == [LONG.upper()]  # another band has room
+        gate.set()
+        await asyncio.gather(first, *waiting)
+        assert await ask("c") == ["C"]
+
+    asking(test, queue_rows=4)
+
+
+def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        waiting = asyncio.create_task(ask("a"))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError):
+            await ask(LONG, "c", "d")
+        gate.set()
+        await asyncio.gather(first, waiting)
+
+    asking(test, queue_rows=2)
+    assert [LONG] not in model.batches
+
+
+def test_what_nobody_waits_for_is_not_decoded(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        gone = asyncio.create_task(ask("gone"))
+        late = asyncio.create_task(ask("late", seconds=0))
+        await asyncio.sleep(0)
+        gone.cancel()
+        gate.set()
+        await first
+        with pytest.raises(RequestError) as refused:
+            await late
+        assert refused.value.code is StatusCode.DEADLINE_EXCEEDED
+
+    asking(test)
+    assert model.batches == [["first"]]
+
+
+def test_a_bad_request_does_not_fail_its_neighbours(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        good, bad = asyncio.create_task(ask("a", "b")), asyncio.create_task(ask("c", "bad"))
+        await asyncio.sleep(0)
+        gate.set()
+        await first
+        assert await good == ["A", "B"]
+        with pytest.raises(RequestError, match="row 1 is bad"):
+            await bad
+
+    asking(test)
+
+
+def test_the_row_at_fault_is_told_by_its_place_in_the_request(asking):
+    async def test(ask, began):
+        with pytest.raises(RequestError, match="row 2 is bad"):
+            await ask(LONG, "a", "bad")
+
+    asking(test)
+
+
+def test_a_fault_of_the_server_is_told_to_all_and_ends_nothing(asking):
+    async def test(ask, began):
+        with pytest.raises(ZeroDivisionError):
+            await ask("bug")
+        assert await ask("a") == ["A"]
+
+    asking(test)
+
+
+def test_what_depends_on_its_batch_is_answered_alone(asking, model):
+    async def test(ask, began):
+        asked = [asyncio.create_task(ask(f"t{i}", LONG, joins=False)) for i in range(3)]
+        await asyncio.gather(*asked)
+
+    asking(test)
+    assert model.batches == [[f"t{i}", LONG] for i in range(3)]
+
+
+def test_no_rows_are_asked_of_the_model_all_the_same(asking, model):
+    async def test(ask, began):
+        assert await ask() == []
+
+    asking(test)
+    assert model.batches == [[]]

@@ -1,0 +1,236 @@
+"""Which versions answer while others are pushed, broken, named and taken away."""
+
+import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from seq2seq_tfx.models import features
+from seq2seq_tfx.serving.server.batching import Batcher
+from seq2seq_tfx.serving.server.errors import RequestError
+from seq2seq_tfx.serving.server.limits import Limits
+from seq2seq_tfx.serving.server.metrics import Metrics
+from seq2seq_tfx.serving.server.prediction import answer
+from seq2seq_tfx.serving.server.version_folder import versions_in
+from seq2seq_tfx.serving.server.versions import Policy, State, Versions
+
+from . import toys
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Exports to copy from, by version."""
+    base = tmp_path_factory.mktemp("made")
+    return {version: toys.save(base, version) for version in (1, 2, 3)}
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "seq2seq"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def serving(base):
+    """Runs a test's coroutine with the versions of that folder."""
+
+    def run(test, policy=None, settle=0.0):
+        async def main():
+            with ThreadPoolExecutor(4) as pool:
+                metrics = Metrics()
+
+                def new_batcher(servable):
+                    return Batcher(servable.run, Limits(), pool, metrics)
+
+                versions = Versions("toy", base, policy or Policy(), new_batcher, settle, metrics)
+                try:
+                    await test(versions)
+                finally:
+                    await versions.close()
+                assert versions.available == []
+
+        asyncio.run(main())
+
+    return run
+
+
+async def ask(versions, text="a", **which):
+    """Who answers."""
+    with versions.using(**which) as version:
+        inputs = {features.TEXT: np.array([text.encode()], object)}
+        outputs = await answer(version, "serving_default", inputs, Limits(), Metrics())
+    return outputs[features.TEXT][0].decode().split(":")[0]
+
+
+def states(versions):
+    return {version.number: version.state.name for version in versions.known()}
+
+
+def test_only_numbers_that_hold_a_model_are_versions(base):
+    for name in ("9", "10", "007", "-1", "1.5", "٣", "tmp", str(2**63)):
+        (base / name).mkdir()
+        (base / name / "saved_model.pb").write_bytes(b"")
+    (base / "11").mkdir()
+    (base / "12").write_bytes(b"")
+    assert versions_in(base) == [10, 9]
+    assert versions_in(base / "absent") == []
+
+
+def test_a_new_version_takes_over_and_the_old_one_ends_after_its_requests(serving, base, made):
+    toys.push(made[1], base, 1)
+
+    async def test(versions):
+        await versions.refresh()
+        assert await ask(versions) == "v1"
+        with versions.using() as held:
+            toys.push(made[2], base, 2)
+            await versions.refresh()
+            assert await ask(versions) == "v2"
+            assert states(versions) == {2: "AVAILABLE", 1: "UNLOADING"}
+            await asyncio.sleep(0.1)
+            assert held.servable is not None  # whoever has it may go on
+        await asyncio.sleep(0.2)
+        assert states(versions) == {2: "AVAILABLE", 1: "END"}
+        with pytest.raises(RequestError, match=r"Specific\(1\)"):
+            await ask(versions, number=1)
+
+    serving(test)
+
+
+@pytest.mark.parametrize("damage", toys.DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_broken_version_is_refused_the_old_one_stays_and_a_mended_one_is_taken(
+    serving, base, made, damage
+):
+    toys.push(made[1], base, 1)
+
+    async def test(versions):
+        await versions.refresh()
+        damage(toys.push(made[2], base, 2))
+        for _ in range(2):
+            await versions.refresh()
+            assert states(versions) == {2: "END", 1: "AVAILABLE"}
+            assert await ask(versions) == "v1"
+        assert versions.known(2)[0].error
+        shutil.rmtree(base / "2")
+        toys.push(made[2], base, 2)
+        await versions.refresh()
+        assert await ask(versions) == "v2"
+
+    serving(test)
+
+
+def test_a_model_that_answers_with_no_number_is_refused(serving, base, made):
+    toys.push(made[1], base, 1)
+    toys.save(base, 2, score=float("nan"))
+
+    async def test(versions):
+        await versions.refresh()
+        assert await ask(versions) == "v1"
+        assert "no number" in versions.known(2)[0].error
+
+    serving(test)
+
+
+def test_where_the_newest_is_broken_from_the_start_an_older_one_serves(serving, base, made):
+    toys.push(made[1], base, 1)
+    toys.garbage(toys.push(made[2], base, 2))
+    (base / "3" / "variables").mkdir(parents=True)  # killed before saved_model.pb was there
+
+    async def test(versions):
+        await versions.refresh(patient=True)
+        assert await ask(versions) == "v1"
+
+    serving(test)
+
+
+def test_a_version_is_left_alone_while_it_is_being_copied(serving, base, made):
+    toys.push(made[1], base, 1)
+
+    async def test(versions):
+        await versions.refresh(patient=True)
+        directory = toys.push(made[2], base, 2)
+        whole = (directory / "saved_model.pb").read_bytes()
+        (directory / "saved_model.pb").write_bytes(whole[:100])
+        await versions.refresh()
+        assert states(versions) == {2: "START", 1: "AVAILABLE"}
+        (directory / "saved_model.pb").write_bytes(whole)
+        await asyncio.sleep(0.7)
+        await versions.refresh()
+        assert states(versions) == {2: "AVAILABLE", 1: "UNLOADING"}
+
+    serving(test, settle=0.6)
+
+
+def test_what_is_pushed_away_last_stays(serving, base, made):
+    toys.push(made[1], base, 1)
+
+    async def test(versions):
+        await versions.refresh()
+        shutil.rmtree(base / "1")
+        await versions.refresh()
+        assert await ask(versions) == "v1"
+
+    serving(test)
+
+
+def test_labels_name_versions_that_answer_and_keep_them(serving, base, made):
+    for number in (1, 2, 3):
+        toys.push(made[number], base, number)
+
+    async def test(versions):
+        await versions.refresh()
+        assert states(versions) == {3: "AVAILABLE"}
+        await versions.reload(Policy(labels={"stable": 1, "canary": 3}))
+        assert await ask(versions, label="stable") == "v1"
+        assert await ask(versions, label="canary") == "v3"
+        assert await ask(versions) == "v3"
+        await versions.reload(Policy(labels={"stable": 3}))
+        assert await ask(versions, label="stable") == "v3"
+        with pytest.raises(RequestError, match="canary"):
+            await ask(versions, label="canary")
+        await asyncio.sleep(0.2)
+        assert states(versions)[1] == "END"
+
+    serving(test)
+
+
+def test_a_label_of_a_version_that_does_not_answer_changes_no_label(serving, base, made):
+    toys.push(made[1], base, 1)
+    toys.garbage(toys.push(made[2], base, 2))
+
+    async def test(versions):
+        await versions.refresh()
+        await versions.reload(Policy(labels={"stable": 1}))
+        for missing in (2, 77):
+            with pytest.raises(RequestError) as refused:
+                await versions.reload(Policy(labels={"stable": missing}))
+            assert refused.value.code.name == "FAILED_PRECONDITION"
+            assert await ask(versions, label="stable") == "v1"
+
+    serving(test)
+
+
+def test_a_version_that_was_unloaded_can_be_called_back(serving, base, made):
+    for number in (1, 2):
+        toys.push(made[number], base, number)
+
+    async def test(versions):
+        await versions.refresh()
+        await versions.reload(Policy(only=frozenset([1])))
+        assert await ask(versions) == "v1"
+        await versions.reload(Policy(only=frozenset([2])))
+        assert await ask(versions) == "v2"
+        await versions.reload(Policy(latest=None))
+        assert versions.available == [2, 1]
+
+    serving(test)
+
+
+def test_the_states_are_those_of_upstreams_protocol():
+    from tensorflow_serving.apis import get_model_status_pb2
+
+    named = get_model_status_pb2.ModelVersionStatus.State.items()
+    assert {state.name: state.value for state in State}.items() <= dict(named).items()

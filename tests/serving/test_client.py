@@ -1,0 +1,239 @@
+"""The client: what it sends, what it sends again, when it gives up."""
+
+import asyncio
+import socket
+import threading
+import time
+from concurrent import futures
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from aiohttp import web
+from tensorflow_serving.apis import predict_pb2
+
+from seq2seq_tfx.serving.client import AsyncClient, Client
+from seq2seq_tfx.serving.client.transports import ServerError
+from seq2seq_tfx.serving.local_model import Hypothesis, LocalModel, ModelError
+
+from ..jobs import seq2seq
+
+LOWEST = float(np.finfo("float32").min)
+CODES = {503: "UNAVAILABLE", 400: "INVALID_ARGUMENT", 500: "UNKNOWN", 504: "DEADLINE_EXCEEDED"}
+
+
+class Script:
+    """What a server does with one request after another: a status, or how long it takes.
+
+    After the last it answers every source with capitals.
+    """
+
+    def __init__(self, *acts):
+        self.acts = list(acts)
+        self.asked = []
+        self.lock = threading.Lock()
+
+    def next(self, signature, sources):
+        with self.lock:
+            self.asked.append((signature, sources))
+            return self.acts.pop(0) if self.acts else 200
+
+
+def columns(signature, sources):
+    many = signature == "nbest"
+    texts = [[s.upper(), s, ""] if many else s.upper() for s in sources]
+    scores = [[-0.5, -1.5, LOWEST] if many else -0.5 for _ in sources]
+    return texts, scores
+
+
+@pytest.fixture
+def rest_server():
+    """A server of REST that follows a script."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(work):
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    runners = []
+
+    def start(script):
+        async def handle(request):
+            body = await request.json()
+            act = script.next(body["signature_name"], body["inputs"]["text"])
+            if isinstance(act, float):
+                await asyncio.sleep(act)
+            elif act != 200:
+                return web.json_response({"error": "no"}, status=act)
+            texts, scores = columns(body["signature_name"], body["inputs"]["text"])
+            outputs = {"text": texts, "score": scores, "log_prob": scores}
+            return web.json_response({"outputs": outputs})
+
+        async def started():
+            application = web.Application()
+            application.router.add_post("/v1/models/seq2seq:predict", handle)
+            runner = web.AppRunner(application, shutdown_timeout=0.1)
+            runners.append(runner)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        return run(started())
+
+    yield start
+    for runner in runners:
+        run(runner.cleanup())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def grpc_server():
+    """The same of gRPC."""
+    servers = []
+
+    def start(script):
+        def predict(request, context):
+            texts = [t.decode() for t in request.inputs["text"].string_val]
+            act = script.next(request.model_spec.signature_name, texts)
+            if isinstance(act, float):
+                time.sleep(act)
+            elif act != 200:
+                context.abort(getattr(grpc.StatusCode, CODES[act]), "no")
+            answered, scores = columns(request.model_spec.signature_name, texts)
+            reply = predict_pb2.PredictResponse()
+            reply.outputs["text"].CopyFrom(tf.make_tensor_proto(answered))
+            for name in ("score", "log_prob"):
+                reply.outputs[name].CopyFrom(tf.make_tensor_proto(scores, tf.float32))
+            return reply
+
+        handler = grpc.unary_unary_rpc_method_handler(
+            predict,
+            predict_pb2.PredictRequest.FromString,
+            predict_pb2.PredictResponse.SerializeToString,
+        )
+        server = grpc.server(futures.ThreadPoolExecutor(8))
+        service = "tensorflow.serving.PredictionService"
+        generic = grpc.method_handlers_generic_handler(service, {"Predict": handler})
+        server.add_generic_rpc_handlers((generic,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(0)
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def start(request):
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+def test_sources_go_in_batches_and_answers_come_in_order(start):
+    script = Script(0.2, 0.1)
+    sources = [f"s{i}" for i in range(10)]
+    with Client(start(script), batch_rows=4) as client:
+        assert client.predict(sources) == [[Hypothesis(s.upper(), -0.5, -0.5)] for s in sources]
+        assert client.predict([]) == []
+    batches = sorted(texts for _, texts in script.asked)
+    assert batches == [sources[:4], sources[4:8], sources[8:]]
+
+
+def test_hypotheses_come_without_the_places_that_search_left_empty(start):
+    with Client(start(Script())) as client:
+        (answer,) = client.predict(["ä"], nbest=3)
+        assert answer == [Hypothesis("Ä", -0.5, -0.5), Hypothesis("ä", -1.5, -1.5)]
+        with pytest.raises(ModelError, match=r"at most 3 hypotheses.*received 4"):
+            client.predict(["a"], nbest=4)
+
+
+def test_unavailable_is_asked_again(start):
+    script = Script(503, 503)
+    with Client(start(script)) as client:
+        assert client.predict(["a"])[0][0].text == "A"
+    assert len(script.asked) == 3
+
+
+def test_nothing_else_is_asked_again(start):
+    for status in (400, 500, 504):
+        script = Script(status)
+        with Client(start(script)) as client, pytest.raises(ServerError) as failure:
+            client.predict(["a"])
+        assert failure.value.code == CODES[status]
+        assert len(script.asked) == 1
+
+
+def test_it_gives_up_after_a_few_attempts(start, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.serving.client.client.LONGEST_WAIT", 0.01)
+    script = Script(*[503] * 50)
+    with Client(start(script)) as client, pytest.raises(ServerError, match="UNAVAILABLE: no"):
+        client.predict(["a"])
+    assert len(script.asked) == 6
+
+
+def test_a_call_takes_no_longer_than_it_may(start):
+    for script in (Script(5.0), Script(*[503] * 50)):
+        with Client(start(script)) as client:
+            begun = time.monotonic()
+            with pytest.raises(ServerError, match=r"DEADLINE_EXCEEDED|UNAVAILABLE"):
+                client.predict(["a"], seconds=0.3)
+            assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_a_server_that_is_not_there_is_unavailable(scheme):
+    with socket.socket() as taken:  # and does not listen
+        taken.bind(("127.0.0.1", 0))
+        server = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
+        with Client(server, seconds=0.5) as client, pytest.raises(ServerError) as failure:
+            client.predict(["a"])
+        assert failure.value.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+
+
+def test_many_calls_go_on_together(start):
+    async def main():
+        async with AsyncClient(start(Script(*[0.3] * 8))) as client:
+            return await asyncio.gather(*(client.predict([f"s{i}"]) for i in range(8)))
+
+    answers = asyncio.run(main())
+    assert [rows[0][0].text for rows in answers] == [f"S{i}" for i in range(8)]
+
+
+@pytest.mark.slow
+@pytest.mark.modern
+def test_a_served_model_answers_as_one_in_this_process(exported, running):
+    sources = ["the fox", "", "Über große 语言", "nul\0", "quick"] * 9
+    expected = LocalModel(exported.directory)
+    for server in (running.address.grpc, f"http://{running.address.rest}"):
+        for settings in ({}, {"version": 1}):
+            with Client(server, **settings) as client:
+                for nbest in (1, 3):
+                    for found, known in zip(
+                        client.predict(sources, nbest),
+                        expected.predict(sources, nbest),
+                        strict=True,
+                    ):
+                        assert [h.text for h in found] == [h.text for h in known]
+                        np.testing.assert_allclose(
+                            [h.score for h in found], [h.score for h in known], atol=1e-4
+                        )
+        with Client(server, version=2) as client, pytest.raises(ServerError, match="NOT_FOUND"):
+            client.predict(["a"])
+
+
+@pytest.mark.slow
+def test_the_command_asks_a_server_as_it_asks_a_model(exported, running, tmp_path):
+    lines = b"the fox\n\nquick\ncaf\xe9\n"
+    asked = ["predict", "--nbest", "2", "--scores"]
+    known = seq2seq(*asked, "--model", exported.directory, cwd=tmp_path, stdin=lines)
+    for server in (running.address.grpc, f"http://{running.address.rest}"):
+        found = seq2seq(*asked, "--server", server, cwd=tmp_path, stdin=lines)
+        assert (found.returncode, found.stdout) == (known.returncode, known.stdout)
+        assert found.returncode == 1 and b"1 lines were not UTF-8" in found.stderr
+    other = seq2seq("predict", "--server", server, "--name", "x", cwd=tmp_path, stdin=b"a\n")
+    assert other.returncode == 1 and b"error: NOT_FOUND: " in other.stderr

@@ -1,0 +1,67 @@
+"""The promise of serving: whoever is asked, the answer is that of the model that was trained."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from seq2seq_tfx.models.search_options import SearchConfig
+from seq2seq_tfx.serving.predictor import Predictor
+
+from .asking import REAL
+from .running import Running
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+parity = script("serving_parity")
+COUNT = 60
+
+
+def test_what_differs_is_told_from_what_ties():
+    expected = [("a", -1.0), ("b", -2.0), ("c", -3.0), ("d", -4.0)]
+    found = [("a", -1.00005), ("x", -2.0), ("c", -3.1), ("y", -4.5)]
+    same, ties, different, largest = parity.compare(expected, found)
+    assert (same, ties, different) == (1, 1, 2)
+    assert largest == pytest.approx(0.5)
+
+
+def test_fuzzed_sources_are_unicode_and_of_many_kinds():
+    sources = parity.fuzzed_sources(500, seed=1)
+    assert len(sources) == 500 and len(set(sources)) > 400
+    assert len({c for text in sources for c in text}) > 100
+    assert all(text.encode().decode() == text for text in sources)
+
+
+@pytest.mark.slow
+@pytest.mark.modern
+@pytest.mark.parametrize("beam", [1, 3])
+def test_in_process_fresh_rest_and_grpc_give_the_same(exported, tmp_path, beam):
+    search = SearchConfig(**{**exported.search.model_dump(), "beam_size": beam})
+    predictor = Predictor(
+        exported.model,
+        exported.predictor.source_tokenizer,
+        exported.predictor.target_tokenizer,
+        search,
+        exported.max_source_tokens,
+    )
+    predictor.export(str(tmp_path / "1"))
+    sources = [*REAL, *parity.fuzzed_sources(COUNT, seed=beam)]
+    expected = parity.in_process(predictor, sources)
+    assert len({text for text, _ in expected}) >= 10
+    with Running(tmp_path / "1") as server:
+        for found in (
+            parity.in_fresh_process(tmp_path / "1", sources),
+            parity.from_server(f"http://{server.address.rest}", sources),
+            parity.from_server(server.address.grpc, sources),
+        ):
+            compared = parity.compare(expected, found)
+            assert compared.different == 0, compared
+            assert compared.same >= len(sources) - 2, compared

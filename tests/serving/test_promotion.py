@@ -1,0 +1,130 @@
+"""Labels of pushed versions: what servers read, in one step, and back again."""
+
+import os
+import threading
+
+import pytest
+from click.testing import CliRunner
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from seq2seq_tfx.pipeline import cli
+from seq2seq_tfx.serving.promotion import (
+    CANARY,
+    PromotionError,
+    config_file,
+    promote,
+    read,
+    roll_back,
+)
+from seq2seq_tfx.serving.server import model_config
+from seq2seq_tfx.serving.server.versions import Policy
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "serving" / "seq2seq"
+    for version in (3, 5, 12):
+        (folder / str(version)).mkdir(parents=True)
+        (folder / str(version) / "saved_model.pb").write_bytes(b"x" * 1000)
+    (folder / "13").mkdir()  # half pushed
+    return folder
+
+
+def test_what_is_written_is_upstreams_configuration_of_the_labelled_versions(base):
+    promote(base, 5)
+    promote(base, 12, CANARY)
+    text = config_file(base).read_text()
+    (model,) = text_format.Parse(
+        text, model_server_config_pb2.ModelServerConfig()
+    ).model_config_list.config
+    assert (model.name, model.base_path) == ("seq2seq", str(base))
+    assert model.model_platform == "tensorflow"
+    assert list(model.model_version_policy.specific.versions) == [5, 12]
+    assert dict(model.version_labels) == {"stable": 5, "canary": 12}
+    policy = model_config.read_file(config_file(base), "seq2seq", base)
+    assert policy == Policy(only=frozenset([5, 12]), labels={"stable": 5, "canary": 12})
+
+
+def test_going_back_is_to_what_was_stable_before_and_can_be_undone(base):
+    for version in (12, 3):
+        promote(base, version)
+    assert roll_back(base).labels == {"stable": 12}
+    assert roll_back(base).labels == {"stable": 3}
+    promote(base, 3)  # again: what was before stays
+    assert roll_back(base).labels == {"stable": 12}
+
+
+def test_a_canary_that_is_promoted_is_no_canary_any_more(base):
+    promote(base, 5)
+    promote(base, 12, CANARY)
+    assert promote(base, 12).labels == {"stable": 12}
+    assert roll_back(base).labels == {"stable": 5}
+
+
+@pytest.mark.parametrize("version", [4, 13])
+def test_what_is_no_whole_version_is_refused_and_changes_nothing(base, version):
+    promote(base, 5)
+    before = config_file(base).read_bytes()
+    with pytest.raises(PromotionError, match=rf"received {version}; found \[12, 5, 3\]"):
+        promote(base, version)
+    assert config_file(base).read_bytes() == before
+
+
+def test_without_a_past_there_is_no_way_back(base):
+    for _ in range(2):
+        with pytest.raises(PromotionError, match="stable before"):
+            roll_back(base)
+        promote(base, 5)
+
+
+def test_a_version_that_is_gone_is_not_gone_back_to(base):
+    promote(base, 3)
+    promote(base, 5)
+    (base / "3" / "saved_model.pb").unlink()
+    with pytest.raises(PromotionError, match="received 3"):
+        roll_back(base)
+    assert read(base).labels == {"stable": 5}
+
+
+def test_a_reader_never_sees_half_a_file(base):
+    promote(base, 3)
+    stop, seen = threading.Event(), set()
+
+    def look():
+        while not stop.is_set():
+            seen.add(read(base).labels["stable"])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(50):
+        promote(base, 5)
+        promote(base, 3)
+    stop.set()
+    thread.join()
+    assert seen <= {3, 5}
+    assert sorted(os.listdir(base.parent)) == ["seq2seq", "seq2seq.config"]
+
+
+def test_a_damaged_file_is_told_and_kept(base):
+    config_file(base).write_text("model_config_list { garbage")
+    with pytest.raises(PromotionError, match=r"seq2seq\.config: expected a ModelServerConfig"):
+        promote(base, 5)
+    assert config_file(base).read_text() == "model_config_list { garbage"
+
+
+def test_the_command_shows_promotes_and_goes_back(base, tmp_path):
+    def versions(*arguments):
+        arguments = ["versions", *arguments, "--output", str(tmp_path)]
+        return CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+
+    assert "nothing is promoted" in versions("list").output
+    assert "to version 5" in versions("promote", "5").output
+    told = versions("promote", "12", "--label", "canary", "--base-path", "/models/x").output
+    assert "to version 12" in told and "canary" in told
+    assert 'base_path: "/models/x"' in config_file(base).read_text()
+    result = versions("promote", "4")
+    assert result.exit_code == 1 and "received 4" in result.output
+    versions("promote", "3")
+    assert "stable" in versions("rollback").output
+    assert read(base).labels == {"stable": 5, "canary": 12}
