@@ -81,10 +81,16 @@ def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
 
 def machine() -> dict[str, Any]:
     """Where it was measured."""
-    cpu = platform.processor() or platform.machine()
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return {"cpu": names[0] if names else cpu, "cores": os.cpu_count(), "system": platform.system()}
+    described: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        described.setdefault(name.strip(), value.strip())
+    flags = described.get("flags", "").split()
+    return {
+        "cpu": described.get("model name", platform.machine()),
+        "vectors": next((name for name in ("avx512f", "avx2", "avx") if name in flags), "none"),
+        "cores": os.cpu_count(),
+    }
 
 
 def write(name: str, record: dict[str, Any]) -> Path:

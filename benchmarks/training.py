@@ -23,6 +23,14 @@ HERE = Path(__file__).parent
 VOCABULARY, BATCH, SHORTEST, LONGEST = 8000, 64, 15, 25
 BOS, EOS, SPECIAL = 1, 2, 4
 RATE = 2e-3
+# Each side: its script, how it is asked, and whom it is compared with.
+SIDES = {
+    "joeynmt": ("peers/joeynmt_training.py", ["--input-feeding", 1], None),
+    "twin": ("training_ours.py", ["--input-feeding", 1], "joeynmt"),
+    "joeynmt_unfed": ("peers/joeynmt_training.py", ["--input-feeding", 0], None),
+    "twin_unfed": ("training_ours.py", ["--input-feeding", 0], "joeynmt_unfed"),
+    "default": ("training_ours.py", ["--model", "default"], "joeynmt_unfed"),
+}
 
 
 def write_batches(path: Path, count: int, vocabulary: int = VOCABULARY) -> None:
@@ -66,9 +74,9 @@ def main() -> None:
     """Measures, prints a table, writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hidden", type=int, nargs="*", default=[256, 512])
-    parser.add_argument("--batches", type=int, default=24)
+    parser.add_argument("--batches", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=3, help="the first is not timed")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     theirs = peer_python()
     record: dict = {
@@ -76,7 +84,7 @@ def main() -> None:
         "machine": machine(),
         "settings": {**vars(arguments), "vocabulary": VOCABULARY, "batch": BATCH, "rate": RATE},
         "ratios": {},
-        "rounds": {},
+        "measured": {},
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "batches.npz"
@@ -86,50 +94,49 @@ def main() -> None:
     print(f"written: {write('training', record)}")
 
 
-def measure(record: dict, path: Path, hidden: int, theirs: str, arguments: argparse.Namespace) -> None:
+def measure(
+    record: dict, path: Path, hidden: int, theirs: str, arguments: argparse.Namespace
+) -> None:
     """All models of a size, round after round."""
     common = ["--vocabulary", VOCABULARY, "--hidden", hidden, "--epochs", arguments.epochs]
     common += ["--rate", RATE]
-    sides = {
-        "joeynmt": (theirs, "peers/joeynmt_training.py", ["--input-feeding", 1]),
-        "twin": (sys.executable, "training_ours.py", ["--input-feeding", 1]),
-        "joeynmt_unfed": (theirs, "peers/joeynmt_training.py", ["--input-feeding", 0]),
-        "twin_unfed": (sys.executable, "training_ours.py", ["--input-feeding", 0]),
-        "default": (sys.executable, "training_ours.py", ["--model", "default"]),
-    }
-    found: dict[str, list[dict]] = {name: [] for name in sides}
+    found: dict[str, list[dict]] = {name: [] for name in SIDES}
     for _ in range(arguments.rounds):
-        for name, (python, script, extra) in sides.items():
+        for name, (script, extra, _) in SIDES.items():
+            python = theirs if script.startswith("peers/") else sys.executable
             found[name].append(asked(python, HERE / script, path, *common, *extra))
-    medians = {
-        name: [float(np.median(rates(one))) for one in records] for name, records in found.items()
-    }
-    peers = {"twin": "joeynmt", "twin_unfed": "joeynmt_unfed", "default": "joeynmt_unfed"}
     print(f"hidden size {hidden}, target tokens per CPU second")
-    for name, values in medians.items():
-        losses = [epoch["loss"] for epoch in found[name][0]["epochs"]]
-        table = {
-            "tokens_per_cpu_second": spread(values),
-            "losses": [round(loss, 3) for loss in losses],
-            "parameters": found[name][0]["parameters"],
-            "grown_mib": spread([one["grown_mib"] for one in found[name]]),
-            "million_multiplications_a_token": round(
-                multiplications(name.split("_")[0].replace("joeynmt", "twin"), hidden, name in ("twin", "joeynmt")) / 1e6, 2
-            ),
-            "versions": found[name][0]["versions"],
-        }
+    for name, (_, _, peer) in SIDES.items():
+        table = described(name, hidden, found[name])
         told = ""
-        if name in peers:
-            table["ratio"] = ratio(values, medians[peers[name]])
+        if peer:
+            table["ratio"] = ratio(medians(found[name]), medians(found[peer]))
+            memory = ratio(*([one["grown_mib"] for one in found[side]] for side in (name, peer)))
             record["ratios"][f"{name}_{hidden}"] = table["ratio"]["median"]
-            memory = table["grown_mib"]["median"] / spread(
-                [one["grown_mib"] for one in found[peers[name]]]
-            )["median"]
-            record["ratios"][f"{name}_{hidden}_memory"] = round(memory, 3)
-            told = f"  {table['ratio']['median']:.2f} times {peers[name]}, memory {memory:.2f} times"
-        record["rounds"][f"{name}_{hidden}"] = table
-        print(f"  {name:14} {table['tokens_per_cpu_second']['median']:8,.0f}"
-              f"  loss {losses[0]:.2f} to {losses[-1]:.2f}{told}")
+            record["ratios"][f"{name}_{hidden}_memory"] = memory["median"]
+            told = f"  {table['ratio']['median']:.2f} of {peer}, memory {memory['median']:.2f}"
+        record["measured"][f"{name}_{hidden}"] = table
+        losses = table["losses"]
+        rate = table["tokens_per_cpu_second"]["median"]
+        print(f"  {name:14} {rate:8,.0f}  loss {losses[0]:.2f} to {losses[-1]:.2f}{told}")
+
+
+def medians(records: list[dict]) -> list[float]:
+    """Of each round the median epoch's rate."""
+    return [float(np.median(rates(one))) for one in records]
+
+
+def described(name: str, hidden: int, records: list[dict]) -> dict:
+    """A side's figures."""
+    model, fed = ("default" if name == "default" else "twin"), name in ("twin", "joeynmt")
+    return {
+        "tokens_per_cpu_second": spread(medians(records)),
+        "losses": [round(epoch["loss"], 3) for epoch in records[0]["epochs"]],
+        "parameters": records[0]["parameters"],
+        "grown_mib": spread([one["grown_mib"] for one in records]),
+        "million_multiplications_a_token": round(multiplications(model, hidden, fed) / 1e6, 2),
+        "versions": records[0]["versions"],
+    }
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from tfx.dsl.io import fileio
 
 from .errors import PipelineError
-from .pair_reader import Rejected, lines_of, read_tsv
+from .readers.options import ReadingConfig
+from .readers.rows import Rejected
+from .readers.tsv import read_tsv
 from .sentences import Row, new_row
 from .slices import SET
 
-LONGEST = 10_000  # characters of a side
+READING = ReadingConfig(max_characters=10_000)
 
 
 def read_challenge_sets(files: Mapping[str, str]) -> list[Row]:
@@ -33,7 +35,7 @@ def read_challenge_sets(files: Mapping[str, str]) -> list[Row]:
     for name, path in files.items():
         references: dict[str, list[str]] = {}
         with fileio.open(path, "rb") as stream:
-            for row in read_tsv(lines_of(stream), path, LONGEST):
+            for row in read_tsv(stream, path, READING):
                 if isinstance(row, Rejected):
                     raise PipelineError(
                         f"evaluation.challenge_sets.{name}: {path}:{row.line}: expected "

@@ -236,7 +236,7 @@ class RecurrentDecoder(Composite):
             )
         if positions_N is None:
             return self._logits(read, known, weights, source, training), weights
-        asked = at_positions((read, known, weights), positions_N)
+        asked: Any = at_positions((read, known, weights), positions_N)
         ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
         logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS), training)
         return ops.squeeze(logits_N1V, axis=1), weights

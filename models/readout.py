@@ -133,7 +133,8 @@ def at_positions(tensors: Any, positions_N: Any) -> Any:
     """Takes of each tensor [B, T, X] what stands at the flat positions b T + t: [N, 1, X]."""
 
     def take(tensor_BTX: Any) -> Any:
-        return ops.take(ops.reshape(tensor_BTX, (-1, 1, ops.shape(tensor_BTX)[-1])), positions_N, axis=0)
+        rows_X = ops.reshape(tensor_BTX, (-1, 1, ops.shape(tensor_BTX)[-1]))
+        return ops.take(rows_X, positions_N, axis=0)
 
     return keras.tree.map_structure(take, tensors)
 

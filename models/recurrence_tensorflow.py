@@ -259,4 +259,4 @@ def _outer(one_BTX: Any, other_BTY: Any) -> Any:
     )
 
 
-KERNELS = {"lstm": lstm, "gru": gru}
+KERNELS: dict[str, Callable[..., Any]] = {"lstm": lstm, "gru": gru}

@@ -328,7 +328,7 @@ class TransformerDecoder(Composite):
         if positions_N is None:
             return self._logits(*parts, source), weights_BTS
         ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
-        asked = at_positions(parts, positions_N)
+        asked: Any = at_positions(parts, positions_N)
         logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS))
         return ops.squeeze(logits_N1V, axis=1), weights_BTS
 
