@@ -236,9 +236,11 @@ class RecurrentDecoder(Composite):
             )
         if positions_N is None:
             return self._logits(read, known, weights, source, training), weights
-        asked: Any = at_positions((read, known, weights), positions_N)
-        ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
-        logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS), training)
+        source = source._replace(
+            ids_BS=rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
+        )
+        read, known, asked = at_positions((read, known, weights), positions_N)
+        logits_N1V = self._logits(read, known, asked, source, training)
         return ops.squeeze(logits_N1V, axis=1), weights
 
     def step(

@@ -324,12 +324,15 @@ class TransformerDecoder(Composite):
                 x_BTD, source.attended[i], training=training
             )
             x_BTD = self.networks[i](x_BTD, training=training)
-        parts = (x_BTD, context_BTD, embedded_BTD, weights_BTS)
         if positions_N is None:
-            return self._logits(*parts, source), weights_BTS
-        ids_NS = rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
-        asked: Any = at_positions(parts, positions_N)
-        logits_N1V = self._logits(*asked, source._replace(ids_BS=ids_NS))
+            return self._logits(x_BTD, context_BTD, embedded_BTD, weights_BTS, source), weights_BTS
+        source = source._replace(
+            ids_BS=rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
+        )
+        x, context, embedded, weights = at_positions(
+            (x_BTD, context_BTD, embedded_BTD, weights_BTS), positions_N
+        )
+        logits_N1V = self._logits(x, context, embedded, weights, source)
         return ops.squeeze(logits_N1V, axis=1), weights_BTS
 
     def step(
