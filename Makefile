@@ -18,7 +18,7 @@ FIRST   := tests/test_end_to_end.py tests/test_failures.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ fuzz-serving: setup  ## send the local server 12,000 hostile requests
 
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh
+
+bench-training: setup  ## target tokens per CPU second beside JoeyNMT's (an hour on an idle machine)
+	$(PYTHON_BIN) benchmarks/training.py
+
+bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's
+	$(PYTHON_BIN) benchmarks/decoding.py
 
 check-env: setup  ## import the stack and show its versions
 	$(PYTHON_BIN) scripts/check_env.py

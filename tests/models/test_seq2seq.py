@@ -34,6 +34,14 @@ def test_a_model_is_built_with_its_weights_allocated():
 
 
 @every_kind
+def test_positions_that_are_asked_for_get_the_logits_that_all_would(kind):
+    positions = np.array([0, 1, 5, 6, 12, 0], "int32")  # b T + t, out of rows of all lengths
+    logits = tiny(kind)({**INPUTS, features.TARGET_POSITIONS: positions})
+    expected = whole(kind)[0].reshape(-1, whole(kind)[0].shape[-1])[positions]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+@every_kind
 def test_every_setting_reaches_its_part(kind):
     model, config = tiny(kind), config_of(kind)
     fields, size = config.model_dump(), config.model_dump()["size"]

@@ -1,0 +1,80 @@
+"""Our side of the benchmarks in a short form: that it learns and decodes, not how fast."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """Loads a benchmark by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    sys.path.insert(0, str(FOLDER))
+    yield load
+    sys.path.remove(str(FOLDER))
+
+
+def asked(script, *arguments):
+    done = subprocess.run(
+        [sys.executable, FOLDER / script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("fed", [0, 1])
+def test_the_twin_learns_the_batches_of_the_benchmark(benchmark, tmp_path, fed):
+    batches = tmp_path / "batches.npz"
+    benchmark("training").write_batches(batches, 2, vocabulary=40)
+    sizes = ["--vocabulary", 40, "--hidden", 16, "--epochs", 4, "--rate", 0.02]
+    record = asked("training_ours.py", batches, *sizes, "--input-feeding", fed)
+    losses = [epoch["loss"] for epoch in record["epochs"]]
+    assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
+    # 64 targets of 15 to 25 words, each with its EOS.
+    assert 2 * 64 * 16 <= record["epochs"][0]["target_tokens"] <= 2 * 64 * 26
+
+
+def test_products_are_counted_as_weights_are(benchmark, monkeypatch):
+    """Each weight of a product is used once a token; biases, v and embeddings are none."""
+    from seq2seq_tfx.models.model_config import ModelConfig
+    from seq2seq_tfx.models.seq2seq import count_parameters
+
+    training, ours = benchmark("training"), benchmark("training_ours")
+    hidden, vocabulary = 32, training.VOCABULARY
+    for model, fed in (("twin", True), ("twin", False), ("default", False)):
+        config = ours.model_config(model, hidden, fed)
+        assert isinstance(config, ModelConfig)
+        counted = count_parameters(config, vocabulary, vocabulary)
+        embeddings, bridges = 2 * vocabulary * hidden, 2 * (2 * hidden + 1) * hidden
+        biases = 3 * 4 * hidden + vocabulary
+        additive = 2 * hidden if model == "twin" else 0  # v, and the query's bias
+        products = counted - embeddings - bridges - biases - additive
+        assert training.multiplications(model, hidden, fed) == products
+
+
+def test_both_sides_of_decoding_write_answers_of_the_full_length(benchmark, tmp_path):
+    sources = tmp_path / "sources.npy"
+    benchmark("decoding").write_sources(sources, 3)
+    sizes = ["--vocabulary", 8000, "--hidden", 8, "--beam", 2, "--length", 6]
+    where = ["--model", tmp_path / "model", "--batch", 2, "--passes", 1]
+    record = asked("decoding_ours.py", sources, *sizes, *where)
+    assert record["sources"] == 3 and len(record["seconds"]) == 1
+    assert record["longest"] == 5  # words; the last place is EOS's
