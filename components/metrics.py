@@ -111,10 +111,16 @@ class SacreBleu(Measure):
 class LengthRatio(Measure):
     """The length of the answers over that of the references, as BLEU counts both."""
 
-    _bleu = SacreBleu(sacrebleu.BLEU(force=True))
+    _bleu = sacrebleu.BLEU(force=True)
 
     def statistics(self, sentence: Sentence) -> Sequence[float]:
-        return [float(length) for length in self._bleu.statistics(sentence)[:2]]
+        # No n-grams are counted for it: they cost far more.
+        length, *others = (
+            len(self._bleu._preprocess_segment(text).split())
+            for text in (sentence.hypothesis, *sentence.references)
+        )
+        closest = min(others, key=lambda other: (abs(other - length), other))
+        return float(length), float(closest)
 
     def figure(self, sums: Sequence[float]) -> float:
         return float(sums[0] / sums[1]) if sums[1] else 0.0

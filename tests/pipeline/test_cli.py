@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from seq2seq_tfx.pipeline import cli, runners
+from seq2seq_tfx.pipeline import cli, predict_command, runners
 from seq2seq_tfx.pipeline.summary import NodeRun, RunSummary
 from seq2seq_tfx.serving import local_model
 
@@ -140,10 +140,15 @@ def test_the_exit_code_says_whether_there_is_a_new_model(
         },
         verdict={
             "blessed": blessed, "examples": 1, "candidate": {"bleu": None}, "baseline": None,
-            "rules": [{"rule": "bleu >= 1", "figure": None, "passed": blessed}],
+            "rules": [
+                {"rule": "bleu >= 1", "metric": "bleu", "figure": None, "bound": None,
+                 "note": "", "passed": blessed},
+            ],
+            "confidence": 0.95, "intervals": {"candidate": {"bleu": [None, None]}},
         },
         infra={"faults": ["no signature 'nbest', only []"]},
         pushed_to=pushed_to and str(Path(pushed_to).absolute()),
+        sentences=Path("nowhere"), model_run=Path("nowhere"),
     )  # fmt: skip
     monkeypatch.setattr(runners, "run_pipeline", lambda *_: summary)
     result = invoke("run", "--config", "job.yaml")
@@ -152,6 +157,8 @@ def test_the_exit_code_says_whether_there_is_a_new_model(
     assert "12 read, 10 accepted, 2 rejected (empty_line 2)" in result.stdout
     assert "no signature 'nbest', only []" in result.stdout
     assert f"bleu >= 1: no number, {'passed' if blessed else 'FAILED'}" in result.stdout
+    # What a report would be made of is gone: that is told, and changes nothing.
+    assert "warning: the report cannot be written" in result.stderr
 
 
 def test_without_a_model_predict_says_how_to_get_one(tmp_path):
@@ -242,3 +249,27 @@ def test_explain_takes_the_model_and_the_place_it_is_told(monkeypatch):
     assert result.exit_code == 1 and "error: expected a text with tokens" in result.stderr
     result = invoke("explain", "\udcff", "--model", "m")
     assert result.exit_code == 2 and "TEXT: it is not UTF-8" in result.stderr
+
+
+def test_predict_answers_a_file_into_a_file_and_says_what_was_rejected(monkeypatch):
+    class Upper:
+        def __init__(self, directory):
+            self.directory = directory
+
+        def predict(self, sources, nbest=1):
+            return [[local_model.Hypothesis(s.upper(), -0.5, -1.0)] * nbest for s in sources]
+
+    monkeypatch.setattr(predict_command, "LocalModel", Upper)
+    Path("in.txt").write_bytes(b"a\n\xff\n")
+    command = ("predict", "--model", "m", "--input", "in.txt", "--output")
+    result = invoke(*command, "out.jsonl")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "1 lines answered in out.jsonl" in result.stderr
+    assert "1 lines were rejected: their rows in out.jsonl say why" in result.stderr
+    assert len(Path("out.jsonl").read_text().splitlines()) == 2
+    Path("in.txt").write_bytes(b"a\n")
+    assert invoke(*command, "out.jsonl").exit_code == 0
+    Path("folder").mkdir()
+    result = invoke(*command, "folder")
+    assert result.exit_code == 1
+    assert "expected --output FILE for the answers, received the folder folder" in result.stderr
