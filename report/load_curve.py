@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .picture import BLACK, GREY, LINE, Color, Label, Picture, Rectangle
 
 WIDTH, HEIGHT = 560.0, 300.0  # of the plot
-LEFT, TOP, RIGHT, BOTTOM = 72.0, 44.0, 24.0, 84.0
+LEFT, TOP, RIGHT, BOTTOM = 72.0, 60.0, 24.0, 84.0
 DOT, SMALL, FONT_SIZE = 8.0, 12.0, 14.0
 # Told apart without colour as well: light to dark, as they lie below each other.
 COLORS: list[Color] = [(120, 170, 215), (50, 110, 180), (8, 48, 107)]

@@ -147,8 +147,9 @@ async def _listen(
     settings: ServerSettings, server: grpc.aio.Server, runner: web.AppRunner
 ) -> tuple[int, int]:
     """Opens both ports; gives their numbers."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
     try:
-        grpc_port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        grpc_port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
         if not grpc_port:
             raise OSError("it cannot be bound")
     except (OSError, RuntimeError) as error:
