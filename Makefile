@@ -10,6 +10,7 @@ COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
 # file to a worker (what they share is dear), the longest first.
 WORKERS ?= 2
 MARK    ?= slow
+PAIRS   ?= 100000 1000000
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 FIRST   := tests/test_end_to_end.py tests/test_failures.py
@@ -18,7 +19,7 @@ FIRST   := tests/test_end_to_end.py tests/test_failures.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-data test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,9 @@ bench-training: setup  ## target tokens per CPU second beside JoeyNMT's (an hour
 
 bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's
 	$(PYTHON_BIN) benchmarks/decoding.py
+
+bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000"), on an idle machine
+	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS)
 
 check-env: setup  ## import the stack and show its versions
 	$(PYTHON_BIN) scripts/check_env.py

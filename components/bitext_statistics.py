@@ -19,7 +19,7 @@ LENGTHS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000,
 RATIOS = tuple(step / 4 for step in range(-12, 13))
 EXAMPLES = 10
 EXAMPLE_CHARACTERS = 200
-SCRIPT_CHARACTERS = 40  # of the beginning of a side
+SCRIPT_CHARACTERS = 12  # of the beginning of a side
 
 CHECKS: dict[str, PairFilter] = {
     "identical": Identical(filter="identical"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import re
 import unicodedata
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from .readers.rows import Extra
 SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
 SOURCE = "source"
 COMPARABLE_SOURCE = "comparable_source"
+OTHERS = re.compile(r"[\W_]+")  # what is neither a letter nor a digit
 
 
 class SplitShares(Section):
@@ -49,4 +51,4 @@ def split_key(source: str, extra: Extra, shares: SplitShares) -> str:
 def comparable(text: str) -> str:
     """The letters and digits of a text, its case folded: what near twins have in common."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(c if c.isalnum() else " " for c in folded).split()) or text
+    return OTHERS.sub(" ", folded).strip() or text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -83,6 +84,8 @@ def run_check(config: CheckConfig, output: Path | None, as_json: bool) -> list[s
     Returns:
       Why it is not good enough, if it is not.
     """
+    # Beam logs the traceback of what is told to people in a sentence.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as temporary:
         folder = output or Path(temporary)
         report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS)

@@ -20,6 +20,9 @@ PLACEHOLDER = re.compile(
 )
 NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
 
+# Decimal digits, or what is one in disguise: small, raised or in a circle.
+NUMERAL = re.compile(r"\d|[\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793]")
+
 
 class Identical(PairFilter):
     """Sides that are the same: text that nobody translated."""
@@ -61,14 +64,17 @@ class Numbers(PairFilter):
     filter: Literal["numbers"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
+        if not any(NUMERAL.search(side) for side in (source, target)):
+            return source, target
         ours, theirs = (_numbers(side) for side in (source, target))
         return _compared("numbers_differ", ours, theirs) or (source, target)
 
 
 def _numbers(text: str) -> Counter[str]:
     """The numbers of a text in ASCII digits, without marks and zeros before them."""
+    text = text if text.isascii() else unicodedata.normalize("NFKC", text)
     found: Counter[str] = Counter()
-    for match in NUMBER.finditer(unicodedata.normalize("NFKC", text)):
+    for match in NUMBER.finditer(text):
         digits = (str(unicodedata.digit(c)) for c in match[0] if c.isdecimal())
         found["".join(digits).lstrip("0") or "0"] += 1
     return found

@@ -1,5 +1,6 @@
 """The promises of `seq2seq data check`: what it prints, writes and returns."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -112,6 +113,17 @@ def test_the_command_line_goes_before_the_file():
     Path("empty.yaml").write_text("name: x\n")
     with pytest.raises(ConfigurationError, match="data: expected keys and values"):
         check_config(Path("empty.yaml"), [], {})
+
+
+@pytest.mark.slow
+def test_a_damaged_file_is_told_in_a_sentence():
+    Path("cut.tsv.gz").write_bytes(gzip.compress(b"a\tb\n" * 1000)[:-9])
+    command = Path(sys.executable).with_name("seq2seq")
+    done = subprocess.run([command, "data", "check", "cut.tsv.gz"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {Path('cut.tsv.gz').absolute()} cannot be read: Compressed")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

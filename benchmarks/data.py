@@ -1,0 +1,160 @@
+"""Ingestion and cleaning at size: CPU time a pair and memory, beside a plain Python script.
+
+    .venv/bin/python benchmarks/data.py --pairs 100000 1000000
+
+Synthetic pairs of about 240 bytes, one in a hundred of them repeated and one in a
+hundred broken, go from a TSV through the filters of `FILTERS` to kept and rejected
+rows: by what `seq2seq data check` runs (with its statistics), and by a script of the
+kind that one writes instead, which holds what it has seen. Each in a process of its
+own; CPU time is counted after the imports. Writes benchmarks/results/data.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+FILTERS = [
+    {"filter": "normalize"},
+    {"filter": "control_characters"},
+    {"filter": "length_ratio", "max": 3.0},
+    {"filter": "identical"},
+    {"filter": "placeholders"},
+    {"filter": "numbers"},
+    {"filter": "duplicates"},
+]
+CHUNK = 100_000
+
+
+def write_pairs(path: Path, pairs: int) -> None:
+    """Writes a TSV of pseudo-words, the same for the same number."""
+    random = np.random.default_rng(1)
+    letters = np.array(list("abcdefghijklmnoprstuvwzäöüß"))
+    words = np.array(["".join(random.choice(letters, n)) for n in random.integers(2, 12, 30_000)])
+    with path.open("w", encoding="utf-8") as file:
+        for start in range(0, pairs, CHUNK):
+            count = min(CHUNK, pairs - start)
+            drawn = words[random.integers(0, len(words), (count, 28))]
+            sides = [[" ".join(row) for row in part] for part in (drawn[:, :14], drawn[:, 14:])]
+            kinds = random.integers(0, 100, count)
+            for i, (source, target) in enumerate(zip(*sides, strict=True)):
+                if kinds[i] == 0 and i:
+                    source, target = sides[0][i - 1], sides[1][i - 1]
+                elif kinds[i] == 1:
+                    target = f"{target} {i}"
+                file.write(f"{source}\t{target}\n")
+
+
+def pipeline(path: Path, folder: Path) -> None:
+    """What `seq2seq data check` runs."""
+    from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+    from seq2seq_tfx.components.data_check import check_pairs
+    from seq2seq_tfx.components.data_config import DataConfig
+    from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+
+    started = _cpu()
+    config = DataConfig(input=str(path), cleaning=FILTERS)
+    report = check_pairs(config, DataValidationConfig(), folder, list(BEAM_ARGS))
+    _tell(started, report.kept)
+
+
+def script(path: Path, folder: Path) -> None:
+    """The same filters, in a loop."""
+    started = _cpu()
+    placeholder, number = re.compile(r"\{[^{}]*\}|%[a-z]"), re.compile(r"\d+")
+    seen: set[tuple[str, str]] = set()
+    kept = 0
+    with (
+        path.open(encoding="utf-8") as lines,
+        (folder / "kept.jsonl").open("w", encoding="utf-8") as good,
+        (folder / "rejected.jsonl").open("w", encoding="utf-8") as bad,
+    ):
+        for line_number, line in enumerate(lines, start=1):
+            sides = line.rstrip("\n").split("\t")
+            reason = None
+            if len(sides) != 2:
+                reason = "fields"
+            else:
+                source, target = (
+                    " ".join(unicodedata.normalize("NFC", side).split()) for side in sides
+                )
+                if not source or not target:
+                    reason = "empty"
+                elif any(unicodedata.category(c) == "Cc" for c in source + target):
+                    reason = "control"
+                elif max(len(source), len(target)) > 3 * min(len(source), len(target)):
+                    reason = "ratio"
+                elif source.casefold() == target.casefold():
+                    reason = "identical"
+                elif sorted(placeholder.findall(source)) != sorted(placeholder.findall(target)):
+                    reason = "placeholders"
+                elif sorted(number.findall(source)) != sorted(number.findall(target)):
+                    reason = "numbers"
+                elif (source, target) in seen:
+                    reason = "duplicate"
+            if reason:
+                row = {"reason": reason, "line": line_number, "text": line[:200]}
+                bad.write(json.dumps(row, ensure_ascii=False) + "\n")
+            else:
+                seen.add((source, target))
+                kept += 1
+                row = {"source": source, "target": target, "line": line_number}
+                good.write(json.dumps(row, ensure_ascii=False) + "\n")
+    _tell(started, kept)
+
+
+WAYS = {"data check": pipeline, "script": script}
+
+
+def _cpu() -> float:
+    return time.process_time()
+
+
+def _tell(started: float, kept: int) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"cpu_seconds": _cpu() - started, "peak_bytes": peak, "kept": kept}))
+
+
+def main() -> None:
+    """Measures, prints a table and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--paths", type=Path, nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.way:
+        WAYS[arguments.way](*arguments.paths)
+        return
+
+    results = []
+    print(f"{'pairs':>12} {'way':<12} {'us CPU a pair':>14} {'pairs a CPU s':>14} {'MB':>7}")
+    for pairs in arguments.pairs:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "pairs.tsv")
+            write_pairs(path, pairs)
+            for way in WAYS:
+                command = [sys.executable, __file__, "--way", way, "--paths", path, folder]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                found = json.loads(done.stdout)
+                results.append({"pairs": pairs, "bytes": path.stat().st_size, "way": way, **found})
+                cpu, memory = found["cpu_seconds"] / pairs, found["peak_bytes"] / 1e6
+                figures = f"{cpu * 1e6:>14.1f} {1 / cpu:>14,.0f} {memory:>7,.0f}"
+                print(f"{pairs:>12,} {way:<12} {figures}")
+    record = {"filters": FILTERS, "machine": platform.processor() or platform.machine()}
+    folder = Path(__file__).parent / "results"
+    (folder / "data.json").write_text(json.dumps({**record, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
