@@ -27,13 +27,11 @@ class FusedAdam(keras.optimizers.Adam):
         """Updates a weight and its two moments."""
         index = self._get_variable_index(variable)
         moments = [kept[index].value for kept in (self._momentums, self._velocities)]
-        # Where Keras accumulates gradients, a scope that casts hides the variables.
-        hidden = any(isinstance(moment, tf.Tensor) for moment in moments)
-        if self.amsgrad or hidden:
+        if self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
         dtype = variable.dtype
-        step = tf.cast(self.iterations.value + 1, dtype)
+        step = tf.cast(self.iterations + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=moments[0].handle,

@@ -193,8 +193,10 @@ def test_predict_answers_on_standard_output_and_all_else_goes_elsewhere(monkeypa
 
 
 def test_predict_asks_one_of_a_model_and_a_server(tmp_path):
-    result = invoke("predict", "--model", "m", "--server", "127.0.0.1:1", input="a\n")
-    assert result.exit_code == 2 and "received both" in result.stderr
+    (tmp_path / "lines").write_text("a\n")
+    for option, value in (("--model", "m"), ("--input", "lines")):
+        result = invoke("predict", option, value, "--server", "127.0.0.1:1", input="a\n")
+        assert result.exit_code == 2 and f"one of {option} and --server" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["predict"], ["explain", "hello"]])
