@@ -17,6 +17,7 @@ import tensorflow as tf
 
 def export(arguments: argparse.Namespace) -> None:
     """Writes a SavedModel of the twin with random weights."""
+    import keras
     from training_ours import model_config
 
     from seq2seq_tfx.components.tokenizer_trainer import SideConfig, train_tokenizer
@@ -25,11 +26,12 @@ def export(arguments: argparse.Namespace) -> None:
     from seq2seq_tfx.serving.predictor import Predictor
     from seq2seq_tfx.serving.tokenizer import Tokenizer
 
+    # Before there are tokenizers: seeding takes TensorFlow's resources away.
+    keras.utils.set_random_seed(1)
     words = (f"w{number}" for number in range(arguments.vocabulary))
     side = SideConfig(kind="word", vocabulary_size=arguments.vocabulary)
     model = train_tokenizer(words, side, False)
     source, target = Tokenizer(model), Tokenizer(model)
-    tf.keras.utils.set_random_seed(1)
     network = build_seq2seq(
         model_config("twin", arguments.hidden, True),
         source.vocabulary_size,
