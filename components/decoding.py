@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
-from ..serving.batching import batches
+from ..serving.equal_batches import batches
 from ..serving.local_model import LocalModel, ModelError
 from .sentences import CANDIDATE, Row
 

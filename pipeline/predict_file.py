@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from ..serving.batching import batches
+from ..serving.equal_batches import batches
 from ..serving.local_model import LocalModel
 
 WINDOW = 8_192  # lines that are held and sorted by length at a time

@@ -2,13 +2,13 @@
 
 import random
 
-from seq2seq_tfx.serving import batching
-from seq2seq_tfx.serving.batching import batches
+from seq2seq_tfx.serving import equal_batches
+from seq2seq_tfx.serving.equal_batches import batches
 
 
 def test_batches_hold_every_text_once_and_cost_no_more_than_allowed(monkeypatch):
-    monkeypatch.setattr(batching, "CHARACTERS", 600)
-    monkeypatch.setattr(batching, "ROWS", 50)
+    monkeypatch.setattr(equal_batches, "CHARACTERS", 600)
+    monkeypatch.setattr(equal_batches, "ROWS", 50)
     generator = random.Random(1)
     lengths = [generator.randint(0, 90) for _ in range(500)] + [5000]  # alone dearer than allowed
     cut = list(batches(lengths))
