@@ -12,7 +12,7 @@ WORKERS ?= 2
 MARK    ?= slow
 PAIRS   ?= 100000 1000000
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
-SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 FIRST   := tests/test_end_to_end.py tests/test_failures.py
 
 # Our own modules deserve byte code as well: the pipeline starts many processes.
