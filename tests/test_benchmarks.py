@@ -47,7 +47,7 @@ def test_the_twin_learns_the_batches_of_the_benchmark(benchmark, tmp_path, fed):
     sizes = ["--vocabulary", 40, "--hidden", 16, "--epochs", 4, "--rate", 0.02]
     record = asked("training_ours.py", batches, *sizes, "--input-feeding", fed)
     losses = [epoch["loss"] for epoch in record["epochs"]]
-    assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.9 * losses[0]
     # 64 targets of 15 to 25 words, each with its EOS.
     assert 2 * 64 * 16 <= record["epochs"][0]["target_tokens"] <= 2 * 64 * 26
 
