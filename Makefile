@@ -14,6 +14,7 @@ PAIRS   ?= 100000 1000000
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 FIRST   := tests/test_end_to_end.py tests/test_failures.py
+REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))
 
 # Our own modules deserve byte code as well: the pipeline starts many processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +34,7 @@ run: setup  ## fetch the default data, then run the pipeline on it
 
 test: setup  ## run all tests
 	$(PYTHON_BIN) -m pytest $(QUICK)
-	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests
+	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) $(REST)
 
 test-unit: setup  ## run the quick tests
 	$(PYTHON_BIN) -m pytest $(QUICK)
@@ -42,7 +43,7 @@ test-models: setup  ## run the quick tests of models/ (KERAS_BACKEND=jax: under 
 	$(PYTHON_BIN) -m pytest $(QUICK) tests/models
 
 test-e2e: setup  ## run the tests that train and run pipelines
-	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) tests
+	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) $(REST)
 
 fuzz-serving: setup  ## send the local server 12,000 hostile requests
 	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s
