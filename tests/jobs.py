@@ -39,6 +39,7 @@ def seq2seq(*arguments, cwd, stdin=b"", package=None):
     """Runs the command in a process of its own; `package` puts other code before ours."""
     environment = {**os.environ, **({"PYTHONPATH": str(package)} if package else {})}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment.pop("TF_ENABLE_ONEDNN_OPTS", None)
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
@@ -56,6 +57,7 @@ def struck(number, line, *arguments, cwd):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"},
     )
     printed = ""
     for text in process.stdout:
