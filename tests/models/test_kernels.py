@@ -36,7 +36,10 @@ def equal(one, other, tolerance):
         np.testing.assert_allclose(x, y, atol=tolerance)
 
 
-@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    "in_graph",
+    [pytest.param(False, id="eager"), pytest.param(True, id="graph", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("mask", [None, PADDED, HOLES], ids=["whole", "padded", "holes"])
 @pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.KERNEL])
 def test_a_recurrence_equals_the_plain_one(name, mask, in_graph):
