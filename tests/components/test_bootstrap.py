@@ -134,6 +134,7 @@ def test_holm_rejects_in_order_until_one_is_too_large(p_values, rejected):
     assert "".join(name for name, step in steps.items() if step.rejected) == rejected
 
 
+@pytest.mark.slow
 def test_the_bound_covers_a_known_loss_about_as_often_as_it_says():
     # A true loss of 0: the bound must not fall below it in more than about 5 of 100 cases.
     generator = np.random.default_rng(11)

@@ -53,6 +53,7 @@ def _sources(tmp_path, monkeypatch):
     Path("pairs.tsv").write_text("a\tA\nb\tB\n")
 
 
+@pytest.mark.slow
 def test_what_was_sent_answered_and_refused_is_counted_and_drawn(server):
     address, asked = server
     result = bench(

@@ -82,6 +82,7 @@ def test_a_side_as_long_as_the_limit_is_kept_and_counted_in_characters():
     assert rejected[:2] == ("long_source", "4 characters, the limit is 3")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
@@ -108,6 +109,7 @@ def test_any_bytes_give_a_row_for_each_line_in_order(data):
             assert row.reason and row.detail and len(row.text) <= 200
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=5) | st.sampled_from([b"\n", b"\n\n", b"a\n", b"\r"])))
 def test_lines_do_not_depend_on_how_the_bytes_come(pieces):
