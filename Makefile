@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup run bench-training bench-decoding bench-data test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
-	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## make .venv (SEQ2SEQ_LANE=wide|modern and PYTHON=... override the choice)
 	@scripts/bootstrap.sh
@@ -51,10 +51,10 @@ fuzz-serving: setup  ## send the local server 12,000 hostile requests
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh
 
-bench-training: setup  ## target tokens per CPU second beside JoeyNMT's (an hour on an idle machine)
+bench-training: setup  ## target tokens per CPU second beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/training.py
 
-bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's
+bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/decoding.py
 
 bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000"), on an idle machine

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from pairs import asked, machine, peer_python, ratio, spread, write
+from side_by_side import asked, machine, peer_python, ratio, spread, write
 
 HERE = Path(__file__).parent
 VOCABULARY, EOS, SPECIAL = 8000, 2, 4

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from pairs import asked, machine, peer_python, ratio, spread, write
+from side_by_side import asked, machine, peer_python, ratio, spread, write
 
 HERE = Path(__file__).parent
 VOCABULARY, BATCH, SHORTEST, LONGEST = 8000, 64, 15, 25

@@ -165,8 +165,9 @@ def predict(
             with Client(server, name=name) as client:
                 bad = predict_lines(client, sys.stdin.buffer, sys.stdout, nbest, scores)
         else:
-            loaded = LocalModel(model or newest_model(output))
-            click.echo(f"model: {model or newest_model(output)}", err=True)
+            model = model or newest_model(output)
+            loaded = LocalModel(model)
+            click.echo(f"model: {model}", err=True)
             bad = predict_lines(loaded, sys.stdin.buffer, sys.stdout, nbest, scores)
     except ModelError as error:
         _fail(str(error), ERROR)

@@ -189,7 +189,7 @@ def _why_nothing(versions: Versions) -> str:
     told = f"expected a version of '{versions.name}' that can be served in {versions.base}, found "
     try:
         return told + "; ".join(f"{v.number}: {v.error}" for v in versions.known())
-    except Exception:
+    except RequestError:  # no version was ever seen
         return told + "none"
 
 
