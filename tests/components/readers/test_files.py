@@ -1,8 +1,11 @@
 """Which files are read, whatever packs them, and what happens to damaged and hostile ones."""
 
 import os
+import tempfile
 import tracemalloc
+from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -51,12 +54,29 @@ def test_a_file_that_is_gone_is_named(tmp_path, name):
         read(tmp_path / name)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named(tmp_path):
-    (tmp_path / "a.tsv").write_text("a\tb\n")
-    (tmp_path / "a.tsv").chmod(0)
-    with pytest.raises(PipelineError, match=r"a\.tsv cannot be read: .*[Pp]ermission"):
-        read(tmp_path / "a.tsv")
+@contextmanager
+def without_privileges():
+    """Root may read everything, and is nobody for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_without_permission_is_named():
+    # Not in `tmp_path`, whose folders are another's to nobody.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "a.tsv")
+        path.write_text("a\tb\n")
+        assert len(read(path)) == 1
+        path.chmod(0)
+        message = r"a\.tsv cannot be read: .*[Pp]ermission"
+        with pytest.raises(PipelineError, match=message), without_privileges():
+            read(path)
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "aligned", "tatoeba"])
