@@ -1,0 +1,61 @@
+"""What the files of the command line share: exit codes, options, and how a command fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from .config_file import ConfigurationError
+
+ERROR = 1
+NOT_RELEASED = 3
+BUSY = 4
+STOPPED = 128  # and the signal's number, as shells have it
+
+EXIT_CODES = f"""
+\b
+Exit codes:
+  0  done; for `run`: the model was blessed and pushed
+  {ERROR}  an error: the message and the log say which
+  2  the command line or the configuration is wrong; nothing was run
+  {NOT_RELEASED}  the run went through, and the model was not blessed or not servable;
+     for `data check`: no pair was kept, or a limit of `data_validation` does not hold
+  {BUSY}  another run is using the output folder
+  130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
+"""
+
+
+def asks_a_model(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that answers with a pushed model."""
+    model = click.option(
+        "--model",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="A pushed version.  [default: the newest below --output]",
+    )
+    output = click.option(
+        "--output",
+        type=click.Path(path_type=Path),
+        default=Path("output"),
+        show_default=True,
+        help="Where to look for pushed models.",
+    )
+    return model(output(command))
+
+
+def refuse(error: ConfigurationError) -> NoReturn:
+    """Ends the command with all problems of a configuration."""
+    count = len(error.problems)
+    plural = "problems" if count > 1 else "problem"
+    fail(f"{count} {plural} in the configuration:\n{error}", 2)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Ends the command with an error."""
+    click.secho("error: ", fg="red", nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,143 @@
+"""The commands about serving: serve, versions, bench-serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .cli_common import ERROR, asks_a_model, fail
+
+if TYPE_CHECKING:
+    from ..serving.promotion import Promotion
+
+PORT = click.IntRange(0, 65535)
+COUNT = click.IntRange(min=1)
+
+
+@click.command()
+@asks_a_model
+@click.option("--name", default="seq2seq", show_default=True, help="Under which it answers.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--grpc-port", type=PORT, default=8500, show_default=True, help="0: any.")
+@click.option("--rest-port", type=PORT, default=8501, show_default=True, help="0: any.")
+@click.option(
+    "--model-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TensorFlow Serving's model configuration: version policy and labels.",
+)
+@click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
+@click.option("--queue-rows", type=COUNT, default=512, show_default=True, help="Waiting at most.")
+@click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
+def serve(
+    model: Path | None,
+    output: Path,
+    name: str,
+    host: str,
+    grpc_port: int,
+    rest_port: int,
+    model_config: Path | None,
+    batch_rows: int,
+    queue_rows: int,
+    timeout: int,
+) -> None:
+    """Serve pushed versions as TensorFlow Serving does, on this machine.
+
+    New versions are loaded as they are pushed. --model names one version, or a folder
+    of versions. SIGTERM and Ctrl-C end it with code 0, after it has answered.
+    """
+    from ..serving.local_model import ModelError
+    from ..serving.server.limits import Limits
+    from ..serving.server.model_config import ModelConfigError
+    from ..serving.server.server import CannotServe
+    from .serve_command import serve_model
+
+    limits = Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout))
+    try:
+        serve_model(model, output, name, host, (grpc_port, rest_port), model_config, limits)
+    except (ModelError, ModelConfigError, CannotServe) as error:
+        fail(str(error), ERROR)
+
+
+@click.command("bench-serving")
+@click.option("--server", required=True, help="HOST:PORT by gRPC, http://HOST:PORT by REST.")
+@click.option("--name", default="seq2seq", show_default=True, help="The model's.")
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="What is sent: a source a line, or pairs of a job.",
+)
+@click.option("--rates", default="10,20,50,100,200", show_default=True, help="Requests a second.")
+@click.option("--seconds", type=COUNT, default=10, show_default=True, help="For each rate.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    default=Path("load"),
+    show_default=True,
+    help="Where the figures and pictures go: a name without .json, .svg and .png.",
+)
+def bench_serving(
+    server: str, name: str, sources: Path, rates: str, seconds: int, to: Path
+) -> None:
+    """Load a server at fixed rates, and draw its latencies.
+
+    Requests come at random times and do not wait for each other.
+    """
+    from ..serving.local_model import ModelError
+    from .bench_serving_command import CannotMeasure, bench
+
+    try:
+        bench(server, name, sources, rates, seconds, to)
+    except (ModelError, CannotMeasure) as error:
+        fail(str(error), ERROR)
+
+
+@click.group()
+def versions() -> None:
+    """Choose which pushed version servers answer with."""
+
+
+@versions.command("list")
+@asks_a_model
+def versions_list(model: Path | None, output: Path) -> None:
+    """Show pushed versions and their labels."""
+    _versions(model, output, lambda base: None)
+
+
+@versions.command("promote")
+@click.argument("version", type=COUNT)
+@asks_a_model
+@click.option("--label", default="stable", show_default=True, help="Such as canary.")
+@click.option("--base-path", default="", help="The folder's place where it is served.")
+def versions_promote(
+    version: int, model: Path | None, output: Path, label: str, base_path: str
+) -> None:
+    """Give VERSION a label in the model configuration of servers."""
+    from ..serving.promotion import promote
+
+    _versions(model, output, lambda base: promote(base, version, label, base_path))
+
+
+@versions.command("rollback")
+@asks_a_model
+@click.option("--base-path", default="", help="The folder's place where it is served.")
+def versions_rollback(model: Path | None, output: Path, base_path: str) -> None:
+    """Make the version stable that was so before."""
+    from ..serving.promotion import roll_back
+
+    _versions(model, output, lambda base: roll_back(base, base_path))
+
+
+def _versions(model: Path | None, output: Path, change: Callable[[Path], Promotion | None]) -> None:
+    from ..serving.local_model import ModelError
+    from ..serving.promotion import PromotionError
+    from .versions_command import folder_of, print_versions
+
+    try:
+        base = folder_of(model, output)
+        print_versions(base, change(base))
+    except (ModelError, PromotionError) as error:
+        fail(str(error), ERROR)
