@@ -17,7 +17,7 @@ from ..components.sentences import ATTENTION, BASELINE, CANDIDATE, Row, read_row
 from ..report.charts import Epoch
 from ..report.fonts import Fonts
 from ..report.heat_map import HeatMapError, heat_map
-from ..report.page import Component, Example, Group, Run, render
+from ..report.run_page import Component, Example, Group, Run, render
 from ..report.picture import Picture
 from ..report.shaping import Shaper
 from .summary import RunSummary

@@ -11,7 +11,7 @@ from pydantic import Field
 from .filter import Fault, PairFilter
 
 # The first word of a letter's Unicode name, where it is not the script's own name.
-SCRIPTS = {"CJK": "HAN", "HIRAGANA-KATAKANA": "KATAKANA", "FULLWIDTH": "LATIN"}
+SCRIPTS = {"CJK": "HAN", "IDEOGRAPHIC": "HAN", "KATAKANA-HIRAGANA": "KATAKANA"}
 Script = Annotated[str, Field(pattern=r"^[A-Z][a-z]+$")]
 
 
@@ -41,6 +41,10 @@ class ScriptOf(PairFilter):
 
 @lru_cache(maxsize=1 << 16)
 def script_of(letter: str) -> str:
-    """The writing system of a letter, as its Unicode name begins, in capitals."""
-    first = unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
+    """The writing system of a letter, as its Unicode name begins, in capitals.
+
+    Letters in another dress (º, Ａ, 𝐱, ｱ) have that of the plain one.
+    """
+    plain = unicodedata.normalize("NFKC", letter)[:1]
+    first = unicodedata.name(plain, "UNKNOWN").partition(" ")[0]
     return SCRIPTS.get(first, first)

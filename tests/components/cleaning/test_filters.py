@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from seq2seq_tfx.components.cleaning.filters import AnyFilter, clean
+from seq2seq_tfx.components.cleaning.scripts import script_of
 from seq2seq_tfx.components.readers.rows import Pair, Rejected
 
 FILTERS = TypeAdapter(list[AnyFilter])
@@ -128,6 +129,18 @@ def test_placeholders_must_be_on_both_sides(source, target, fine):
 )
 def test_numbers_must_be_on_both_sides(source, target, fine):
     assert reason(source, target, filter="numbers") == (None if fine else "numbers_differ")
+
+
+@pytest.mark.parametrize(
+    ("letters", "script"),
+    [
+        ("aÉßªº\uff21\U0001d431\u212a", "LATIN"), ("µωΩ", "GREEK"), ("жЯ", "CYRILLIC"),
+        ("世々", "HAN"), ("カーｶ", "KATAKANA"), ("ひ", "HIRAGANA"), ("한", "HANGUL"),
+        ("שﬡ", "HEBREW"), ("ﻋ", "ARABIC"),
+    ],
+)  # fmt: skip
+def test_the_script_of_a_letter_does_not_depend_on_its_dress(letters, script):
+    assert {script_of(letter) for letter in letters} == {script}
 
 
 def test_letters_must_be_of_the_script():

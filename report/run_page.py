@@ -1,25 +1,13 @@
-"""A run as one HTML page: it opens from disk, asks for nothing and runs nothing.
-
-The page has no script, and its policy forbids any; all text goes through Jinja's
-escaping. What is drawn is SVG in the page, or a picture of this room as an image.
-"""
+"""A run as one HTML page."""
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import jinja2
 
 from .charts import Epoch, curve, metric_rows, rule_row, slice_rows
 from .differences import Difference, difference
-from .labels import readable
+from .html_document import as_image, html_document
 from .picture import Picture
-from .svg import to_svg
-
-LONGEST = 400  # clusters of a text that are shown
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Component(NamedTuple):
@@ -67,20 +55,8 @@ class Run(NamedTuple):
 
 def render(run: Run) -> str:
     """Writes a run as an HTML document."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=_number,
-        seconds=_seconds,
-        thousands=lambda value: f"{value:,}",
-        short=lambda text: readable(text, LONGEST),
-    )
-    return environment.get_template("report.html").render(
+    return html_document(
+        "report.html",
         run=run,
         verdict=run.verdict,
         metrics=metric_rows(run.verdict),
@@ -90,26 +66,9 @@ def render(run: Run) -> str:
         slowest=max([1e-9, *(component.seconds for component in run.components)]),
         seconds=sum(component.seconds for component in run.components),
         difference=_difference,
-        images=[(picture, _data_uri(picture)) for picture in run.pictures],
+        images=[as_image(picture) for picture in run.pictures],
     )
 
 
 def _difference(example: Example) -> Difference:
     return difference(example.reference, example.hypothesis)
-
-
-def _data_uri(picture: Picture) -> str:
-    # An image of its own: nothing of it can reach into the page.
-    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(picture).encode()).decode()
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "no number"
-    shown = f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
-    return shown.replace("-", "\N{MINUS SIGN}")
-
-
-def _seconds(value: float) -> str:
-    minutes, seconds = divmod(value, 60)
-    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{value:.1f} s"

@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq_tfx.report.charts import Epoch
 from seq2seq_tfx.report.heat_map import heat_map
-from seq2seq_tfx.report.page import Component, Example, Group, Run, render
+from seq2seq_tfx.report.run_page import Component, Example, Group, Run, render
 
 HOSTILE = [
     "<script>alert(1)</script>",

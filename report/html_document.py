@@ -1,0 +1,64 @@
+"""HTML documents: they open from disk, ask for nothing and run nothing.
+
+None has a script, and their policy forbids any; all text goes through Jinja's escaping.
+What is drawn is SVG in the document, or a picture of this room as an image.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .labels import readable
+from .picture import Picture
+from .svg import to_svg
+
+LONGEST = 400  # clusters of a text that are shown
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def html_document(template: str, **values: Any) -> str:
+    """Writes a document.
+
+    Args:
+      template: its file in `templates`.
+      values: what the template names; foreign text is shown by its filter `short`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=_number,
+        seconds=_seconds,
+        thousands=lambda value: f"{value:,}",
+        short=lambda text: readable(text, LONGEST),
+    )
+    return environment.get_template(template).render(values)
+
+
+def as_image(picture: Picture) -> tuple[Picture, str]:
+    """A picture, and the address that shows it as an image of its own.
+
+    Nothing of it can reach into the document, and no two pictures share an id.
+    """
+    svg = base64.b64encode(to_svg(picture).encode()).decode()
+    return picture, f"data:image/svg+xml;base64,{svg}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "no number"
+    shown = f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+    return shown.replace("-", "\N{MINUS SIGN}")
+
+
+def _seconds(value: float) -> str:
+    minutes, seconds = divmod(value, 60)
+    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{value:.1f} s"
