@@ -17,8 +17,8 @@ from ..components.sentences import ATTENTION, BASELINE, CANDIDATE, Row, read_row
 from ..report.charts import Epoch
 from ..report.fonts import Fonts
 from ..report.heat_map import HeatMapError, heat_map
-from ..report.run_page import Component, Example, Group, Run, render
 from ..report.picture import Picture
+from ..report.run_page import Component, Example, Group, Run, render
 from ..report.shaping import Shaper
 from .summary import RunSummary
 
