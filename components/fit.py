@@ -19,12 +19,18 @@ import tensorflow as tf
 from absl import logging
 from tensorflow.core.framework import summary_pb2
 
+from ..models.seq2seq import Seq2Seq
 from . import interruption, progress
+from .averaging import Averaging
 from .checkpoints import Checkpoints
+from .decoded_validation import DecodedValidation
+from .fit_reporter import Reporter
 from .training_data import Corpus
+from .training_faults import Diverged, NotFinite
 
 Data = Callable[[int], tf.data.Dataset]
 CURVE_STEPS = 50  # of a training, from one point of its curves to the next
+WORSE_THAN_GUESSING = 2.0  # times the loss of a guess is no loss of a model that learns
 
 # As `tf.summary.scalar` marks them, which wants TensorBoard installed to write for it.
 _SCALAR = summary_pb2.SummaryMetadata(
@@ -36,23 +42,10 @@ class Plan(NamedTuple):
     """What a fit goes by, beside model and data."""
 
     epochs: int
-    patience: int  # epochs without a better validation loss before it ends
+    patience: int  # epochs without a better validation before it ends
     checkpoint_seconds: float
-
-
-class NotFinite(Exception):
-    """The loss is no number any more.
-
-    Args:
-      epoch, step: where, both from 1.
-      learning_rate: of that step.
-      batch: what was learned from.
-    """
-
-    def __init__(self, epoch: int, step: int, learning_rate: float, batch: Any):
-        super().__init__(f"the loss is not finite at step {step} of epoch {epoch}")
-        self.epoch, self.step = epoch, step
-        self.learning_rate, self.batch = learning_rate, batch
+    averaged_epochs: int = 1
+    plateau_factor: float | None = None  # of the learning rate, after an epoch no better
 
 
 class Fit:
@@ -61,28 +54,33 @@ class Fit:
     Args:
       model: built and compiled.
       data: the batches of an epoch, counted from 0; always the same for the same one.
-      validation: batches; their loss decides which weights are the best.
+      validation: batches; their loss decides which weights are the best, unless
+        `decoded` does.
       corpus: what an epoch has.
       plan: when it ends.
       checkpoints: where its state is kept.
       curves: a folder for what TensorBoard shows, made if there is anything to show.
+      decoded: a figure of what the model answers, to decide in place of the loss.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        model: Seq2Seq,
         data: Data,
         validation: tf.data.Dataset,
         corpus: Corpus,
         plan: Plan,
         checkpoints: Checkpoints,
         curves: str,
+        decoded: DecodedValidation | None = None,
     ):
         self._model, self._data, self._validation = model, data, validation
         self._plan, self._checkpoints = plan, checkpoints
         self._steps_an_epoch = corpus.batches
-        self._reporter = _Reporter(corpus, plan.epochs)
+        self._reporter = Reporter(corpus, plan.epochs)
         self._curves = tf.summary.create_file_writer(curves)
+        self._decoded = decoded
+        self._averaging = Averaging(model, plan.averaged_epochs)
         self._saved = time.monotonic()
         self.epoch = 0  # that is under way, or next
         self.step = 0  # of this epoch, done
@@ -90,7 +88,7 @@ class Fit:
         self._logs: dict[str, float] = {}  # of the training steps of this epoch
         self.history: list[dict[str, float]] = []  # of the epochs that are through
         self._best: list[np.ndarray] = []  # weights
-        self._best_loss = math.inf
+        self._best_cost = math.inf  # its loss, or what is decoded, less being better
         self._waited = 0  # epochs since
 
     def run(self) -> list[dict[str, float]]:
@@ -103,6 +101,7 @@ class Fit:
         Raises:
           Interrupted: the process was asked to stop; a checkpoint has been written.
           NotFinite: the loss is no number.
+          Diverged: it is beyond that of guessing.
         """
         self._model.optimizer.build(self._model.trainable_variables)
         self._restore()
@@ -124,23 +123,39 @@ class Fit:
             trained = self._model.fit(data, verbose=0, callbacks=[_AfterSteps(self)])
             self._logs = {name: float(values[0]) for name, values in trained.history.items()}
         self._reporter.trained()
-        measured = self._model.evaluate(
-            self._validation, verbose=0, return_dict=True, callbacks=[_WhileEvaluating(self)]
-        )
-        logs = {**self._logs, **{f"val_{name}": float(value) for name, value in measured.items()}}
+        with self._averaging.averaged() as weights:
+            measured = self._validated()
+        logs = {**self._logs, **{f"val_{name}": value for name, value in measured.items()}}
         self.history.append(logs)
         self._waited += 1
         # The first counts even where it is no number, so that there always is a best.
-        if logs["val_loss"] < self._best_loss or not self._best:
-            self._best, self._best_loss, self._waited = (
-                self._model.get_weights(),
-                logs["val_loss"],
-                0,
-            )
+        if (cost := self._cost(measured)) < self._best_cost or not self._best:
+            self._best, self._best_cost, self._waited = weights, cost, 0
+        elif self._plan.plateau_factor:
+            rate = self._model.optimizer.learning_rate
+            rate.assign(rate * self._plan.plateau_factor)
         self._reporter.tell(self.step, logs["loss"], logs["val_loss"])
         self._draw({f"validation/{name}": value for name, value in measured.items()})
         self.epoch, self.step, self._logs = self.epoch + 1, 0, {}
         self._save()
+
+    def _validated(self) -> dict[str, float]:
+        """What the weights that are in the model now do on the validation split."""
+        measured = self._model.evaluate(
+            self._validation, verbose=0, return_dict=True, callbacks=[_WhileEvaluating(self)]
+        )
+        figures = {name: float(value) for name, value in measured.items()}
+        if self._decoded:
+            figures[self._decoded.metric] = self._decoded()
+            self.stop_if_asked()
+        return figures
+
+    def _cost(self, measured: dict[str, float]) -> float:
+        """What is to be as low as possible."""
+        if not self._decoded:
+            return measured["loss"]
+        figure = measured[self._decoded.metric]
+        return -figure if self._decoded.higher_is_better else figure
 
     def after_step(self, logs: dict[str, Any]) -> None:
         """A training step is done: looks at its loss, and saves when it is time to."""
@@ -149,6 +164,8 @@ class Fit:
         self._logs = {name: float(value) for name, value in logs.items()}
         if not math.isfinite(self._logs["loss"]):
             raise self._not_finite()
+        if self._steps % CURVE_STEPS == 0:
+            self._compare_with_guessing()
         self._reporter.maybe_tell(self.step, self._logs["loss"])
         if self._steps % CURVE_STEPS == 0:
             self._draw(
@@ -165,6 +182,7 @@ class Fit:
     def stop_if_asked(self) -> None:
         """Saves and raises `Interrupted` where the process was asked to stop."""
         if number := interruption.asked():
+            self._averaging.put_back()
             kept = self._save()
             where = f"at step {self.step} of epoch {self.epoch + 1}"
             raise interruption.Interrupted(
@@ -183,10 +201,13 @@ class Fit:
             "steps": self._steps,
             "logs": self._logs,
             "history": self.history,
-            "best_loss": self._best_loss,
+            "best_cost": self._best_cost,
             "waited": self._waited,
+            "past": len(self._averaging.past),
         }
         arrays = [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
+        for weights in self._averaging.past:
+            arrays += weights
         kept = self._checkpoints.save(self._steps, state, [*arrays, *self._best])
         self._saved = time.monotonic()
         return kept
@@ -198,13 +219,25 @@ class Fit:
         state, variables = checkpoint.state, self._variables()
         for variable, array in zip(variables, checkpoint.arrays, strict=False):
             variable.assign(array)
-        self._best = checkpoint.arrays[len(variables) :]
+        others = checkpoint.arrays[len(variables) :]
+        size = len(self._model.weights)
+        parts = [others[start : start + size] for start in range(0, len(others), size)]
+        self._averaging.past = parts[: state["past"]]
+        self._best = next(iter(parts[state["past"] :]), [])
         self.epoch, self.step, self._steps = state["epoch"], state["step"], state["steps"]
         self._logs, self.history = state["logs"], state["history"]
-        self._best_loss, self._waited = state["best_loss"], state["waited"]
+        self._best_cost, self._waited = state["best_cost"], state["waited"]
         where = f"step {self.step} of epoch {self.epoch + 1}"
         logging.info("going on from %s", where)
         progress.note(f"going on from {where}")
+
+    def _compare_with_guessing(self) -> None:
+        """Raises `Diverged` where this epoch so far is far worse than no knowledge at all."""
+        guess = math.log(self._model.target_vocabulary_size)
+        if self.step >= CURVE_STEPS and self._logs["loss"] > WORSE_THAN_GUESSING * guess:
+            raise Diverged(
+                self.epoch + 1, self.step, self._logs["loss"], guess, self._learning_rate()
+            )
 
     def _not_finite(self) -> NotFinite:
         (batch,) = self._data(self.epoch).skip(self.step - 1).take(1)
@@ -236,45 +269,3 @@ class _WhileEvaluating(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._fit.stop_if_asked()
-
-
-class _Reporter:
-    """Tells `progress` how far the fit is, a few times a second at most."""
-
-    INTERVAL = 0.5  # seconds
-
-    def __init__(self, corpus: Corpus, epochs: int):
-        self._corpus, self._epochs = corpus, epochs
-        self._tokens_per_step = corpus.target_tokens / max(corpus.batches, 1)
-        self._told = 0.0
-
-    def begin(self, epoch: int, step: int) -> None:
-        self._epoch, self._first_step = epoch + 1, step
-        self._began = time.monotonic()
-        self._ended: float | None = None
-
-    def trained(self) -> None:
-        self._ended = time.monotonic()
-
-    def maybe_tell(self, step: int, loss: float) -> None:
-        if time.monotonic() - self._told >= self.INTERVAL:
-            self._told = time.monotonic()
-            self.tell(step, loss, None)
-
-    def rate(self, step: int) -> float:
-        """Target tokens a second, on the average of this epoch."""
-        seconds = (self._ended or time.monotonic()) - self._began
-        return (step - self._first_step) * self._tokens_per_step / max(seconds, 1e-9)
-
-    def tell(self, step: int, loss: float, validation_loss: float | None) -> None:
-        progress.report(
-            progress.TrainingProgress(
-                self._epoch,
-                self._epochs,
-                step,
-                self._corpus.batches,
-                self.rate(step),
-                loss,
-                validation_loss,
-            )
-        )

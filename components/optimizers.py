@@ -53,6 +53,8 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
         "global_clipnorm": training.clip_norm,
         "weight_decay": training.weight_decay or None,
         "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
+        "use_ema": training.ema is not None,
+        "ema_momentum": training.ema or 0.99,
     }
     if training.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=training.momentum, **settings)
@@ -60,7 +62,7 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
 
 
 def _rate(training: TrainingConfig, steps: int) -> Any:
-    """A number or a schedule over so many steps."""
+    """A number, which `plateau` lowers later, or a schedule over so many steps."""
     peak = training.learning_rate
     if training.schedule == "inverse_sqrt":
         return InverseSquareRoot(peak, max(training.warmup_steps, 1))

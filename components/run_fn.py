@@ -15,18 +15,18 @@ from absl import logging
 from tfx.components.trainer import fn_args_utils
 from tfx.dsl.io import fileio
 
-from ..models import features
 from ..models.losses import TokenAccuracy, TokenCrossEntropy
 from ..models.seq2seq import build_seq2seq
 from ..serving.predictor import Predictor
-from ..serving.tokenizer import Tokenizer
 from .checkpoints import Checkpoints
 from .code_digest import code_digest
+from .decoded_validation import DecodedValidation
 from .errors import PipelineError
-from .fit import Fit, NotFinite, Plan
+from .fit import Fit, Plan
 from .optimizers import optimizer_of
-from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, TrainingConfig
+from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings
 from .training_data import batches, survey
+from .training_faults import Diverged, NotFinite, advice, keep_batch, out_of_memory
 from .transform import read_tokenizers
 from .warm_start import warm_start
 
@@ -60,8 +60,9 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
 
     train_files = _files(fn_args.train_files)
     validation_files = _files(fn_args.eval_files)
-    corpus = survey(train_files, training.batch_size, training.max_tokens)
-    validation = survey(validation_files, training.batch_size, training.max_tokens)
+    cut = (training.batch_size, training.max_tokens)
+    corpus = survey(train_files, *cut, training.batch_tokens)
+    validation = survey(validation_files, *cut, training.batch_tokens)
     logging.info("training on %s, validating on %s", corpus, validation)
     for split, counted in (("train", corpus), ("validation", validation)):
         if not counted.examples:
@@ -79,21 +80,48 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     )
     identity = _identity(settings, fn_args.custom_config[TOKENIZER], train_files, validation_files)
     checkpoints = Checkpoints(Path(fn_args.custom_config[CHECKPOINTS]) / identity)
+    validation_data = batches(validation_files, *cut, batch_tokens=training.batch_tokens).apply(
+        tf.data.experimental.assert_cardinality(validation.batches)
+    )
+    decoded = None
+    if training.early_stopping_metric != "loss":
+        decoded = DecodedValidation(
+            model,
+            source_tokenizer,
+            target_tokenizer,
+            settings.search,
+            validation_data,
+            training.early_stopping_metric,
+            training.early_stopping_examples,
+            training.max_tokens,
+        )
     fit = Fit(
         model,
-        partial(batches, train_files, training.batch_size, training.max_tokens, training.seed),
-        batches(validation_files, training.batch_size, training.max_tokens).apply(
-            tf.data.experimental.assert_cardinality(validation.batches)
-        ),
+        partial(batches, train_files, *cut, training.seed, batch_tokens=training.batch_tokens),
+        validation_data,
         corpus,
-        Plan(training.epochs, training.early_stopping_epochs, 60 * training.checkpoint_minutes),
+        Plan(
+            training.epochs,
+            training.early_stopping_epochs,
+            60 * training.checkpoint_minutes,
+            training.average_epochs,
+            training.plateau_factor if training.schedule == "plateau" else None,
+        ),
         checkpoints,
         fn_args.model_run_dir,
+        decoded,
     )
     try:
         history = fit.run()
     except NotFinite as error:
-        raise _advice(error, training, checkpoints, source_tokenizer, target_tokenizer) from error
+        place = keep_batch(error.batch, checkpoints.folder, source_tokenizer, target_tokenizer)
+        raise PipelineError(
+            f"{error}, {advice(error, training)}. The pairs of that batch are in {place}"
+        ) from error
+    except Diverged as error:
+        raise PipelineError(f"{error}, {advice(error, training)}") from error
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise PipelineError(out_of_memory(training)) from error
     record = {
         "identity": identity,
         "seed": training.seed,
@@ -124,37 +152,17 @@ def _identity(
     settings: TrainerSettings, tokenizer: str, train_files: list[str], validation_files: list[str]
 ) -> str:
     """Names all that decides the weights, so that no checkpoint of another fit is taken up."""
+    decodes = settings.training.early_stopping_metric != "loss"
     decisive = {
         "model": settings.model.model_dump(),
         "training": settings.training.model_dump(exclude={"checkpoint_minutes"}),
+        "search": settings.search.model_dump() if decodes else None,
         "tokenizer": tokenizer,
         "files": [(path, tf.io.gfile.stat(path).length) for path in train_files + validation_files],
         "code": code_digest(__name__),
         "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-
-
-def _advice(
-    error: NotFinite,
-    training: TrainingConfig,
-    checkpoints: Checkpoints,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
-) -> PipelineError:
-    """Keeps the batch that ended a training, and says what to do."""
-    inputs, _ = error.batch
-    sources = source_tokenizer.detokenize(inputs[features.SOURCE_IDS]).numpy()
-    targets = target_tokenizer.detokenize(inputs[features.TARGET_IDS]).numpy()
-    place = checkpoints.folder.with_name(f"{checkpoints.folder.name}-not-finite.tsv")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(b"".join(b"%s\t%s\n" % pair for pair in zip(sources, targets, strict=True)))
-    return PipelineError(
-        f"{error}, at learning rate {error.learning_rate:.3g}. Expected a loss that falls. Lower "
-        f"training.learning_rate ({training.learning_rate:g}) or training.clip_norm "
-        f"({training.clip_norm:g}), or raise training.warmup_steps ({training.warmup_steps}). "
-        f"The pairs of that batch are in {place}"
-    )
 
 
 def _versions() -> dict[str, str]:

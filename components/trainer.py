@@ -21,6 +21,7 @@ from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
+from .metrics import MetricName
 
 TOKENIZER = "tokenizer"
 CHECKPOINTS = "checkpoints"
@@ -34,16 +35,22 @@ class TrainingConfig(Section):
 
     epochs: Count = 10
     batch_size: Count = 128
+    batch_tokens: Annotated[int, Field(ge=3)] | None = None  # in place of batch_size
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of sgd
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     accumulate: Count = 1  # batches whose gradients make one update
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["constant", "cosine", "inverse_sqrt"] = "cosine"
+    schedule: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = "cosine"
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of plateau
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # how much of the average stays
+    average_epochs: Count = 1
     early_stopping_epochs: Count = 3
+    early_stopping_metric: Literal["loss"] | MetricName = "loss"
+    early_stopping_examples: Count = 500  # that are decoded for it
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
@@ -55,6 +62,11 @@ class TrainingConfig(Section):
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(
                 f"momentum: belongs to optimizer: sgd, and '{self.optimizer}' has its own"
+            )
+        if self.ema and self.average_epochs > 1:
+            raise ValueError(
+                f"ema: expected one way of averaging, received average_epochs "
+                f"({self.average_epochs}), too"
             )
         return self
 

@@ -31,8 +31,10 @@ class Corpus(NamedTuple):
     batches: int  # an epoch
 
 
-def survey(files: list[str], batch_size: int, max_tokens: int) -> Corpus:
-    """Counts a split's examples, tokens and batches."""
+def survey(
+    files: list[str], batch_size: int, max_tokens: int, batch_tokens: int | None = None
+) -> Corpus:
+    """Counts a split's examples, tokens and batches; the arguments are those of `batches`."""
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     lengths = [
         [batch[features.SOURCE_IDS].row_lengths(), batch[features.TARGET_IDS].row_lengths()]
@@ -41,12 +43,18 @@ def survey(files: list[str], batch_size: int, max_tokens: int) -> Corpus:
     if not lengths:
         return Corpus(0, 0, 0, 0)
     source, target = np.concatenate(lengths, axis=1)
-    used = np.maximum(source, target) <= max_tokens
+    longest = np.maximum(source, target)
+    used = longest <= max_tokens
+    rows, sizes = used.sum(keepdims=True), np.array([batch_size])
+    if batch_tokens:
+        bounds = _bounds(max_tokens)
+        rows = np.bincount(np.searchsorted(bounds, longest[used]), minlength=len(bounds))
+        sizes = _sizes(bounds, batch_tokens)
     return Corpus(
         examples=int(used.sum()),
         too_long=int((~used).sum()),
         target_tokens=int((target[used] - 1).sum()),
-        batches=-(-int(used.sum()) // batch_size),
+        batches=int((-(-rows // sizes)).sum()),
     )
 
 
@@ -56,8 +64,11 @@ def batches(
     max_tokens: int,
     seed: int | None = None,
     epoch: int = 0,
+    batch_tokens: int | None = None,
 ) -> tf.data.Dataset:
     """One epoch of batches for teacher forcing.
+
+    Their number follows from the lengths alone, and is `survey`'s.
 
     Args:
       files: gzipped TFRecords of Examples with `source_ids` and `target_ids`.
@@ -65,6 +76,8 @@ def batches(
       max_tokens: examples with a longer side are left out.
       seed: shuffles; None keeps the order.
       epoch: each has an order of its own, which follows from it and the seed alone.
+      batch_tokens: the tokens of a batch's longer side, padding included, in place of
+        `batch_size`; a pair that is longer is a batch by itself.
 
     Returns:
       Pairs of inputs and labels: see `teacher_forcing`.
@@ -78,9 +91,7 @@ def batches(
 
         def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = order[start : start + batch_size]
-            return {
-                name: tf.gather(ids, rows).to_tensor(features.PAD) for name, ids in window.items()
-            }
+            return _padded({name: tf.gather(ids, rows) for name, ids in window.items()})
 
         starts = tf.range(0, tf.size(order), batch_size)
         return tf.data.Dataset.from_tensor_slices(starts).map(batch)
@@ -91,7 +102,10 @@ def batches(
     if seed is not None:
         first, second = np.random.SeedSequence((seed, epoch)).generate_state(2).tolist()
         records = records.shuffle(SHUFFLE_BUFFER, seed=first, reshuffle_each_iteration=False)
-    dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
+    if batch_tokens:
+        dataset = _of_tokens(records, batch_tokens, max_tokens)
+    else:
+        dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
     if seed is not None:
         dataset = dataset.shuffle(WINDOW, seed=second, reshuffle_each_iteration=False)
     # An iterator that is tuned waits for its tuner's next round before it ends:
@@ -122,6 +136,45 @@ def teacher_forcing(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         features.TARGET_POSITIONS: tf.pad(tf.cast(positions_N, tf.int32), [[0, more]]),
     }
     return inputs, tf.pad(tf.gather(labels, positions_N), [[0, more]])
+
+
+def _of_tokens(records: tf.data.Dataset, batch_tokens: int, max_tokens: int) -> tf.data.Dataset:
+    """Batches of rows from one bucket of lengths each, padded."""
+    bounds = _bounds(max_tokens)
+    sizes = tf.constant(_sizes(bounds, batch_tokens), tf.int64)
+
+    def with_bucket(records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        longest = tf.cast(_longest_sides(_parse(records)), tf.int64)
+        return tf.searchsorted(bounds, longest, out_type=tf.int64), records
+
+    return (
+        records.batch(1024)
+        .map(with_bucket)
+        .unbatch()
+        .group_by_window(
+            key_func=lambda bucket, _: bucket,
+            reduce_func=lambda bucket, rows: rows.batch(sizes[bucket]),
+            window_size_func=lambda bucket: sizes[bucket],
+        )
+        .map(lambda _, records: _padded(_parse(records)))
+    )
+
+
+def _bounds(max_tokens: int) -> np.ndarray:
+    """The longest row of each bucket of lengths: an eighth longer than that of the one before."""
+    bounds = [8]
+    while bounds[-1] < max_tokens:
+        bounds.append(bounds[-1] + max(1, bounds[-1] // 8))
+    return np.array(bounds, np.int64)
+
+
+def _sizes(bounds: np.ndarray, batch_tokens: int) -> np.ndarray:
+    """How many rows of each bucket are a batch."""
+    return np.maximum(batch_tokens // bounds, 1)
+
+
+def _padded(batch: dict[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+    return {name: ids.to_tensor(features.PAD) for name, ids in batch.items()}
 
 
 def _longest_sides(batch: dict[str, tf.RaggedTensor]) -> tf.Tensor:

@@ -15,8 +15,9 @@ from tensorflow.core.util import event_pb2
 from seq2seq_tfx.components import fit as fit_module
 from seq2seq_tfx.components import interruption, progress
 from seq2seq_tfx.components.checkpoints import Checkpoints
-from seq2seq_tfx.components.fit import Fit, NotFinite, Plan
+from seq2seq_tfx.components.fit import Fit, Plan
 from seq2seq_tfx.components.training_data import batches, survey
+from seq2seq_tfx.components.training_faults import Diverged, NotFinite
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
 from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
@@ -47,13 +48,23 @@ def files(tmp_path_factory):
     return folder
 
 
-def make_fit(files, folder, rate=0.05, patience=EPOCHS, seconds=1e9, validation="validation"):
+def make_fit(
+    files,
+    folder,
+    rate=0.05,
+    patience=EPOCHS,
+    seconds=1e9,
+    validation="validation",
+    decoded=None,
+    optimizer=None,
+    **plan,
+):
     keras.utils.set_random_seed(1)
     config = ModelConfig(size={"embedding": 4, "units": 6}, dropout=0.3)
     model = build_seq2seq(config, VOCABULARY, VOCABULARY)
     schedule = keras.optimizers.schedules.CosineDecay(rate, EPOCHS * STEPS)
     model.compile(
-        keras.optimizers.Adam(schedule),
+        optimizer or keras.optimizers.Adam(schedule),
         TokenCrossEntropy(0.1),
         metrics=[TokenAccuracy()],
         jit_compile=False,
@@ -66,9 +77,10 @@ def make_fit(files, folder, rate=0.05, patience=EPOCHS, seconds=1e9, validation=
             tf.data.experimental.assert_cardinality(2)
         ),
         survey(train, BATCH, MAX_TOKENS),
-        Plan(EPOCHS, patience, seconds),
+        Plan(EPOCHS, patience, seconds, **plan),
         Checkpoints(folder),
         str(folder / "curves"),
+        decoded,
     )
 
 
@@ -213,3 +225,115 @@ def test_a_loss_that_is_no_number_is_told_with_its_step_and_its_batch(files, tmp
     inputs, labels = error.batch
     outputs = fit._model(inputs, training=False)
     assert not math.isfinite(float(fit._model.compute_loss(inputs, labels, outputs)))
+
+
+def test_a_model_that_has_become_worse_than_guessing_ends_the_training(
+    files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fit_module, "CURVE_STEPS", STEPS)
+    with pytest.raises(Diverged, match=r"the loss has grown to .* guessing has 2.48"):
+        make_fit(files, tmp_path, rate=200.0).run()
+
+
+AVERAGES = {
+    "mean": lambda: {"averaged_epochs": 3},
+    "ema": lambda: {"optimizer": keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.8)},
+}
+
+
+@pytest.mark.parametrize("kind", AVERAGES)
+@pytest.mark.parametrize("step", [3 * STEPS + 2, None])
+def test_averages_outlast_an_interruption(files, tmp_path, monkeypatch, kind, step):
+    whole = make_fit(files, tmp_path / "whole", **AVERAGES[kind]())
+    expected = validation(whole.run())
+    interrupted(make_fit(files, tmp_path / "1", **AVERAGES[kind]()), step, monkeypatch)
+    again = make_fit(files, tmp_path / "1", **AVERAGES[kind]())
+    assert validation(again.run()) == expected
+    assert weights(again) == weights(whole)
+
+
+def by_epoch(fit, monkeypatch):
+    """Runs, and gives the weights that the model had after each epoch's last step."""
+    found, before = [], fit._reporter.trained
+    monkeypatch.setattr(
+        fit._reporter,
+        "trained",
+        lambda: (before(), found.append(fit._model.get_weights())),
+    )
+    fit.run()
+    return found
+
+
+def validated(fit, weights):
+    """Their loss, and the model as it was."""
+    fit._model.set_weights(weights)
+    return fit._model.evaluate(fit._validation, verbose=0)[0]
+
+
+def test_the_mean_of_the_last_epochs_is_validated_and_training_goes_on_without_it(
+    files, whole, tmp_path, monkeypatch
+):
+    plain = by_epoch(make_fit(files, tmp_path / "plain"), monkeypatch)
+    fit = make_fit(files, tmp_path / "mean", averaged_epochs=3)
+    own = by_epoch(fit, monkeypatch)
+    for one, other in zip(plain, own, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    for i, epoch in enumerate(fit.history):
+        mean = [np.mean(same, axis=0) for same in zip(*own[max(0, i - 2) : i + 1], strict=True)]
+        assert validated(fit, mean) == pytest.approx(epoch["val_loss"], rel=1e-5)
+
+
+def test_the_moving_average_is_validated(files, tmp_path, monkeypatch):
+    momentum, average = 0.8, []
+
+    class Following(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            now = self.model.get_weights()
+            pairs = zip(average or now, now, strict=True)
+            average[:] = [momentum * a + (1 - momentum) * b for a, b in pairs]
+
+    fit = make_fit(files, tmp_path, **AVERAGES["ema"]())
+    train = fit._model.fit
+    monkeypatch.setattr(
+        fit._model,
+        "fit",
+        lambda data, verbose, callbacks: train(
+            data, verbose=verbose, callbacks=[*callbacks, Following()]
+        ),
+    )
+    fit.run()
+    assert validated(fit, average) == pytest.approx(fit.history[-1]["val_loss"], rel=1e-4)
+
+
+class Decoded:
+    """Figures in place of those that decoding would give."""
+
+    metric, higher_is_better = "bleu", True
+
+    def __init__(self, figures):
+        self.figures = iter(figures)
+
+    def __call__(self):
+        return next(self.figures)
+
+
+def test_what_is_decoded_decides_in_place_of_the_loss(files, tmp_path):
+    fit = make_fit(files, tmp_path, decoded=Decoded([3.0, 9.0, 4.0, 8.0]), patience=2)
+    history = fit.run()
+    assert [epoch["val_bleu"] for epoch in history] == [3.0, 9.0, 4.0, 8.0]
+    losses = [epoch["val_loss"] for epoch in history]
+    assert losses[1] > min(losses)
+    assert fit._model.evaluate(fit._validation, verbose=0)[0] == pytest.approx(losses[1])
+
+
+def test_the_rate_falls_after_each_epoch_that_is_no_better(files, tmp_path):
+    fit = make_fit(
+        files,
+        tmp_path,
+        decoded=Decoded([3.0, 2.0, 4.0, 4.0]),
+        optimizer=keras.optimizers.Adam(0.08),
+        plateau_factor=0.5,
+    )
+    fit.run()
+    assert fit._learning_rate() == pytest.approx(0.02)

@@ -155,6 +155,25 @@ def test_the_survey_knows_the_batches(files, batch_size, max_tokens):
     assert len(epoch) == survey(files, batch_size, max_tokens).batches
 
 
+@pytest.mark.parametrize("batch_tokens", [1, 16, 64, 10_000])
+def test_batches_by_tokens_hold_every_example_and_no_more_tokens(files, batch_tokens):
+    epoch = epoch_of(batches(files, 1, MAX_TOKENS, seed=3, batch_tokens=batch_tokens))
+    assert Counter(pairs_of(epoch)) == as_counter(SHORT)
+    assert len(epoch) == survey(files, 1, MAX_TOKENS, batch_tokens).batches
+    for source, _, labels in epoch:
+        # The target with its BOS is as long as it is counted.
+        longest = max(source.shape[1], labels.shape[1] + 1)
+        assert len(source) * longest <= batch_tokens or len(source) == 1
+
+
+def test_batches_by_tokens_have_an_order_of_their_own_each_epoch(files):
+    first, again, other = (
+        pairs_of(epoch_of(batches(files, 1, MAX_TOKENS, 3, epoch, batch_tokens=64)))
+        for epoch in (0, 0, 1)
+    )
+    assert first == again != other
+
+
 def test_when_all_is_too_long_nothing_comes(files):
     assert epoch_of(batches(files, 16, 1)) == []
     assert survey(files, 16, 1) == Corpus(0, len(CORPUS), 0, 0)
