@@ -21,7 +21,7 @@ from .cli_common import (
     refuse,
 )
 from .cli_data import data
-from .cli_serving import bench_serving, serve, versions
+from .cli_serving import bench_serving, deployment, serve, versions
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -41,7 +41,7 @@ def main() -> None:
     """From a file of text pairs to a served, gated model."""
 
 
-for command in (data, serve, bench_serving, versions):
+for command in (data, serve, bench_serving, versions, deployment):
     main.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands about serving: serve, versions, bench-serving."""
+"""The commands about serving: serve, versions, deployment, bench-serving."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli_common import ERROR, asks_a_model, fail
+from .cli_common import ERROR, asks_a_model, fail, refuse
 
 if TYPE_CHECKING:
     from ..serving.promotion import Promotion
@@ -92,6 +92,50 @@ def bench_serving(
     try:
         bench(server, name, sources, rates, seconds, to)
     except (ModelError, CannotMeasure) as error:
+        fail(str(error), ERROR)
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline_config.yaml"),
+    show_default=True,
+    help="The job; its `deployment` section says how it is served.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of the runs; labels of its versions are taken up.  [default: output/NAME]",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("deployment"),
+    show_default=True,
+    help="A folder for the files.",
+)
+def deployment(config_path: Path, output: Path | None, to: Path) -> None:
+    """Write what TensorFlow Serving in production is started with.
+
+    Its configuration of models, batching and monitoring, a container file and Kubernetes
+    manifests: stable servers, and a canary where a version has that label.
+    """
+    from ..serving.production import write_files
+    from ..serving.promotion import PromotionError, read
+    from .config import ConfigurationError, load_config
+    from .graph import serving_dir
+
+    try:
+        config = load_config(config_path)
+    except ConfigurationError as error:
+        refuse(error)
+    base = serving_dir(config, output or Path("output") / config.name)
+    try:
+        for path in write_files(config.deployment, base.name, read(base), to):
+            click.echo(path)
+    except (PromotionError, OSError) as error:
         fail(str(error), ERROR)
 
 

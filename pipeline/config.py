@@ -25,6 +25,7 @@ from ..models.configuration import Section
 from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
+from ..serving.production import DeploymentConfig
 from .config_file import (
     ConfigurationError,
     Misfits,
@@ -50,6 +51,7 @@ class PipelineConfig(Section):
     gate: GateConfig
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,199 @@
+"""What TensorFlow Serving in production is started with, made from the configuration.
+
+Files: the model configuration (its proto is checked when it is read back), batching and
+monitoring parameters (as upstream documents them; the stubs carry no proto of theirs), a
+container file, and Kubernetes manifests (`kubernetes`).
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any
+
+from google.protobuf import text_format
+from pydantic import Field, model_validator
+from ruamel.yaml import YAML
+from tensorflow_serving.config import model_server_config_pb2
+
+from ..models.configuration import Section
+from .promotion import CANARY, STABLE, Promotion
+
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+GRPC_PORT, REST_PORT = 8500, 8501
+METRICS = "/monitoring/prometheus/metrics"
+CONFIG = "/config"  # where a server finds its configuration
+
+
+class BatchingConfig(Section):
+    """The `deployment.batching` section: what a server decodes together."""
+
+    rows: Count = 32  # at most
+    wait_milliseconds: Annotated[float, Field(ge=0)] = 0.0  # for more rows to come
+    queued_batches: Count = 16  # more are answered UNAVAILABLE
+    threads: Count = 2  # batches decoded at once
+
+
+class DeploymentConfig(Section):
+    """The `deployment` section: how pushed versions are served in production."""
+
+    # At least as new as the TensorFlow that exported the model.
+    image: Annotated[str, Field(min_length=1)] = "tensorflow/serving:2.19.1"
+    # The folder that holds the folder of versions, as a server sees it: where the volume
+    # claim is mounted, or a bucket.
+    models: Annotated[str, Field(pattern=r"^(/|[a-z0-9]+://)\S*$")] = "/models"
+    claim: Name = "seq2seq-models"
+    namespace: Name = "default"
+    gateway: Name | None = None  # of the Gateway API; it divides traffic with a canary
+    replicas: Count = 2
+    most_replicas: Count = 6
+    busy_percent: Annotated[int, Field(ge=1, le=100)] = 70  # of the CPUs, when one is added
+    cpu: Annotated[float, Field(gt=0)] = 2.0  # of each server
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "2Gi"
+    canary_percent: Annotated[int, Field(ge=0, le=100)] = 10  # of the traffic
+    request_seconds: Annotated[float, Field(gt=0)] = 30.0
+    batching: BatchingConfig = BatchingConfig()
+
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> DeploymentConfig:
+        if self.most_replicas < self.replicas:
+            raise ValueError(
+                f"expected most_replicas of at least replicas ({self.replicas}), "
+                f"received {self.most_replicas}"
+            )
+        return self
+
+    @property
+    def mounts_a_volume(self) -> bool:
+        """Whether servers read versions from a volume."""
+        return "://" not in self.models
+
+
+def model_config(config: DeploymentConfig, name: str, label: str, promoted: Promotion) -> str:
+    """TensorFlow Serving's model configuration of the servers of a label, as text.
+
+    Args:
+      config: the section.
+      name: the model's.
+      label: STABLE or CANARY. Servers load its version alone; where nothing was
+        promoted yet, the stable ones follow the newest.
+      promoted: what was promoted.
+    """
+    found = model_server_config_pb2.ModelServerConfig()
+    model = found.model_config_list.config.add(
+        name=name,
+        base_path=f"{config.models.rstrip('/')}/{name}",
+        model_platform="tensorflow",
+    )
+    if label in promoted.labels:
+        version = promoted.labels[label]
+        model.model_version_policy.specific.versions.append(version)
+        model.version_labels[label] = version
+    else:
+        model.model_version_policy.latest.num_versions = 1
+    return str(text_format.MessageToString(found))
+
+
+def batching_parameters(config: BatchingConfig) -> str:
+    """The file of `--batching_parameters_file`: a text of upstream's BatchingParameters."""
+    return "".join(
+        f"{name} {{ value: {value} }}\n"
+        for name, value in (
+            ("max_batch_size", config.rows),
+            ("batch_timeout_micros", round(1000 * config.wait_milliseconds)),
+            ("max_enqueued_batches", config.queued_batches),
+            ("num_batch_threads", config.threads),
+        )
+    )
+
+
+def monitoring_config() -> str:
+    """The file of `--monitoring_config_file`: a text of upstream's MonitoringConfig."""
+    return f'prometheus_config {{\n  enable: true\n  path: "{METRICS}"\n}}\n'
+
+
+def arguments(config: DeploymentConfig) -> list[str]:
+    """Of `tensorflow_model_server`, with its files in `CONFIG`."""
+    return [
+        f"--port={GRPC_PORT}",
+        f"--rest_api_port={REST_PORT}",
+        f"--rest_api_timeout_in_ms={round(1000 * config.request_seconds)}",
+        f"--model_config_file={CONFIG}/models.config",
+        "--model_config_file_poll_wait_seconds=30",
+        # Or a server would refuse to start with a label on what is not loaded yet.
+        "--allow_version_labels_for_unavailable_models=true",
+        "--enable_batching=true",
+        f"--batching_parameters_file={CONFIG}/batching.config",
+        f"--monitoring_config_file={CONFIG}/monitoring.config",
+    ]
+
+
+def files_of(
+    config: DeploymentConfig, name: str, label: str, promoted: Promotion
+) -> dict[str, str]:
+    """The files in `CONFIG` of the servers of a label."""
+    return {
+        "models.config": model_config(config, name, label, promoted),
+        "batching.config": batching_parameters(config.batching),
+        "monitoring.config": monitoring_config(),
+    }
+
+
+def container_file(config: DeploymentConfig, name: str) -> str:
+    """A container file of a server with its configuration and the pushed versions inside.
+
+    To be built in a folder that holds the versions and what `write_files` wrote.
+    """
+    command = ", ".join(f'"{part}"' for part in ["tensorflow_model_server", *arguments(config)])
+    return (
+        f"# To be built in a folder that holds {name}/ (pushed versions) and stable/.\n"
+        f"FROM {config.image}\n"
+        f"COPY stable/ {CONFIG}/\n"
+        f"COPY {name}/ {config.models if config.mounts_a_volume else '/models'}/{name}/\n"
+        f"EXPOSE {GRPC_PORT} {REST_PORT}\n"
+        "USER 65534\n"
+        f"ENTRYPOINT [{command}]\n"
+    )
+
+
+def write_files(
+    config: DeploymentConfig, name: str, promoted: Promotion, folder: Path
+) -> list[Path]:
+    """Writes everything, the manifests last.
+
+    Args:
+      config: the section.
+      name: the model's.
+      promoted: which version has which label; a canary is written where there is one.
+      folder: made where it is missing.
+
+    Returns:
+      The files.
+
+    Raises:
+      OSError: one cannot be written.
+    """
+    from .kubernetes import manifests
+
+    labels = [STABLE, *([CANARY] if CANARY in promoted.labels else [])]
+    texts = {
+        f"{label}/{file}": text
+        for label in labels
+        for file, text in files_of(config, name, label, promoted).items()
+    }
+    texts["Dockerfile"] = container_file(config, name)
+    texts["kubernetes.yaml"] = _yaml(manifests(config, name, labels, promoted))
+    paths = []
+    for file, text in texts.items():
+        paths.append(folder / file)
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        paths[-1].write_text(text, encoding="utf-8")
+    return paths
+
+
+def _yaml(documents: list[dict[str, Any]]) -> str:
+    yaml, stream = YAML(), io.StringIO()
+    yaml.default_flow_style = False
+    yaml.dump_all(documents, stream)
+    return stream.getvalue()

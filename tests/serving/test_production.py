@@ -1,0 +1,177 @@
+"""The files for production are those that upstream documents, with what the configuration says."""
+
+import re
+
+import kubernetes.client
+import pytest
+from click.testing import CliRunner
+from google.protobuf import text_format, wrappers_pb2
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from tensorflow_serving.config import model_server_config_pb2
+
+from seq2seq_tfx.pipeline import cli
+from seq2seq_tfx.serving.production import BatchingConfig, DeploymentConfig, write_files
+from seq2seq_tfx.serving.promotion import CANARY, STABLE, Promotion
+
+BOTH = Promotion({STABLE: 5, CANARY: 12})
+
+
+def written(folder, promoted=BOTH, **settings):
+    paths = write_files(DeploymentConfig(**settings), "seq2seq", promoted, folder)
+    return {str(path.relative_to(folder)): path.read_text() for path in paths}
+
+
+def manifests(files):
+    return {
+        (document["kind"], document["metadata"]["name"]): document
+        for document in YAML(typ="safe").load_all(files["kubernetes.yaml"])
+    }
+
+
+def model_of(text):
+    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    (model,) = config.model_config_list.config
+    return model
+
+
+@pytest.mark.parametrize(("label", "version"), [(STABLE, 5), (CANARY, 12)])
+def test_servers_of_a_label_load_its_version_alone(tmp_path, label, version):
+    model = model_of(written(tmp_path, models="gs://bucket/served/")[f"{label}/models.config"])
+    assert (model.name, model.base_path) == ("seq2seq", "gs://bucket/served/seq2seq")
+    assert list(model.model_version_policy.specific.versions) == [version]
+    assert dict(model.version_labels) == {label: version}
+
+
+def test_where_nothing_was_promoted_servers_follow_the_newest_and_there_is_no_canary(tmp_path):
+    files = written(tmp_path, Promotion())
+    assert model_of(files["stable/models.config"]).model_version_policy.latest.num_versions == 1
+    assert not any(CANARY in name for name in files)
+    assert not any(name.endswith(CANARY) for _, name in manifests(files))
+
+
+def test_batching_parameters_are_those_of_upstreams_page(tmp_path):
+    batching = BatchingConfig(rows=8, wait_milliseconds=1.5, queued_batches=3, threads=4)
+    text = written(tmp_path, batching=batching)["stable/batching.config"]
+    found = {
+        name: text_format.Parse(value, wrappers_pb2.Int64Value()).value
+        for name, value in re.findall(r"^(\w+) \{(.*)\}$", text, re.MULTILINE)
+    }
+    assert found == {
+        "max_batch_size": 8,
+        "batch_timeout_micros": 1500,
+        "max_enqueued_batches": 3,
+        "num_batch_threads": 4,
+    }
+
+
+def unknown(value, kind, path=""):
+    """Fields that a class of Kubernetes's own client does not have, and those it misses."""
+    if match := re.fullmatch(r"(?:list\[|dict\(str, )(.*)[\])]", kind):
+        children = value.values() if isinstance(value, dict) else value
+        return [x for child in children for x in unknown(child, match[1], f"{path}[]")]
+    if not hasattr(kubernetes.client, kind):
+        return [] if isinstance(value, (str, int, float, bool)) else [f"{path}: {kind}"]
+    model = getattr(kubernetes.client, kind)
+    names = {written: name for name, written in model.attribute_map.items()}
+    found = []
+    for key, child in value.items():
+        if key not in names:
+            found.append(f"{path}.{key}")
+        else:
+            found += unknown(child, model.openapi_types[names[key]], f"{path}.{key}")
+    # The constructor refuses what lacks a field that must be there.
+    model(**{names[key]: child for key, child in value.items() if key in names})
+    return found
+
+
+CLASSES = {
+    "ConfigMap": "V1ConfigMap",
+    "Deployment": "V1Deployment",
+    "Service": "V1Service",
+    "HorizontalPodAutoscaler": "V2HorizontalPodAutoscaler",
+    "PodDisruptionBudget": "V1PodDisruptionBudget",
+}
+
+
+def test_manifests_have_the_fields_that_kubernetes_knows(tmp_path):
+    found = manifests(written(tmp_path))
+    assert {kind for kind, _ in found} == set(CLASSES)
+    for (kind, _), document in found.items():
+        assert unknown(document, CLASSES[kind], kind) == []
+
+
+def test_the_check_of_manifests_finds_what_is_wrong():
+    probe = {"httpGet": {"path": "/", "prot": 1}}
+    with pytest.raises(ValueError, match="port"):
+        unknown(probe, "V1Probe")
+    assert unknown({"periodSecs": 1}, "V1Probe") == [".periodSecs"]
+
+
+def test_a_server_finds_its_files_its_models_and_its_ports(tmp_path):
+    files = written(tmp_path, memory="3Gi", cpu=1.5)
+    found = manifests(files)
+    for label in (STABLE, CANARY):
+        pod = found["Deployment", f"seq2seq-{label}"]["spec"]["template"]
+        (container,) = pod["spec"]["containers"]
+        assert container["resources"]["limits"] == {"cpu": "1500m", "memory": "3Gi"}
+        mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        data = found["ConfigMap", f"seq2seq-{label}"]["data"]
+        assert data == {
+            name.partition("/")[2]: text
+            for name, text in files.items()
+            if name.startswith(f"{label}/")
+        }
+        for argument in container["args"]:
+            if "_file=" in argument:
+                folder, _, name = argument.partition("=")[2].rpartition("/")
+                assert folder == mounted["config"] and name in data
+        assert model_of(data["models.config"]).base_path == f"{mounted['models']}/seq2seq"
+        service = found["Service", f"seq2seq-{label}"]["spec"]
+        assert service["selector"] == pod["metadata"]["labels"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert {p["targetPort"]: p["port"] for p in service["ports"]} == ports
+        assert f"--port={ports['grpc']}" in container["args"]
+        assert f"--rest_api_port={ports['rest']}" in container["args"]
+    selectors = [found["Service", f"seq2seq-{label}"]["spec"]["selector"] for label in BOTH.labels]
+    assert selectors[0] != selectors[1]
+
+
+def test_models_of_a_bucket_need_no_volume(tmp_path):
+    found = manifests(written(tmp_path, models="gs://bucket"))
+    spec = found["Deployment", "seq2seq-stable"]["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["config"]
+
+
+@pytest.mark.parametrize(("promoted", "weights"), [(BOTH, [80, 20]), (Promotion(), [100])])
+def test_a_gateway_sends_the_canary_its_share(tmp_path, promoted, weights):
+    found = manifests(written(tmp_path, promoted, gateway="edge", canary_percent=20))
+    for kind, name in (("HTTPRoute", "seq2seq-rest"), ("GRPCRoute", "seq2seq-grpc")):
+        spec = found[kind, name]["spec"]
+        assert spec["parentRefs"] == [{"name": "edge"}]
+        (rule,) = spec["rules"]
+        assert [backend["weight"] for backend in rule["backendRefs"]] == weights
+        assert all(("Service", backend["name"]) in found for backend in rule["backendRefs"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replicas": 3, "most_replicas": 2},
+        {"models": "models"},
+        {"memory": "2 GB"},
+        {"claim": "Models"},
+        {"canary_percent": 101},
+        {"image": ""},
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused_before(wrong):
+    with pytest.raises(ValidationError):
+        DeploymentConfig(**wrong)
+
+
+def test_the_command_says_which_configuration_is_missing(tmp_path):
+    found = CliRunner().invoke(
+        cli.main, ["deployment", "--config", str(tmp_path / "none.yaml"), "--to", str(tmp_path)]
+    )
+    assert found.exit_code == 2 and "none.yaml" in found.output
