@@ -118,6 +118,7 @@ def test_labels_are_of_real_tokens_rounded_up_to_a_number_that_often_comes(files
         assert len(labels) % 64 == 0 and len(labels) - tokens < max(64, tokens / 8)
 
 
+@pytest.mark.slow
 def test_few_numbers_of_rows_are_compiled():
     rows = {int(training_data._rounded(tf.constant(n))) for n in range(1, 20_000, 61)}
     assert len(rows) < 90

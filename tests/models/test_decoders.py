@@ -115,7 +115,7 @@ def test_dropout_falls_in_training_alone(kind):
         assert np.abs(weights - other_weights).max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", slow_but(KINDS, ["gnmt2016", "transformer2017"]))
+@pytest.mark.parametrize("kind", slow_but(KINDS, ["gnmt2016"]))
 def test_every_place_of_dropout_changes_something_by_itself(kind):
     model = tiny(kind)
     layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.Dropout) and x.rate]
@@ -195,7 +195,7 @@ def test_a_given_embedding_is_the_one_that_is_used(kind):
     assert decoder.readout.tied_to is shared
 
 
-@pytest.mark.parametrize("kind", slow_but(QUICK, ["gnmt2016", "pre_norm-pointer"]))
+@pytest.mark.parametrize("kind", slow_but(QUICK, ["gnmt2016"]))
 @pytest.mark.parametrize("way", slow_but(["argument", "global"], ["argument"]))
 def test_mixed_precision_reaches_every_part_and_stays_near(kind, way, policy):
     if way == "global":

@@ -167,7 +167,9 @@ def test_uniforms_at_the_edges_draw_what_is_possible(edge):
                 assert token == (tokens[0] if edge == 0 else tokens[-1])
 
 
-@pytest.mark.parametrize("kind", ["bahdanau2015", "transformer2017"])
+@pytest.mark.parametrize(
+    "kind", ["bahdanau2015", pytest.param("transformer2017", marks=pytest.mark.slow)]
+)
 def test_what_a_model_draws_has_the_log_probability_of_teacher_forcing(kind):
     model, limits = tiny(kind), [5, 4, 3, 5]
     asked = [Asked(limit, alpha=0.8, temperature=1.3) for limit in limits]

@@ -8,7 +8,7 @@ from keras import ops
 from .tiny import QUICK, randomize, slow_but, tiny, twin
 
 
-@pytest.mark.parametrize("kind", slow_but(QUICK, ["default", "pre_norm-pointer"]))
+@pytest.mark.parametrize("kind", slow_but(QUICK, ["default"]))
 def test_saved_weights_and_models_come_back_whole(kind, tmp_path):
     model = tiny(kind)
     other = twin(model)
