@@ -21,8 +21,8 @@ gate:
     bleu: {min: 1}
 """
 TOP = (
-    "data, data_validation, deployment, evaluation, gate, infra_validation, model, name, search, "
-    "tokenizer, training"
+    "data, data_validation, deployment, evaluation, gate, infra_validation, model, name, "
+    "search, serving, tokenizer, training"
 )
 
 
@@ -120,7 +120,8 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         (
             "training: {schedule: linear}",
-            "training.schedule: expected 'constant', 'cosine', 'inverse_sqrt' or 'plateau', received 'linear'",
+            "training.schedule: expected 'constant', 'cosine', 'inverse_sqrt' or 'plateau', "
+            "received 'linear'",
         ),
         ("tokenizer: {lowercase: yes}", "tokenizer.lowercase: expected a boolean, received 'yes'"),
         ("training:", "training: expected keys and values, received None"),
