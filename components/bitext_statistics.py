@@ -5,10 +5,11 @@ All of it adds up, so that it can be counted in any number of places.
 
 from __future__ import annotations
 
-import bisect
-import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .cleaning.agreement import Identical, Numbers, Placeholders
 from .cleaning.filter import Fault, PairFilter
@@ -42,21 +43,27 @@ class BitextCounts:
 
     def add(self, source: str, target: str) -> None:
         """Counts a pair; neither side is empty."""
-        self.pairs += 1
-        for side, text in (("source", source), ("target", target)):
-            self.characters[side] += len(text)
-            self.lengths[side][bisect.bisect_right(LENGTHS, len(text)) - 1] += 1
-            found = Counter(script_of(c) for c in text[:SCRIPT_CHARACTERS] if c.isalpha())
-            if found:
-                self.scripts[side][found.most_common(1)[0][0]] += 1
-        ratio = math.log2(len(target) / len(source))
-        self.ratios[max(0, bisect.bisect_right(RATIOS, ratio) - 1)] += 1
+        self.add_all([(source, target)])
+
+    def add_all(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Counts several pairs."""
+        self.pairs += len(pairs)
+        sizes = {}
+        for place, side in enumerate(("source", "target")):
+            texts = [pair[place] for pair in pairs]
+            sizes[side] = np.fromiter(map(len, texts), np.int64, len(texts))
+            self.characters[side] += int(sizes[side].sum())
+            self.lengths[side] = _sum(self.lengths[side], _binned(sizes[side], LENGTHS))
+            self.scripts[side].update(filter(None, map(main_script, texts)))
+        ratios = np.log2(sizes["target"] / sizes["source"])
+        self.ratios = _sum(self.ratios, _binned(ratios, RATIOS))
         for name, check in CHECKS.items():
-            if isinstance(check.apply(source, target), Fault):
-                self.faults[name] += 1
-                if len(self.examples[name]) < EXAMPLES:
-                    sides = source[:EXAMPLE_CHARACTERS], target[:EXAMPLE_CHARACTERS]
-                    self.examples[name].append(sides)
+            for pair, found in zip(pairs, check.apply_all(pairs), strict=True):
+                if isinstance(found, Fault):
+                    self.faults[name] += 1
+                    if len(self.examples[name]) < EXAMPLES:
+                        source, target = (side[:EXAMPLE_CHARACTERS] for side in pair)
+                        self.examples[name].append((source, target))
 
     def merge(self, other: BitextCounts) -> None:
         """Adds the counts over other pairs."""
@@ -82,6 +89,23 @@ class BitextCounts:
             "faults": self.faults,
             "examples": {name: sorted(rows) for name, rows in self.examples.items()},
         }
+
+
+def main_script(text: str) -> str | None:
+    """The writing system of most letters at the beginning of a text; None of no letters."""
+    head = text[:SCRIPT_CHARACTERS]
+    if head.isascii():
+        return "LATIN" if any(map(str.isalpha, head)) else None
+    found = [script_of(c) for c in head if c.isalpha()]
+    if len(set(found)) < 2:
+        return found[0] if found else None
+    return Counter(found).most_common(1)[0][0]
+
+
+def _binned(values: np.ndarray, lows: Sequence[float]) -> list[int]:
+    """How many values lie in each bin; those below the first are in it."""
+    places = np.maximum(np.searchsorted(lows, values, side="right") - 1, 0)
+    return np.bincount(places, minlength=len(lows)).tolist()
 
 
 def _sum(a: list[int], b: list[int]) -> list[int]:

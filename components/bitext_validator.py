@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -21,8 +22,11 @@ from .bitext_limits import DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
 from .errors import PipelineError
+from .ingestion import BATCH_ROWS
 from .measure_bitext import MeasureBitext
 from .pair_example_gen import COUNTS
+from .readers.files import opened
+from .readers.tfrecord import records_of
 
 STATISTICS = "statistics.json"
 PAGE = "report.html"
@@ -42,13 +46,23 @@ class BitextValidatorSpec(ComponentSpec):
     OUTPUTS = {"report": ChannelParameter(type=BitextReport)}
 
 
-def row_of_example(record: bytes, split: str) -> tuple[str, str, str]:
-    """A serialized Example as (split, source, target)."""
-    feature = tf.train.Example.FromString(record).features.feature
-    source, target = (
-        feature[name].bytes_list.value[0].decode() for name in (features.SOURCE, features.TARGET)
-    )
-    return split, source, target
+def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, str]]]:
+    """The Examples in a file of a split as batches of (split, source, target)."""
+    split, path = file
+    batch = []
+    with opened(path) as stream:
+        for record in records_of(stream, path):
+            feature = tf.train.Example.FromString(record).features.feature
+            source, target = (
+                feature[name].bytes_list.value[0].decode()
+                for name in (features.SOURCE, features.TARGET)
+            )
+            batch.append((split, source, target))
+            if len(batch) == BATCH_ROWS:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -74,21 +88,25 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             counts = json.loads(file.read())
 
         path = os.path.join(folder, STATISTICS)
+        files = [
+            (split, file)
+            for split in artifact_utils.decode_split_names(examples.split_names)
+            for file in sorted(
+                fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
+            )
+        ]
+        scratch = os.path.join(folder, "scratch")
+        fileio.makedirs(scratch)
         with self._make_beam_pipeline() as pipeline:
-            splits = []
-            for split in artifact_utils.decode_split_names(examples.split_names):
-                uri = artifact_utils.get_split_uri([examples], split)
-                splits.append(
-                    pipeline
-                    | f"Read_{split}" >> beam.io.ReadFromTFRecord(os.path.join(uri, "*"))
-                    | f"Rows_{split}" >> beam.Map(row_of_example, split)
-                )
             _ = (
-                splits
-                | "AllSplits" >> beam.Flatten()
-                | "Measure" >> MeasureBitext()
+                pipeline
+                | "Files" >> beam.Create(files)
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.FlatMap(batches_of_examples)
+                | "Measure" >> MeasureBitext(scratch)
                 | "Write" >> beam.io.WriteToText(path, shard_name_template="")
             )
+        fileio.rmtree(scratch)
         with fileio.open(path) as file:
             statistics = json.loads(file.read())
         found = breaches(limits, statistics, counts)

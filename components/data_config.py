@@ -15,9 +15,14 @@ from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
 from .cleaning.filters import AnyFilter
 from .errors import PipelineError
+from .readers.files import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .splits import COMPARABLE_SOURCE, SOURCE, SplitShares
+
+PART_BYTES = 1 << 26
+MOST_PARTS = 256  # each has open files
+UNPACKED = 5  # times the size of a compressed file, about
 
 
 class AlignedInput(Section):
@@ -139,6 +144,16 @@ def files_of(config: DataConfig) -> list[InputFile]:
                 )
             found[InputFile((path,), file_format)] = None
     return sorted(found)
+
+
+def parts_of(files: list[InputFile]) -> int:
+    """In how many parts all pairs of files are brought together, one in memory at a time."""
+    size = 0
+    for path in (path for file in files for path in file.paths):
+        (found,) = FileSystems.match([path])
+        unpacked = 1 if bare_name(path) == path else UNPACKED
+        size += sum(metadata.size_in_bytes for metadata in found.metadata_list) * unpacked
+    return min(MOST_PARTS, 1 + size // PART_BYTES)
 
 
 def _matching(pattern: str) -> list[str]:

@@ -18,6 +18,7 @@ SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
 SOURCE = "source"
 COMPARABLE_SOURCE = "comparable_source"
 OTHERS = re.compile(r"[\W_]+")  # what is neither a letter nor a digit
+ASCII_OTHERS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
 class SplitShares(Section):
@@ -50,5 +51,7 @@ def split_key(source: str, extra: Extra, shares: SplitShares) -> str:
 
 def comparable(text: str) -> str:
     """The letters and digits of a text, its case folded: what near twins have in common."""
+    if text.isascii():  # the same, in less time
+        return " ".join(text.lower().translate(ASCII_OTHERS).split()) or text
     folded = unicodedata.normalize("NFKC", text).casefold()
     return OTHERS.sub(" ", folded).strip() or text
