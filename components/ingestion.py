@@ -34,7 +34,7 @@ REJECTED = "rejected"
 KEYS = "keys"
 PAIRS = "pairs"
 KEY_SHARDS = 64
-BATCH_ROWS = 1 << 12
+BATCH_ROWS = 1 << 10
 BATCH_CHARACTERS = 1 << 22
 
 FOUND = np.dtype([("place", "<u8"), ("which", "<u4"), ("first_file", "<u4"), ("first_line", "<u4")])
@@ -239,6 +239,12 @@ class TakeUp(beam.DoFn):
             table = pa.Table.from_batches(list(batches))
             order = np.argsort(table["place"].to_numpy(), kind="stable")
             batches = iter(table.take(pa.array(order)).combine_chunks().to_batches())
+        else:
+            batches = (
+                batch.slice(start, BATCH_ROWS)
+                for batch in batches
+                for start in range(0, batch.num_rows, BATCH_ROWS)
+            )
         for batch in batches:
             kept, rejected = self._split(batch, duplicates)
             if rejected:
