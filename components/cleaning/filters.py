@@ -11,6 +11,7 @@ from ..readers.rows import Pair, Rejected, Row, shown
 from .agreement import Identical, Numbers, Placeholders
 from .duplicates import Duplicates, NearDuplicates
 from .filter import Fault, PairFilter
+from .languages import LanguageOf
 from .lengths import Length, LengthRatio
 from .scripts import ScriptOf
 from .text import ControlCharacters, Markup, Normalize
@@ -25,6 +26,7 @@ AnyFilter = Annotated[
     | Placeholders
     | Numbers
     | ScriptOf
+    | LanguageOf
     | Duplicates
     | NearDuplicates,
     Field(discriminator="filter"),
