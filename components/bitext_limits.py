@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..models.configuration import Section
 
@@ -23,6 +23,16 @@ class DataValidationConfig(Section):
     # Of the sources of validation and test: those that, letters and digits alone, are
     # in train, too (or those of validation in test).
     max_leaked: Share | None = None
+    # Of a sample of them: those with a near twin in train, which has so large a part of
+    # their character 4-grams in common, and all digits. null looks for none.
+    max_near_leaked: Share | None = None
+    near_similarity: Annotated[float, Field(ge=0.5, le=1)] | None = 0.8
+
+    @model_validator(mode="after")
+    def _looks_for_what_it_limits(self) -> DataValidationConfig:
+        if self.max_near_leaked is not None and self.near_similarity is None:
+            raise ValueError("expected near_similarity where there is max_near_leaked")
+        return self
 
 
 class Breach(NamedTuple):
@@ -48,6 +58,7 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
     """
     pairs = max(1, statistics["pairs"])
     held_out = max(1, sum(statistics["held_out_sources"].values()))
+    near = statistics.get("near_leaks", {"looked_at": {}, "found": {}})
     return {
         "min_pairs": statistics["pairs"],
         "max_rejected": sum(counts["rejected"].values()) / max(1, counts["read"]),
@@ -56,6 +67,7 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
         "max_placeholders_differ": statistics["faults"]["placeholders"] / pairs,
         "max_numbers_differ": statistics["faults"]["numbers"] / pairs,
         "max_leaked": sum(statistics["leaked_sources"].values()) / held_out,
+        "max_near_leaked": sum(near["found"].values()) / max(1, sum(near["looked_at"].values())),
     }
 
 
@@ -71,6 +83,11 @@ def breaches(
     }
     examples["max_leaked"] = [
         f"{source!r}, in {split} and in {into}" for split, into, source in statistics["leaks"]
+    ]
+    near = statistics.get("near_leaks", {"examples": []})["examples"]
+    examples["max_near_leaked"] = [
+        f"{source!r} in {split}, {twin!r} in train: {similarity:.2f}"
+        for split, source, twin, similarity in near
     ]
     rejected = sorted(counts["rejected"].items(), key=lambda item: -item[1])
     examples["max_rejected"] = [f"{reason} {number:,}" for reason, number in rejected]

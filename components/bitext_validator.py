@@ -103,7 +103,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Files" >> beam.Create(files)
                 | "Spread" >> beam.Reshuffle()
                 | "Read" >> beam.FlatMap(batches_of_examples)
-                | "Measure" >> MeasureBitext(scratch)
+                | "Measure" >> MeasureBitext(scratch, limits.near_similarity)
                 | "Write" >> beam.io.WriteToText(path, shard_name_template="")
             )
         fileio.rmtree(scratch)

@@ -108,7 +108,7 @@ def check_pairs(
         statistics = (
             rows.pairs
             | "WithSplit" >> beam.Map(with_splits, config.splits)
-            | "Measure" >> MeasureBitext(str(scratch / "keys"))
+            | "Measure" >> MeasureBitext(str(scratch / "keys"), limits.near_similarity)
         )
         kept = rows.pairs | "SizesKept" >> beam.Map(len) | "CountKept" >> beam.CombineGlobally(sum)
         for name, counted in (

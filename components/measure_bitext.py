@@ -9,15 +9,25 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import orjson
+import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from ..models import features
-from .aside import Aside, bytes_aside
+from .aside import Aside, RowsAside, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
 from .cleaning.duplicates import hash64
+from .near_leaks import (
+    LOOKED_AT,
+    FindNearLeaks,
+    HeldOut,
+    add_near_leaks,
+    near_leak_statistics,
+    sample,
+)
 from .splits import SPLITS, comparable
 
 SHARDS = 64
+LEARNED, SAMPLE = "learned", "sample"
 KEYS = np.dtype([("key", "<u8"), ("pair", "<u8"), ("split", "u1")])
 HELD_OUT = (features.VALIDATION, features.TEST)
 
@@ -33,11 +43,14 @@ class MeasureBitext(beam.PTransform):
 
     Args:
       scratch: a folder for what is laid aside; whoever made it removes it.
+      similarity: from which on a source of train is a near twin of a held-out one; None
+        looks for none.
     """
 
-    def __init__(self, scratch: str):
+    def __init__(self, scratch: str, similarity: float | None = None):
         super().__init__()
         self._scratch = scratch
+        self._similarity = similarity
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         counts = (
@@ -45,17 +58,33 @@ class MeasureBitext(beam.PTransform):
             | "Count" >> beam.ParDo(CountBitext())
             | "AddCounts" >> beam.CombineGlobally(AddCounts())
         )
+        aside = batches | "LayAside" >> beam.ParDo(
+            PackSources(self._scratch, self._similarity is not None)
+        ).with_outputs(LEARNED, SAMPLE, main="keys")
         leaks = (
-            batches
-            | "Keys" >> beam.ParDo(PackSources(self._scratch))
+            aside["keys"]
             | "ByShard" >> beam.GroupByKey()
             | "Compare" >> beam.MapTuple(compare_splits)
             | "AddLeaks" >> beam.CombineGlobally(add_leaks)
         )
-        return counts | "Together" >> beam.Map(
-            lambda counts, leaks: json.dumps({**counts, **leaks}, ensure_ascii=False),
-            beam.pvalue.AsSingleton(leaks),
-        )
+        found = [beam.pvalue.AsSingleton(leaks)]
+        if self._similarity is not None:
+            held_out = beam.pvalue.AsSingleton(
+                aside[SAMPLE] | "Sample" >> beam.CombineGlobally(sample)
+            )
+            near = (
+                aside[LEARNED]
+                | "NearLeaks" >> beam.ParDo(FindNearLeaks(self._similarity), held_out)
+                | "AddNearLeaks" >> beam.CombineGlobally(add_near_leaks)
+            )
+            found += [beam.pvalue.AsSingleton(near), held_out]
+        return counts | "Together" >> beam.Map(together, *found)
+
+
+def together(counts: dict[str, Any], leaks: dict[str, Any], *near: Any) -> str:
+    """All statistics as a line of JSON."""
+    told = {"near_leaks": near_leak_statistics(*near, HELD_OUT)} if near else {}
+    return json.dumps({**counts, **leaks, **told}, ensure_ascii=False)
 
 
 class CountBitext(beam.DoFn):
@@ -92,23 +121,38 @@ class AddCounts(beam.CombineFn):
 
 
 class PackSources(beam.DoFn):
-    """Lays aside the keys of rows and the beginnings of held-out sources: (shard, (kind, path))."""
+    """Lays aside the keys of rows and the beginnings of held-out sources: (shard, (kind, path)).
 
-    def __init__(self, scratch: str):
+    Args:
+      scratch: the folder.
+      near: give the files with the sources of train, too, and a sample of the held-out ones.
+    """
+
+    def __init__(self, scratch: str, near: bool):
         self._scratch = scratch
+        self._near = near
 
     def start_bundle(self) -> None:
-        self._aside = Aside(self._scratch)
+        self._aside, self._texts = Aside(self._scratch), Aside(self._scratch)
+        self._learned = RowsAside(self._texts, pa.schema([("source", pa.string())]))
+        self._sample: list[HeldOut] = []
 
     def process(self, rows: Sequence[Row]) -> None:
         packed = np.empty(len(rows), KEYS)
         packed["key"] = [hash64(comparable(source)) for _, source, _ in rows]
         packed["pair"] = [hash64(f"{source}\t{target}") for _, source, target in rows]
         packed["split"] = [SPLITS.index(split) for split, _, _ in rows]
-        for place in np.flatnonzero(packed["split"] != SPLITS.index(features.TRAIN)):
-            key = int(packed["key"][place])
-            line = orjson.dumps([key, rows[place][0], rows[place][1][:EXAMPLE_CHARACTERS]])
+        held_out = packed["split"] != SPLITS.index(features.TRAIN)
+        for place in np.flatnonzero(held_out):
+            key, (split, source, _) = int(packed["key"][place]), rows[place]
+            line = orjson.dumps([key, split, source[:EXAMPLE_CHARACTERS]])
             self._aside.file((key % SHARDS, "sources")).write(line + b"\n")
+            self._sample.append((key, split, source))
+        if self._near:
+            learned = [(rows[place][1],) for place in np.flatnonzero(~held_out)]
+            self._learned.add(learned, sum(len(source) for (source,) in learned))
+        if len(self._sample) > 2 * LOOKED_AT:
+            self._sample = sample([self._sample])
         shards = packed["key"] % np.uint64(SHARDS)
         for shard in np.unique(shards):
             self._aside.file((int(shard), "keys")).write(packed[shards == shard].tobytes())
@@ -116,6 +160,12 @@ class PackSources(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         for (shard, kind), path in self._aside.close():
             yield GlobalWindows.windowed_value((shard, (kind, path)))
+        self._learned.close()
+        for _, path in self._texts.close():
+            yield beam.pvalue.TaggedOutput(LEARNED, GlobalWindows.windowed_value(path))
+        if self._near:
+            chosen = GlobalWindows.windowed_value(sample([self._sample]))
+            yield beam.pvalue.TaggedOutput(SAMPLE, chosen)
 
 
 def compare_splits(_: int, files: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
             [split, number, statistics["leaked_sources"][split]]
             for split, number in statistics["held_out_sources"].items()
         ],
+        near=_near(statistics.get("near_leaks")),
     )
 
 
@@ -65,6 +66,13 @@ def _rejected(report: dict[str, Any]) -> list[list[Any]]:
         place = [f"{row['file']}:{row['line']}: {row['detail']}" for row in first] or [""]
         rows.append([reason, number, *place, *([row["text"] for row in first] or [""])])
     return rows
+
+
+def _near(found: dict[str, Any] | None) -> list[list[Any]]:
+    """Of each split how many sources were looked at and have a twin; nothing if none were."""
+    if not found:
+        return []
+    return [[split, number, found["found"][split]] for split, number in found["looked_at"].items()]
 
 
 def _fault(name: str) -> str:

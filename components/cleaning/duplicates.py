@@ -29,8 +29,8 @@ NEAR = np.dtype([("key", "<u8"), *PLACE, ("signature", "u1", (HASHES,))])
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _random = np.random.default_rng(2002)
-_FACTORS = _random.integers(1, 1 << 63, HASHES, dtype=np.uint64)[:, None] | np.uint64(1)
-_SUMMANDS = _random.integers(0, 1 << 63, HASHES, dtype=np.uint64)[:, None]
+_FACTORS = _random.integers(1, 1 << 63, HASHES, dtype=np.uint64) | np.uint64(1)
+_SUMMANDS = _random.integers(0, 1 << 63, HASHES, dtype=np.uint64)
 _MIXERS = _random.integers(1, 1 << 63, (BANDS, ROWS), dtype=np.uint64) | np.uint64(1)
 
 
@@ -110,11 +110,11 @@ def minhash(text: str) -> np.ndarray:
     return minhashes([text])[0]
 
 
-def minhashes(texts: Sequence[str]) -> np.ndarray:
-    """`minhash` of each of several texts: uint64 [N, 30]."""
+def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
+    """`minhash` of each of several texts, or the first of its hashes: uint64 [N, hashes]."""
     if not texts:
-        return np.empty((0, HASHES), np.uint64)
-    texts = [" ".join(text.casefold().split()).ljust(GRAM) for text in texts]
+        return np.empty((0, hashes), np.uint64)
+    texts = [_plain(text) for text in texts]
     points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4").astype(np.uint64)
     grams = points[: 1 - GRAM]
     for place in range(1, GRAM):
@@ -125,21 +125,32 @@ def minhashes(texts: Sequence[str]) -> np.ndarray:
     across = (ends[:, None] - np.arange(1, GRAM)).ravel()
     grams = np.delete(grams, across)
     starts = np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
-    found = np.empty((len(texts), HASHES), np.uint64)
-    for place, (factor, summand) in enumerate(
-        zip(_FACTORS.ravel(), _SUMMANDS.ravel(), strict=True)
-    ):
-        found[:, place] = np.minimum.reduceat((grams * factor + summand) >> np.uint64(32), starts)
+    found = np.empty((len(texts), hashes), np.uint64)
+    for place in range(hashes):
+        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
+        found[:, place] = np.minimum.reduceat(hashed, starts)
     return found
 
 
-def band_keys(texts: Sequence[str], signatures: np.ndarray) -> np.ndarray:
-    """Keys that texts share whose digits are the same and one of the bands, too: uint64 [N, 6]."""
-    bands = (signatures.reshape(-1, BANDS, ROWS) * _MIXERS).sum(axis=2, dtype=np.uint64)
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).ljust(GRAM)
+
+
+def comparable_grams(text: str) -> set[str]:
+    """The 4-grams of a text, letter case and spacing aside."""
+    text = _plain(text)
+    return {text[place : place + GRAM] for place in range(len(text) - GRAM + 1)}
+
+
+def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) -> np.ndarray:
+    """Keys that texts share whose digits are the same and a band, too: uint64 [N, bands]."""
+    rows = signatures.shape[1] // bands
+    mixed = signatures.reshape(-1, bands, rows) * _MIXERS[:bands, :rows]
+    keys = mixed.sum(axis=2, dtype=np.uint64)
     # Texts that differ in a number say different things, however much alike.
     digits = np.array([hash64(re.sub(r"\D+", " ", text)) for text in texts], np.uint64)
     # Bands must not be taken for one another.
-    return bands ^ digits[:, None] ^ (np.arange(BANDS, dtype=np.uint64) * _BASE)
+    return keys ^ digits[:, None] ^ (np.arange(bands, dtype=np.uint64) * _BASE)
 
 
 def _places(file: int, pairs: Sequence[tuple[int, Pair]], packing: np.dtype) -> np.ndarray:
