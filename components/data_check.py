@@ -26,7 +26,7 @@ from .ingestion import (
 )
 from .measure_bitext import MeasureBitext
 from .readers.rows import Rejected
-from .splits import SplitShares, split_key, split_of
+from .splits import Splitter, splitter
 
 KEPT = "kept.jsonl"
 REJECTED = "rejected.jsonl"
@@ -107,7 +107,7 @@ def check_pairs(
             )
         statistics = (
             rows.pairs
-            | "WithSplit" >> beam.Map(with_splits, config.splits)
+            | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))
             | "Measure" >> MeasureBitext(str(scratch / "keys"), limits.near_similarity)
         )
         kept = rows.pairs | "SizesKept" >> beam.Map(len) | "CountKept" >> beam.CombineGlobally(sum)
@@ -145,9 +145,9 @@ def check_pairs(
     return report
 
 
-def with_splits(rows: Sequence[PairRow], shares: SplitShares) -> list[tuple[str, str, str]]:
+def with_splits(rows: Sequence[PairRow], given: Splitter) -> list[tuple[str, str, str]]:
     """Kept rows as (split, source, target)."""
     return [
-        (split_of(split_key(source, extra, shares), shares), source, target)
-        for source, target, _, _, extra in rows
+        (given.split(source, file, extra), source, target)
+        for source, target, file, _, extra in rows
     ]

@@ -25,6 +25,7 @@ from .cleaning.filters import clean_all
 from .data_config import DataConfig
 from .readers.registry import InputFile, read_pairs
 from .readers.rows import Extra, Pair, Rejected, Row, shown
+from .splits import SPLIT_NAMES
 
 # Plain tuples, for Beam would pickle named ones: a `Pair`, a `Rejected`.
 PairRow = tuple[str, str, str, int, Extra]
@@ -66,7 +67,7 @@ class ReadFiles(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> Any:
         files = (
             pipeline
-            | "Files" >> beam.Create([(i, *file) for i, file in enumerate(self._files)])
+            | "Files" >> beam.Create([(i, *file[:2]) for i, file in enumerate(self._files)])
             | "Spread" >> beam.Reshuffle()
         )
         if self._parts is None and not self._config.comparisons:
@@ -99,17 +100,29 @@ def cleaned_batches(
     """
     _, paths, file_format = file
     filters = [each for each in config.cleaning if isinstance(each, PairFilter)]
+    column = config.splits.column
     number = 0
     for rows, characters in _batches(read_pairs(InputFile(paths, file_format), config)):
         cleaned = clean_all(rows, filters)
         kept, rejected = [], []
         for row in cleaned:
+            if column and isinstance(row, Pair):
+                row = _with_known_split(row, column)
             if isinstance(row, Pair):
                 kept.append((number, row))
             else:
                 rejected.append(tuple(row))
             number += 1
         yield kept, rejected, characters
+
+
+def _with_known_split(pair: Pair, column: str) -> Row:
+    name = dict(pair.extra).get(column, "")
+    if name.lower() in SPLIT_NAMES:
+        return pair
+    detail = f"expected train, validation or test in '{column}', received '{name[:80]}'"
+    text = shown(pair.source, pair.target)
+    return Rejected("unknown_split", detail, pair.file, pair.line, text)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:

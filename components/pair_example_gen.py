@@ -34,7 +34,7 @@ from .ingestion import (
     count_reasons,
     rejected_as_json,
 )
-from .splits import SPLITS, split_key, split_of
+from .splits import SPLITS, Splitter, splitter
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
@@ -63,13 +63,13 @@ class WriteExamples(beam.DoFn):
     of each split, as a dictionary.
 
     Args:
-      config: the `data` section.
+      given: tells the split of a pair.
       folders: of each split.
       parts: how many there are of all pairs.
     """
 
-    def __init__(self, config: DataConfig, folders: dict[str, str], parts: int):
-        self._config = config
+    def __init__(self, given: Splitter, folders: dict[str, str], parts: int):
+        self._given = given
         self._folders = folders
         self._parts = parts
 
@@ -80,8 +80,8 @@ class WriteExamples(beam.DoFn):
         records: dict[str, list[bytes]] = {split: [] for split in SPLITS}
         # In an order that has nothing to do with that of the files.
         for source in sorted(by_source, key=lambda text: (zlib.crc32(text.encode()), text)):
-            split, examples = self._examples(source, by_source[source])
-            records[split] += examples
+            for split, pairs in self._by_split(by_source[source]).items():
+                records[split] += _examples(source, pairs, split)
         # A part's files have names of their own: what a failed attempt left is written over.
         part = part_of(rows[0][0], self._parts)
         name = f"data_tfrecord-{part:05d}-of-{self._parts:05d}.gz"
@@ -90,21 +90,30 @@ class WriteExamples(beam.DoFn):
                 write_tfrecord(os.path.join(self._folders[split], name), examples)
         yield {split: len(examples) for split, examples in records.items()}
 
-    def _examples(self, source: str, rows: list[PairRow]) -> tuple[str, list[bytes]]:
-        references = list(dict.fromkeys(row[1] for row in rows))
-        shares = self._config.splits
-        # A source of several groups goes where the first of them goes.
-        split = split_of(split_key(source, rows[0][4], shares), shares)
-        examples = []
-        for _, target, _, _, extra in rows[:1] if split == features.TEST else rows:
-            texts = {
+    def _by_split(self, rows: list[PairRow]) -> dict[str, list[PairRow]]:
+        if not self._given.by_pair:
+            # A source of several groups goes where the first of them goes.
+            return {self._given.split(rows[0][0], rows[0][2], rows[0][4]): rows}
+        found: dict[str, list[PairRow]] = {}
+        for row in rows:
+            found.setdefault(self._given.split(row[0], row[2], row[4]), []).append(row)
+        return found
+
+
+def _examples(source: str, rows: Sequence[PairRow], split: str) -> list[bytes]:
+    """All pairs of a source in a split as Examples; of the test split, one."""
+    references = list(dict.fromkeys(row[1] for row in rows))
+    return [
+        encode_example(
+            {
                 features.SOURCE: [source],
                 features.TARGET: [target],
                 features.REFERENCES: references,
                 **{name: [value] for name, value in extra},
             }
-            examples.append(encode_example(texts))
-        return split, examples
+        )
+        for _, target, _, _, extra in (rows[:1] if split == features.TEST else rows)
+    ]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -142,7 +151,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             rows = pipeline | ReadFiles(files, config, aside, parts)
             numbers = rows.pairs | "WriteExamples" >> beam.ParDo(
-                WriteExamples(config, folders, parts)
+                WriteExamples(splitter(config.splits, files), folders, parts)
             )
             _ = (
                 rows.rejected

@@ -197,7 +197,7 @@ def test_inputs_may_be_several_and_aligned(tmp_path):
 
 def test_the_line_is_that_of_the_key_however_deep():
     text = GOOD.replace("gate:", "  splits:\n    train: 8\n    trian: 1\ngate:")
-    expected = "data.splits.trian: unknown key; expected one of: by, test, train, validation"
+    expected = "data.splits.trian: unknown key; expected one of: by, column, test, train, validation"
     assert problem_of(text) == f"job.yaml:6: {expected}"
     text = GOOD.replace("{min: 1}", "\n      min: 1\n      mean: 2")
     expected = "gate.thresholds.bleu.mean: unknown key; expected one of: max, min"
