@@ -14,6 +14,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class DataValidationConfig(Section):
     """Limits; those left out are not looked at."""
 
+    # A curated schema, as SchemaGen writes it: any anomaly of the examples is a breach.
+    schema_file: Annotated[str, Field(min_length=1)] | None = None
     min_pairs: Annotated[int, Field(ge=1)] = 1
     max_rejected: Share | None = None  # of the rows that were read
     max_duplicates: Share | None = None  # of the pairs: those that came before

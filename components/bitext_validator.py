@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -18,7 +19,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from ..models import features
 from ..report.bitext_page import bitext_page
 from .artifacts import BitextReport, RejectedPairs
-from .bitext_limits import DataValidationConfig, breaches
+from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
 from .errors import PipelineError
@@ -42,6 +43,7 @@ class BitextValidatorSpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "rejected": ChannelParameter(type=RejectedPairs),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
     }
     OUTPUTS = {"report": ChannelParameter(type=BitextReport)}
 
@@ -63,6 +65,20 @@ def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, 
                 batch = []
     if batch:
         yield batch
+
+
+def anomalies_of(uri: str) -> list[Breach]:
+    """What ExampleValidator found that is not as the schema has it, if anything."""
+    told = []
+    for path in sorted(fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb"))):
+        with fileio.open(path, "rb") as file:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
+        split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
+        told += [
+            f"{name} in {split}: {anomaly.description}"
+            for name, anomaly in sorted(anomalies.anomaly_info.items())
+        ]
+    return [Breach("schema_file", 0, len(told), told[:10])] if told else []
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -110,6 +126,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(path) as file:
             statistics = json.loads(file.read())
         found = breaches(limits, statistics, counts)
+        if input_dict.get("anomalies"):
+            found += anomalies_of(artifact_utils.get_single_uri(input_dict["anomalies"]))
         report = {
             "read": counts["read"],
             "kept": counts["accepted"],
@@ -131,19 +149,25 @@ class BitextValidator(base_beam_component.BaseBeamComponent):
       examples: of `PairExampleGen`.
       rejected: of `PairExampleGen`, for its counts.
       config: the `data_validation` section.
+      anomalies: of ExampleValidator, where the schema is a curated one.
     """
 
     SPEC_CLASS = BitextValidatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
-        self, examples: types.BaseChannel, rejected: types.BaseChannel, config: DataValidationConfig
+        self,
+        examples: types.BaseChannel,
+        rejected: types.BaseChannel,
+        config: DataValidationConfig,
+        anomalies: types.BaseChannel | None = None,
     ):
         super().__init__(
             spec=BitextValidatorSpec(
                 examples=examples,
                 rejected=rejected,
-                data_validation=config.model_dump_json(),
+                anomalies=anomalies,
+                data_validation=config.model_dump_json(exclude={"schema_file"}),
                 code_digest=code_digest(__name__),
                 report=types.Channel(type=BitextReport),
             )
