@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, model_validator
 
 from ..models.configuration import Section
+from .drift import DriftLimits
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -29,6 +30,15 @@ class DataValidationConfig(Section):
     # their character 4-grams in common, and all digits. null looks for none.
     max_near_leaked: Share | None = None
     near_similarity: Annotated[float, Field(ge=0.5, le=1)] | None = 0.8
+
+    # Of the words of validation and test, on the worse side: those that train never has.
+    max_unknown_words: Share | None = None
+    max_drift: DriftLimits = DriftLimits()
+
+    @property
+    def limits_drift(self) -> bool:
+        """Whether pairs are compared with those of the span before."""
+        return any(limit is not None for limit in self.max_drift.model_dump().values())
 
     @model_validator(mode="after")
     def _looks_for_what_it_limits(self) -> DataValidationConfig:
@@ -69,6 +79,9 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
         "max_placeholders_differ": statistics["faults"]["placeholders"] / pairs,
         "max_numbers_differ": statistics["faults"]["numbers"] / pairs,
         "max_leaked": sum(statistics["leaked_sources"].values()) / held_out,
+        "max_unknown_words": max(
+            (side["unknown"] for side in statistics.get("vocabulary", {}).values()), default=0.0
+        ),
         "max_near_leaked": sum(near["found"].values()) / max(1, sum(near["looked_at"].values())),
     }
 
@@ -91,6 +104,11 @@ def breaches(
         f"{source!r} in {split}, {twin!r} in train: {similarity:.2f}"
         for split, source, twin, similarity in near
     ]
+    examples["max_unknown_words"] = [
+        f"{word!r} in the {side}"
+        for side, found in statistics.get("vocabulary", {}).items()
+        for word in found["unknown_words"]
+    ]
     rejected = sorted(counts["rejected"].items(), key=lambda item: -item[1])
     examples["max_rejected"] = [f"{reason} {number:,}" for reason, number in rejected]
     found = []
@@ -100,4 +118,11 @@ def breaches(
             continue
         if figure < allowed if limit.startswith("min_") else figure > allowed:
             found.append(Breach(limit, allowed, figure, examples.get(limit, [])[:10]))
+    for section, moved in statistics.get("drift", {}).items():
+        allowed = getattr(config.max_drift, section)
+        if allowed is not None and moved["distance"] > allowed:
+            told = [
+                f"{what!r}, {s}: {old:.2%}, now {new:.2%}" for s, what, old, new in moved["items"]
+            ]
+            found.append(Breach(f"max_drift.{section}", allowed, moved["distance"], told[:10]))
     return found

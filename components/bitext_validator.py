@@ -22,6 +22,7 @@ from .artifacts import BitextReport, RejectedPairs
 from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
+from .drift import drift
 from .errors import PipelineError
 from .ingestion import BATCH_ROWS
 from .measure_bitext import MeasureBitext
@@ -43,6 +44,7 @@ class BitextValidatorSpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "rejected": ChannelParameter(type=RejectedPairs),
+        "previous": ChannelParameter(type=BitextReport, optional=True),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
     }
     OUTPUTS = {"report": ChannelParameter(type=BitextReport)}
@@ -125,6 +127,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         fileio.rmtree(scratch)
         with fileio.open(path) as file:
             statistics = json.loads(file.read())
+        if input_dict.get("previous"):
+            before = artifact_utils.get_single_uri(input_dict["previous"])
+            with fileio.open(os.path.join(before, STATISTICS)) as file:
+                statistics["drift"] = drift(statistics, json.loads(file.read()))
+            with fileio.open(path, "w") as file:
+                file.write(json.dumps(statistics, ensure_ascii=False))
         found = breaches(limits, statistics, counts)
         if input_dict.get("anomalies"):
             found += anomalies_of(artifact_utils.get_single_uri(input_dict["anomalies"]))
@@ -150,6 +158,7 @@ class BitextValidator(base_beam_component.BaseBeamComponent):
       rejected: of `PairExampleGen`, for its counts.
       config: the `data_validation` section.
       anomalies: of ExampleValidator, where the schema is a curated one.
+      previous: the report of the span before, to tell the drift from it.
     """
 
     SPEC_CLASS = BitextValidatorSpec
@@ -161,12 +170,14 @@ class BitextValidator(base_beam_component.BaseBeamComponent):
         rejected: types.BaseChannel,
         config: DataValidationConfig,
         anomalies: types.BaseChannel | None = None,
+        previous: types.BaseChannel | None = None,
     ):
         super().__init__(
             spec=BitextValidatorSpec(
                 examples=examples,
                 rejected=rejected,
                 anomalies=anomalies,
+                previous=previous,
                 data_validation=config.model_dump_json(exclude={"schema_file"}),
                 code_digest=code_digest(__name__),
                 report=types.Channel(type=BitextReport),

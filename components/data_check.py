@@ -16,6 +16,7 @@ from .aside import join_files
 from .bitext_limits import DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .data_config import DataConfig, files_of
+from .drift import drift
 from .ingestion import (
     PairRow,
     ReadFiles,
@@ -75,7 +76,11 @@ class CountReasons(beam.CombineFn):
 
 
 def check_pairs(
-    config: DataConfig, limits: DataValidationConfig, folder: Path, beam_args: list[str]
+    config: DataConfig,
+    limits: DataValidationConfig,
+    folder: Path,
+    beam_args: list[str],
+    before: dict[str, Any] | None = None,
 ) -> DataReport:
     """Reads and cleans pairs, and writes the kept and the rejected ones.
 
@@ -84,6 +89,7 @@ def check_pairs(
       limits: the `data_validation` section.
       folder: for `KEPT`, `REJECTED`, `REPORT` and `PAGE`; made if it is missing.
       beam_args: of Beam.
+      before: the statistics of other pairs, to tell the drift from them.
 
     Raises:
       PipelineError: a file cannot be found or read.
@@ -124,6 +130,8 @@ def check_pairs(
     reasons = json.loads((scratch / "reasons").read_text("utf-8"))
     statistics = json.loads((scratch / "statistics").read_text("utf-8"))
     shutil.rmtree(scratch)
+    if before is not None:
+        statistics["drift"] = drift(statistics, before)
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
     read = kept + sum(rejected.values())
     found = breaches(limits, statistics, {"read": read, "rejected": rejected})

@@ -94,7 +94,8 @@ class CountBitext(beam.DoFn):
         self._counts = BitextCounts()
 
     def process(self, rows: Sequence[Row]) -> None:
-        self._counts.add_all([row[1:] for row in rows])
+        held_out = [row[0] != features.TRAIN for row in rows]
+        self._counts.add_all([row[1:] for row in rows], held_out)
 
     def finish_bundle(self) -> Iterator[Any]:
         yield GlobalWindows.windowed_value(self._counts)

@@ -19,6 +19,7 @@ from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
 from ..components.pair_example_gen import PairExampleGen
+from ..components.previous_span import previous_span_resolver
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
@@ -55,11 +56,13 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
+    previous = previous_span_resolver(examples) if config.data_validation.limits_drift else None
     bitext = BitextValidator(
         examples,
         pairs.outputs["rejected"],
         config.data_validation,
         validator.outputs["anomalies"] if curated else None,
+        previous.outputs["report"] if previous else None,
     )
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
     tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
@@ -95,6 +98,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             statistics,
             schema,
             validator,
+            *([previous] if previous else []),
             bitext,
             tokenizer,
             transform,

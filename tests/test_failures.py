@@ -67,11 +67,12 @@ def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_pa
     assert not (tmp_path / "out/artifacts/TokenizerTrainer").exists()
 
 
-SCHEMA = """
-feature { name: "source" type: BYTES shape { dim { size: 1 } } }
-feature { name: "target" type: BYTES shape { dim { size: 1 } } domain: "letters" }
-feature { name: "references" type: BYTES value_count { min: 1 } }
-string_domain { name: "letters" value: "a" value: "b" }
+ALWAYS = "type: BYTES presence { min_fraction: 1 min_count: 1 }"
+SCHEMA = f"""
+feature {{ name: "source" {ALWAYS} shape {{ dim {{ size: 1 }} }} }}
+feature {{ name: "target" {ALWAYS} shape {{ dim {{ size: 1 }} }} domain: "letters" }}
+feature {{ name: "references" {ALWAYS} value_count {{ min: 1 }} }}
+string_domain {{ name: "letters" value: "a" value: "b" }}
 """
 
 
