@@ -111,7 +111,7 @@ def cleaned_batches(
             if isinstance(row, Pair):
                 kept.append((number, row))
             else:
-                rejected.append(tuple(row))
+                rejected.append((row.reason, row.detail, row.file, row.line, row.text))
             number += 1
         yield kept, rejected, characters
 

@@ -20,6 +20,7 @@ from .near_leaks import (
     LOOKED_AT,
     FindNearLeaks,
     HeldOut,
+    Leak,
     add_near_leaks,
     near_leak_statistics,
     sample,
@@ -81,9 +82,16 @@ class MeasureBitext(beam.PTransform):
         return counts | "Together" >> beam.Map(together, *found)
 
 
-def together(counts: dict[str, Any], leaks: dict[str, Any], *near: Any) -> str:
+def together(
+    counts: dict[str, Any],
+    leaks: dict[str, Any],
+    near: list[Leak] | None = None,
+    held_out: list[HeldOut] | None = None,
+) -> str:
     """All statistics as a line of JSON."""
-    told = {"near_leaks": near_leak_statistics(*near, HELD_OUT)} if near else {}
+    told = {}
+    if near is not None and held_out is not None:
+        told["near_leaks"] = near_leak_statistics(near, held_out, HELD_OUT)
     return json.dumps({**counts, **leaks, **told}, ensure_ascii=False)
 
 
