@@ -4,7 +4,7 @@ PYTHON_BIN := .venv/bin/python
 ROOMS      := models report serving components pipeline
 UV         := $(or $(shell command -v uv),.cache/uv-venv/bin/uv)
 COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
-              --custom-compile-command "make lock" --extra g2p --extra dev $(UPGRADE) pyproject.toml
+              --custom-compile-command "make lock" --extra g2p --extra languages --extra dev $(UPGRADE) pyproject.toml
 
 # Tests run side by side: the quick ones wherever a worker is idle, the slow ones a
 # file to a worker (what they share is dear), the longest first.

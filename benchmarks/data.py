@@ -1,30 +1,38 @@
-"""Ingestion and cleaning at size: CPU time a pair and memory, beside a plain Python script.
+"""Ingestion and cleaning at size: CPU time a pair and memory, beside two other ways.
 
     .venv/bin/python benchmarks/data.py --pairs 100000 1000000
 
 Synthetic pairs of about 240 bytes, one in a hundred of them repeated and one in a
 hundred broken, go from a TSV through the filters of `FILTERS` to kept and rejected
-rows: by what `seq2seq data check` runs (with its statistics), and by a script of the
-kind that one writes instead, which holds what it has seen. Each in a process of its
-own; CPU time is counted after the imports. Writes benchmarks/results/data.json.
+rows:
+
+- by what `seq2seq data check` runs, with its statistics;
+- by what PairExampleGen runs, which groups by source and writes Examples;
+- by a script of the kind that one writes instead, which holds what it has seen;
+- by OpusFilter, in an environment of its own below .cache. It has no filters for
+  identical sides and placeholders that are as quick, so it goes without, and it
+  tells no reasons.
+
+Each in a process of its own; CPU time is counted after the imports. Writes
+benchmarks/results/data.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import re
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 import unicodedata
 from pathlib import Path
 
 import numpy as np
+from side_by_side import RESULTS, ROOT, machine, peer_python
 
+OPUSFILTER = ["opusfilter==3.3.1"]
 FILTERS = [
     {"filter": "normalize"},
     {"filter": "control_characters"},
@@ -67,6 +75,69 @@ def pipeline(path: Path, folder: Path) -> None:
     config = DataConfig(input=str(path), cleaning=FILTERS)
     report = check_pairs(config, DataValidationConfig(), folder, list(BEAM_ARGS))
     _tell(started, report.kept)
+
+
+def example_gen(path: Path, folder: Path) -> None:
+    """What PairExampleGen runs."""
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from tfx.types import standard_artifacts
+
+    from seq2seq_tfx.components.artifacts import RejectedPairs
+    from seq2seq_tfx.components.data_config import DataConfig
+    from seq2seq_tfx.components.pair_example_gen import COUNTS, Executor, PairExampleGen
+    from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+
+    started = _cpu()
+    component = PairExampleGen(DataConfig(input=str(path), cleaning=FILTERS))
+    outputs = {"examples": [standard_artifacts.Examples()], "rejected": [RejectedPairs()]}
+    for name, (artifact,) in outputs.items():
+        artifact.uri = str(folder / name)
+        (folder / name).mkdir()
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
+    )
+    Executor(context).Do({}, outputs, component.exec_properties)
+    _tell(started, json.loads((folder / "rejected" / COUNTS).read_text())["accepted"])
+
+
+def opusfilter(path: Path, folder: Path) -> None:
+    """OpusFilter's own steps; run by the interpreter of its environment."""
+    from opusfilter.opusfilter import OpusFilter
+
+    started = _cpu()
+    with (
+        path.open(encoding="utf-8") as lines,
+        (folder / "a").open("w", encoding="utf-8") as source,
+        (folder / "b").open("w", encoding="utf-8") as target,
+    ):
+        for line in lines:
+            sides = line.rstrip("\n").split("\t")
+            source.write(f"{sides[0]}\n")
+            target.write(f"{sides[1]}\n")
+
+    def step(kind: str, number: int, **parameters: object) -> dict[str, object]:
+        inputs = [name + "'" * number for name in "ab"]
+        outputs = [f"{name}'" for name in inputs]
+        return {"type": kind, "parameters": {"inputs": inputs, "outputs": outputs, **parameters}}
+
+    control = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    steps = [
+        step("preprocess", 0, preprocessors=[{"WhitespaceNormalizer": {}}]),
+        step(
+            "filter",
+            1,
+            filters=[
+                {"RegExpFilter": {"regexps": control, "accept_match": False}},
+                {"LengthRatioFilter": {"unit": "char", "threshold": 3}},
+                {"NonZeroNumeralsFilter": {"threshold": 1.0}},
+            ],
+        ),
+        step("remove_duplicates", 2),
+    ]
+    common = {"output_directory": str(folder), "default_n_jobs": 1}
+    OpusFilter({"common": common, "steps": steps}).execute_steps()
+    with (folder / "a'''").open() as kept:
+        _tell(started, sum(1 for _ in kept))
 
 
 def script(path: Path, folder: Path) -> None:
@@ -114,11 +185,17 @@ def script(path: Path, folder: Path) -> None:
     _tell(started, kept)
 
 
-WAYS = {"data check": pipeline, "script": script}
+WAYS = {
+    "data check": pipeline,
+    "example gen": example_gen,
+    "script": script,
+    "opusfilter": opusfilter,
+}
 
 
 def _cpu() -> float:
-    return time.process_time()
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def _tell(started: float, kept: int) -> None:
@@ -130,11 +207,11 @@ def main() -> None:
     """Measures, prints a table and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--ways", choices=WAYS, nargs="+", default=list(WAYS))
     parser.add_argument("--paths", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.way:
-        WAYS[arguments.way](*arguments.paths)
+    if arguments.paths:
+        WAYS[arguments.ways[0]](*arguments.paths)
         return
 
     results = []
@@ -143,17 +220,26 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pairs.tsv")
             write_pairs(path, pairs)
-            for way in WAYS:
-                command = [sys.executable, __file__, "--way", way, "--paths", path, folder]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                found = json.loads(done.stdout)
+            for way in arguments.ways:
+                found = _measured(way, path)
                 results.append({"pairs": pairs, "bytes": path.stat().st_size, "way": way, **found})
                 cpu, memory = found["cpu_seconds"] / pairs, found["peak_bytes"] / 1e6
                 figures = f"{cpu * 1e6:>14.1f} {1 / cpu:>14,.0f} {memory:>7,.0f}"
-                print(f"{pairs:>12,} {way:<12} {figures}")
-    record = {"filters": FILTERS, "machine": platform.processor() or platform.machine()}
-    folder = Path(__file__).parent / "results"
-    (folder / "data.json").write_text(json.dumps({**record, "results": results}, indent=2) + "\n")
+                print(f"{pairs:>12,} {way:<12} {figures}", flush=True)
+    record = {"filters": FILTERS, "machine": machine(), "results": results}
+    (RESULTS / "data.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _measured(way: str, path: Path) -> dict[str, float]:
+    python = sys.executable
+    if way == "opusfilter":
+        python = peer_python(ROOT / ".cache" / "opusfilter", OPUSFILTER)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [python, __file__, "--ways", way, "--paths", str(path), folder]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{way}:\n{done.stderr}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,23 @@ ONE_THREAD = {
 }
 
 
-def peer_python() -> str:
-    """The interpreter of JoeyNMT's own environment, made if it is not there.
+def peer_python(
+    environment: Path = PEER_ENVIRONMENT, packages: Sequence[str] = PEER_PACKAGES
+) -> str:
+    """The interpreter of a peer's own environment, made if it is not there: JoeyNMT's or another.
 
     Its Python is that of `PEER_PYTHON`, or python3: 3.11 has a CPU wheel of PyTorch
     where pip is offered one.
     """
-    python = PEER_ENVIRONMENT / "bin" / "python"
-    if not (PEER_ENVIRONMENT / ".complete").exists():
-        print(f"installing {', '.join(PEER_PACKAGES)} into {PEER_ENVIRONMENT.relative_to(ROOT)}")
+    python = environment / "bin" / "python"
+    if not (environment / ".complete").exists():
+        print(f"installing {', '.join(packages)} into {environment.relative_to(ROOT)}")
         base = os.environ.get("PEER_PYTHON", "python3")
-        subprocess.run([base, "-m", "venv", "--clear", str(PEER_ENVIRONMENT)], check=True)
+        subprocess.run([base, "-m", "venv", "--clear", str(environment)], check=True)
         # Alone first: asked for together, pip may take another release of PyTorch.
-        for packages in (PEER_PACKAGES[:1], PEER_PACKAGES):
-            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
-        (PEER_ENVIRONMENT / ".complete").touch()
+        for asked_for in (packages[:1], packages):
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *asked_for], check=True)
+        (environment / ".complete").touch()
     return str(python)
 
 

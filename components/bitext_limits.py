@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..models.configuration import Section
+from .drift import DriftLimits
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,6 +15,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class DataValidationConfig(Section):
     """Limits; those left out are not looked at."""
 
+    # A curated schema, as SchemaGen writes it: any anomaly of the examples is a breach.
+    schema_file: Annotated[str, Field(min_length=1)] | None = None
     min_pairs: Annotated[int, Field(ge=1)] = 1
     max_rejected: Share | None = None  # of the rows that were read
     max_duplicates: Share | None = None  # of the pairs: those that came before
@@ -23,6 +26,25 @@ class DataValidationConfig(Section):
     # Of the sources of validation and test: those that, letters and digits alone, are
     # in train, too (or those of validation in test).
     max_leaked: Share | None = None
+    # Of a sample of them: those with a near twin in train, which has so large a part of
+    # their character 4-grams in common, and all digits. null looks for none.
+    max_near_leaked: Share | None = None
+    near_similarity: Annotated[float, Field(ge=0.5, le=1)] | None = 0.8
+
+    # Of the words of validation and test, on the worse side: those that train never has.
+    max_unknown_words: Share | None = None
+    max_drift: DriftLimits = DriftLimits()
+
+    @property
+    def limits_drift(self) -> bool:
+        """Whether pairs are compared with those of the span before."""
+        return any(limit is not None for limit in self.max_drift.model_dump().values())
+
+    @model_validator(mode="after")
+    def _looks_for_what_it_limits(self) -> DataValidationConfig:
+        if self.max_near_leaked is not None and self.near_similarity is None:
+            raise ValueError("expected near_similarity where there is max_near_leaked")
+        return self
 
 
 class Breach(NamedTuple):
@@ -48,6 +70,7 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
     """
     pairs = max(1, statistics["pairs"])
     held_out = max(1, sum(statistics["held_out_sources"].values()))
+    near = statistics.get("near_leaks", {"looked_at": {}, "found": {}})
     return {
         "min_pairs": statistics["pairs"],
         "max_rejected": sum(counts["rejected"].values()) / max(1, counts["read"]),
@@ -56,6 +79,10 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
         "max_placeholders_differ": statistics["faults"]["placeholders"] / pairs,
         "max_numbers_differ": statistics["faults"]["numbers"] / pairs,
         "max_leaked": sum(statistics["leaked_sources"].values()) / held_out,
+        "max_unknown_words": max(
+            (side["unknown"] for side in statistics.get("vocabulary", {}).values()), default=0.0
+        ),
+        "max_near_leaked": sum(near["found"].values()) / max(1, sum(near["looked_at"].values())),
     }
 
 
@@ -72,6 +99,16 @@ def breaches(
     examples["max_leaked"] = [
         f"{source!r}, in {split} and in {into}" for split, into, source in statistics["leaks"]
     ]
+    near = statistics.get("near_leaks", {"examples": []})["examples"]
+    examples["max_near_leaked"] = [
+        f"{source!r} in {split}, {twin!r} in train: {similarity:.2f}"
+        for split, source, twin, similarity in near
+    ]
+    examples["max_unknown_words"] = [
+        f"{word!r} in the {side}"
+        for side, found in statistics.get("vocabulary", {}).items()
+        for word in found["unknown_words"]
+    ]
     rejected = sorted(counts["rejected"].items(), key=lambda item: -item[1])
     examples["max_rejected"] = [f"{reason} {number:,}" for reason, number in rejected]
     found = []
@@ -81,4 +118,11 @@ def breaches(
             continue
         if figure < allowed if limit.startswith("min_") else figure > allowed:
             found.append(Breach(limit, allowed, figure, examples.get(limit, [])[:10]))
+    for section, moved in statistics.get("drift", {}).items():
+        allowed = getattr(config.max_drift, section)
+        if allowed is not None and moved["distance"] > allowed:
+            told = [
+                f"{what!r}, {s}: {old:.2%}, now {new:.2%}" for s, what, old, new in moved["items"]
+            ]
+            found.append(Breach(f"max_drift.{section}", allowed, moved["distance"], told[:10]))
     return found

@@ -5,20 +5,23 @@ All of it adds up, so that it can be counted in any number of places.
 
 from __future__ import annotations
 
-import bisect
-import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .cleaning.agreement import Identical, Numbers, Placeholders
 from .cleaning.filter import Fault, PairFilter
 from .cleaning.scripts import script_of
+from .vocabulary_counts import VocabularyCounts
 
 # Lower ends of the bins, in characters and in powers of two.
 LENGTHS = (1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450, 700, 1000, 1500, 2300)
 RATIOS = tuple(step / 4 for step in range(-12, 13))
 EXAMPLES = 10
 EXAMPLE_CHARACTERS = 200
+TOLD_CHARACTERS = 500
 SCRIPT_CHARACTERS = 12  # of the beginning of a side
 
 CHECKS: dict[str, PairFilter] = {
@@ -35,6 +38,10 @@ class BitextCounts:
         self.pairs = 0
         self.lengths = {side: [0] * len(LENGTHS) for side in ("source", "target")}
         self.characters = dict.fromkeys(("source", "target"), 0)
+        self.points = {side: np.zeros(1 << 8, np.int64) for side in ("source", "target")}
+        self.words = {side: VocabularyCounts() for side in ("source", "target")}
+        # Of each bin of the source's lengths how many pairs are in each of the target's.
+        self.together = np.zeros((len(LENGTHS), len(LENGTHS)), np.int64)
         self.ratios = [0] * len(RATIOS)
         self.scripts: dict[str, Counter[str]] = {"source": Counter(), "target": Counter()}
         self.faults = dict.fromkeys(CHECKS, 0)
@@ -42,21 +49,37 @@ class BitextCounts:
 
     def add(self, source: str, target: str) -> None:
         """Counts a pair; neither side is empty."""
-        self.pairs += 1
-        for side, text in (("source", source), ("target", target)):
-            self.characters[side] += len(text)
-            self.lengths[side][bisect.bisect_right(LENGTHS, len(text)) - 1] += 1
-            found = Counter(script_of(c) for c in text[:SCRIPT_CHARACTERS] if c.isalpha())
-            if found:
-                self.scripts[side][found.most_common(1)[0][0]] += 1
-        ratio = math.log2(len(target) / len(source))
-        self.ratios[max(0, bisect.bisect_right(RATIOS, ratio) - 1)] += 1
+        self.add_all([(source, target)])
+
+    def add_all(
+        self, pairs: Sequence[tuple[str, str]], held_out: Sequence[bool] | None = None
+    ) -> None:
+        """Counts several pairs; `held_out` says which are not for training."""
+        self.pairs += len(pairs)
+        sizes = {}
+        for place, side in enumerate(("source", "target")):
+            texts = [pair[place] for pair in pairs]
+            sizes[side] = np.fromiter(map(len, texts), np.int64, len(texts))
+            self.characters[side] += int(sizes[side].sum())
+            self.lengths[side] = _sum(self.lengths[side], _binned(sizes[side], LENGTHS))
+            self.scripts[side].update(filter(None, map(main_script, texts)))
+            points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4")
+            self.points[side] = _added(self.points[side], np.bincount(points))
+            kept_back = held_out or [False] * len(texts)
+            for which in {*kept_back}:
+                some = [t for t, out in zip(texts, kept_back, strict=True) if out is which]
+                self.words[side].add(some, which)
+        bins = [np.searchsorted(LENGTHS, sizes[side], side="right") - 1 for side in sizes]
+        np.add.at(self.together, tuple(bins), 1)
+        ratios = np.log2(sizes["target"] / sizes["source"])
+        self.ratios = _sum(self.ratios, _binned(ratios, RATIOS))
         for name, check in CHECKS.items():
-            if isinstance(check.apply(source, target), Fault):
-                self.faults[name] += 1
-                if len(self.examples[name]) < EXAMPLES:
-                    sides = source[:EXAMPLE_CHARACTERS], target[:EXAMPLE_CHARACTERS]
-                    self.examples[name].append(sides)
+            for pair, found in zip(pairs, check.apply_all(pairs), strict=True):
+                if isinstance(found, Fault):
+                    self.faults[name] += 1
+                    if len(self.examples[name]) < EXAMPLES:
+                        source, target = (side[:EXAMPLE_CHARACTERS] for side in pair)
+                        self.examples[name].append((source, target))
 
     def merge(self, other: BitextCounts) -> None:
         """Adds the counts over other pairs."""
@@ -65,6 +88,9 @@ class BitextCounts:
             self.characters[side] += other.characters[side]
             self.lengths[side] = _sum(self.lengths[side], other.lengths[side])
             self.scripts[side].update(other.scripts[side])
+            self.points[side] = _added(self.points[side], other.points[side])
+            self.words[side].merge(other.words[side])
+        self.together += other.together
         self.ratios = _sum(self.ratios, other.ratios)
         for name in CHECKS:
             self.faults[name] += other.faults[name]
@@ -78,10 +104,44 @@ class BitextCounts:
             "mean_length": {side: n / pairs for side, n in self.characters.items()},
             "lengths": self.lengths,
             "ratios": self.ratios,
+            "together": self.together.tolist(),
+            "characters": {side: _most(points) for side, points in self.points.items()},
+            "vocabulary": {side: words.as_dict() for side, words in self.words.items()},
             "scripts": {side: dict(found.most_common(20)) for side, found in self.scripts.items()},
             "faults": self.faults,
             "examples": {name: sorted(rows) for name, rows in self.examples.items()},
         }
+
+
+def main_script(text: str) -> str | None:
+    """The writing system of most letters at the beginning of a text; None of no letters."""
+    head = text[:SCRIPT_CHARACTERS]
+    if head.isascii():
+        return "LATIN" if any(map(str.isalpha, head)) else None
+    found = [script_of(c) for c in head if c.isalpha()]
+    if len(set(found)) < 2:
+        return found[0] if found else None
+    return Counter(found).most_common(1)[0][0]
+
+
+def _binned(values: np.ndarray, lows: Sequence[float]) -> list[int]:
+    """How many values lie in each bin; those below the first are in it."""
+    places = np.maximum(np.searchsorted(lows, values, side="right") - 1, 0)
+    return np.bincount(places, minlength=len(lows)).tolist()
+
+
+def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The sum of counts by number, of which either may end earlier."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    total = longer.astype(np.int64)
+    total[: len(shorter)] += shorter
+    return total
+
+
+def _most(points: np.ndarray) -> dict[str, int]:
+    """The most frequent characters, by name."""
+    order = np.argsort(-points, kind="stable")[:TOLD_CHARACTERS]
+    return {chr(point): int(points[point]) for point in order if points[point]}
 
 
 def _sum(a: list[int], b: list[int]) -> list[int]:

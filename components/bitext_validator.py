@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -17,12 +19,16 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from ..models import features
 from ..report.bitext_page import bitext_page
 from .artifacts import BitextReport, RejectedPairs
-from .bitext_limits import DataValidationConfig, breaches
+from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
+from .drift import drift
 from .errors import PipelineError
+from .ingestion import BATCH_ROWS
 from .measure_bitext import MeasureBitext
 from .pair_example_gen import COUNTS
+from .readers.files import opened
+from .readers.tfrecord import records_of
 
 STATISTICS = "statistics.json"
 PAGE = "report.html"
@@ -38,17 +44,43 @@ class BitextValidatorSpec(ComponentSpec):
     INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "rejected": ChannelParameter(type=RejectedPairs),
+        "previous": ChannelParameter(type=BitextReport, optional=True),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
     }
     OUTPUTS = {"report": ChannelParameter(type=BitextReport)}
 
 
-def row_of_example(record: bytes, split: str) -> tuple[str, str, str]:
-    """A serialized Example as (split, source, target)."""
-    feature = tf.train.Example.FromString(record).features.feature
-    source, target = (
-        feature[name].bytes_list.value[0].decode() for name in (features.SOURCE, features.TARGET)
-    )
-    return split, source, target
+def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, str]]]:
+    """The Examples in a file of a split as batches of (split, source, target)."""
+    split, path = file
+    batch = []
+    with opened(path) as stream:
+        for record in records_of(stream, path):
+            feature = tf.train.Example.FromString(record).features.feature
+            source, target = (
+                feature[name].bytes_list.value[0].decode()
+                for name in (features.SOURCE, features.TARGET)
+            )
+            batch.append((split, source, target))
+            if len(batch) == BATCH_ROWS:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def anomalies_of(uri: str) -> list[Breach]:
+    """What ExampleValidator found that is not as the schema has it, if anything."""
+    told = []
+    for path in sorted(fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb"))):
+        with fileio.open(path, "rb") as file:
+            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
+        split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
+        told += [
+            f"{name} in {split}: {anomaly.description}"
+            for name, anomaly in sorted(anomalies.anomaly_info.items())
+        ]
+    return [Breach("schema_file", 0, len(told), told[:10])] if told else []
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -74,24 +106,36 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             counts = json.loads(file.read())
 
         path = os.path.join(folder, STATISTICS)
+        files = [
+            (split, file)
+            for split in artifact_utils.decode_split_names(examples.split_names)
+            for file in sorted(
+                fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
+            )
+        ]
+        scratch = os.path.join(folder, "scratch")
+        fileio.makedirs(scratch)
         with self._make_beam_pipeline() as pipeline:
-            splits = []
-            for split in artifact_utils.decode_split_names(examples.split_names):
-                uri = artifact_utils.get_split_uri([examples], split)
-                splits.append(
-                    pipeline
-                    | f"Read_{split}" >> beam.io.ReadFromTFRecord(os.path.join(uri, "*"))
-                    | f"Rows_{split}" >> beam.Map(row_of_example, split)
-                )
             _ = (
-                splits
-                | "AllSplits" >> beam.Flatten()
-                | "Measure" >> MeasureBitext()
+                pipeline
+                | "Files" >> beam.Create(files)
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.FlatMap(batches_of_examples)
+                | "Measure" >> MeasureBitext(scratch, limits.near_similarity)
                 | "Write" >> beam.io.WriteToText(path, shard_name_template="")
             )
+        fileio.rmtree(scratch)
         with fileio.open(path) as file:
             statistics = json.loads(file.read())
+        if input_dict.get("previous"):
+            before = artifact_utils.get_single_uri(input_dict["previous"])
+            with fileio.open(os.path.join(before, STATISTICS)) as file:
+                statistics["drift"] = drift(statistics, json.loads(file.read()))
+            with fileio.open(path, "w") as file:
+                file.write(json.dumps(statistics, ensure_ascii=False))
         found = breaches(limits, statistics, counts)
+        if input_dict.get("anomalies"):
+            found += anomalies_of(artifact_utils.get_single_uri(input_dict["anomalies"]))
         report = {
             "read": counts["read"],
             "kept": counts["accepted"],
@@ -113,19 +157,28 @@ class BitextValidator(base_beam_component.BaseBeamComponent):
       examples: of `PairExampleGen`.
       rejected: of `PairExampleGen`, for its counts.
       config: the `data_validation` section.
+      anomalies: of ExampleValidator, where the schema is a curated one.
+      previous: the report of the span before, to tell the drift from it.
     """
 
     SPEC_CLASS = BitextValidatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(
-        self, examples: types.BaseChannel, rejected: types.BaseChannel, config: DataValidationConfig
+        self,
+        examples: types.BaseChannel,
+        rejected: types.BaseChannel,
+        config: DataValidationConfig,
+        anomalies: types.BaseChannel | None = None,
+        previous: types.BaseChannel | None = None,
     ):
         super().__init__(
             spec=BitextValidatorSpec(
                 examples=examples,
                 rejected=rejected,
-                data_validation=config.model_dump_json(),
+                anomalies=anomalies,
+                previous=previous,
+                data_validation=config.model_dump_json(exclude={"schema_file"}),
                 code_digest=code_digest(__name__),
                 report=types.Channel(type=BitextReport),
             )

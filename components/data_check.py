@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +12,22 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..report.bitext_page import bitext_page
+from .aside import join_files
 from .bitext_limits import DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .data_config import DataConfig, files_of
-from .ingestion import Place, ReadFiles, kept_as_json, rejected_as_json
+from .drift import drift
+from .ingestion import (
+    PairRow,
+    ReadFiles,
+    RejectedRow,
+    WriteLines,
+    kept_as_json,
+    rejected_as_json,
+)
 from .measure_bitext import MeasureBitext
 from .readers.rows import Rejected
-from .splits import SplitShares, split_key, split_of
+from .splits import Splitter, splitter
 
 KEPT = "kept.jsonl"
 REJECTED = "rejected.jsonl"
@@ -45,19 +54,21 @@ class CountReasons(beam.CombineFn):
     def create_accumulator(self) -> dict[str, Any]:
         return {}
 
-    def add_input(self, counts: dict[str, Any], row: tuple[Any, ...]) -> dict[str, Any]:
-        return self.merge_accumulators([counts, {row[0]: (1, [row])}])
+    def add_input(self, counts: dict[str, Any], rows: Sequence[RejectedRow]) -> dict[str, Any]:
+        reasons: dict[str, list[RejectedRow]] = {}
+        for row in rows:
+            reasons.setdefault(row[0], []).append(row)
+        return self.merge_accumulators(
+            [counts, *({reason: (len(found), found)} for reason, found in reasons.items())]
+        )
 
     def merge_accumulators(self, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for counts in parts:
             for reason, (number, rows) in counts.items():
                 before, first = merged.get(reason, (0, []))
-                if first and len(first) == EXAMPLES and rows[0][2:4] > first[-1][2:4]:
-                    merged[reason] = (before + number, first)
-                else:
-                    rows = sorted([*first, *rows], key=lambda row: row[2:4])[:EXAMPLES]
-                    merged[reason] = (before + number, rows)
+                rows = sorted([*first, *rows], key=lambda row: row[2:4])[:EXAMPLES]
+                merged[reason] = (before + number, rows)
         return merged
 
     def extract_output(self, counts: dict[str, Any]) -> str:
@@ -65,7 +76,11 @@ class CountReasons(beam.CombineFn):
 
 
 def check_pairs(
-    config: DataConfig, limits: DataValidationConfig, folder: Path, beam_args: list[str]
+    config: DataConfig,
+    limits: DataValidationConfig,
+    folder: Path,
+    beam_args: list[str],
+    before: dict[str, Any] | None = None,
 ) -> DataReport:
     """Reads and cleans pairs, and writes the kept and the rejected ones.
 
@@ -74,6 +89,7 @@ def check_pairs(
       limits: the `data_validation` section.
       folder: for `KEPT`, `REJECTED`, `REPORT` and `PAGE`; made if it is missing.
       beam_args: of Beam.
+      before: the statistics of other pairs, to tell the drift from them.
 
     Raises:
       PipelineError: a file cannot be found or read.
@@ -82,37 +98,40 @@ def check_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
+    for aside in ("rows", "keys"):
+        (scratch / aside).mkdir(parents=True)
     with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
-        rows = pipeline | ReadFiles(files, config)
+        rows = pipeline | ReadFiles(files, config, str(scratch / "rows"))
         for name, found, as_json in (
             (KEPT, rows.pairs, kept_as_json),
             (REJECTED, rows.rejected, rejected_as_json),
         ):
-            # In shards as they come: one shard would have to pass through a shuffle.
             _ = (
                 found
                 | f"AsJson_{name}" >> beam.Map(as_json)
-                | f"Write_{name}" >> beam.io.WriteToText(str(scratch / name))
+                | f"Write_{name}" >> WriteLines(str(scratch / name))
             )
         statistics = (
             rows.pairs
-            | "WithSplit" >> beam.Map(with_split, config.splits)
-            | "Measure" >> MeasureBitext()
+            | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))
+            | "Measure" >> MeasureBitext(str(scratch / "keys"), limits.near_similarity)
         )
+        kept = rows.pairs | "SizesKept" >> beam.Map(len) | "CountKept" >> beam.CombineGlobally(sum)
         for name, counted in (
             ("statistics", statistics),
-            ("kept", rows.pairs | "CountKept" >> beam.combiners.Count.Globally()),
+            ("kept", kept),
             ("reasons", rows.rejected | "CountReasons" >> beam.CombineGlobally(CountReasons())),
         ):
             path = str(scratch / name)
             _ = counted | f"Write_{name}" >> beam.io.WriteToText(path, shard_name_template="")
     for name in (KEPT, REJECTED):
-        _join(sorted(scratch.glob(f"{name}-*")), folder / name)
+        join_files(str(scratch / f"{name}-"), str(folder / name))
     kept = int((scratch / "kept").read_text())
     reasons = json.loads((scratch / "reasons").read_text("utf-8"))
     statistics = json.loads((scratch / "statistics").read_text("utf-8"))
     shutil.rmtree(scratch)
+    if before is not None:
+        statistics["drift"] = drift(statistics, before)
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
     read = kept + sum(rejected.values())
     found = breaches(limits, statistics, {"read": read, "rejected": rejected})
@@ -134,14 +153,9 @@ def check_pairs(
     return report
 
 
-def with_split(row: tuple[str, Place], shares: SplitShares) -> tuple[str, str, str]:
-    """A kept row as (split, source, target)."""
-    source, (_, _, target, extra) = row
-    return split_of(split_key(source, extra, shares), shares), source, target
-
-
-def _join(parts: list[Path], whole: Path) -> None:
-    with whole.open("wb") as file:
-        for part in parts:
-            with part.open("rb") as content:
-                shutil.copyfileobj(content, file)
+def with_splits(rows: Sequence[PairRow], given: Splitter) -> list[tuple[str, str, str]]:
+    """Kept rows as (split, source, target)."""
+    return [
+        (given.split(source, file, extra), source, target)
+        for source, target, file, _, extra in rows
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apache_beam.io.filesystem import BeamIOError
@@ -15,9 +15,14 @@ from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
 from .cleaning.filters import AnyFilter
 from .errors import PipelineError
+from .readers.files import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
-from .splits import COMPARABLE_SOURCE, SOURCE, SplitShares
+from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
+
+PART_BYTES = 1 << 26
+MOST_PARTS = 256  # each has open files
+UNPACKED = 5  # times the size of a compressed file, about
 
 
 class AlignedInput(Section):
@@ -27,16 +32,35 @@ class AlignedInput(Section):
     target: str
 
 
+Inputs = str | AlignedInput | list[str | AlignedInput]
+
+
+class GivenSplits(Section):
+    """Inputs that are split already."""
+
+    train: Inputs
+    validation: Inputs
+    test: Inputs
+
+
 class DataConfig(ReadingConfig):
     """The `data` section: which pairs the pipeline reads and how it splits them."""
 
-    input: str | AlignedInput | list[str | AlignedInput]
+    input: Inputs | GivenSplits
     cleaning: list[AnyFilter] = []
     splits: SplitShares = SplitShares()
 
     @field_validator("input", mode="before")
     @classmethod
     def _names_files(cls, value: Any) -> Any:
+        if isinstance(value, GivenSplits):
+            return value
+        if isinstance(value, dict) and set(SPLITS) & set(value):
+            if set(value) != set(SPLITS):
+                raise ValueError(
+                    f"expected all of {', '.join(SPLITS)} or none, received {', '.join(value)}"
+                )
+            return {split: cls._names_files(inputs) for split, inputs in value.items()}
         items = value if isinstance(value, list) else [value]
         if not items:
             raise ValueError("expected a path or a glob pattern, received an empty list")
@@ -54,6 +78,17 @@ class DataConfig(ReadingConfig):
 
     @model_validator(mode="after")
     def _splits_by_what_there_is(self) -> DataConfig:
+        if self.splits.column is not None:
+            if self.splits.column not in self.extra:
+                extra = ", ".join(self.extra) or "which is empty"
+                raise ValueError(
+                    f"splits.column: expected a name of data.extra ({extra}), "
+                    f"received '{self.splits.column}'"
+                )
+            if isinstance(self.input, GivenSplits):
+                raise ValueError(
+                    "splits.column: input gives the splits already; leave one of them out"
+                )
         known = [SOURCE, COMPARABLE_SOURCE, *self.extra]
         if self.splits.by not in known:
             raise ValueError(
@@ -67,9 +102,13 @@ class DataConfig(ReadingConfig):
         return [each for each in self.cleaning if isinstance(each, Duplicates | NearDuplicates)]
 
     @property
-    def inputs(self) -> list[str | AlignedInput]:
-        """What `input` names, as a list."""
-        return self.input if isinstance(self.input, list) else [self.input]
+    def inputs(self) -> list[tuple[str, str | AlignedInput]]:
+        """What `input` names, each with the split it is given for, or ''."""
+        if isinstance(self.input, GivenSplits):
+            return [
+                (split, item) for split in SPLITS for item in _listed(getattr(self.input, split))
+            ]
+        return [("", item) for item in _listed(self.input)]
 
     @property
     def patterns(self) -> list[str]:
@@ -79,26 +118,35 @@ class DataConfig(ReadingConfig):
     def with_patterns(self, patterns: list[str]) -> DataConfig:
         """The same with other paths and globs, as many as there are."""
         rest = iter(patterns)
-        inputs: list[str | AlignedInput] = [
-            AlignedInput(source=next(rest), target=next(rest))
-            if isinstance(item, AlignedInput)
-            else next(rest)
-            for item in self.inputs
-        ]
-        return self.model_copy(
-            update={"input": inputs if isinstance(self.input, list) else inputs[0]}
-        )
+
+        def renamed(item: Any) -> Any:
+            if isinstance(item, list):
+                return [renamed(one) for one in item]
+            if isinstance(item, str):
+                return next(rest)
+            names = type(item).model_fields
+            return type(item)(**{name: renamed(getattr(item, name)) for name in names})
+
+        return self.model_copy(update={"input": renamed(self.input)})
+
+
+def _listed(inputs: Inputs) -> list[str | AlignedInput]:
+    return inputs if isinstance(inputs, list) else [inputs]
 
 
 def patterns_of(given: Any) -> Iterator[str]:
     """The paths and globs in `data.input`, read and checked or just as the file has it."""
-    for item in given if isinstance(given, list) else [given]:
-        if isinstance(item, AlignedInput):
-            yield from (item.source, item.target)
-        elif hasattr(item, "values"):
-            yield from (str(name) for name in item.values() if name)
-        elif item:
-            yield str(item)
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, Section):
+        for name in type(given).model_fields:
+            yield from patterns_of(getattr(given, name))
+    elif isinstance(given, Mapping):
+        for item in given.values():
+            yield from patterns_of(item)
+    elif isinstance(given, list):
+        for item in given:
+            yield from patterns_of(item)
 
 
 def is_local(pattern: str) -> bool:
@@ -114,7 +162,7 @@ def files_of(config: DataConfig) -> list[InputFile]:
         format and nor does `format`, or aligned patterns match unequal numbers.
     """
     found: dict[InputFile, None] = {}
-    for item in config.inputs:
+    for split, item in config.inputs:
         if isinstance(item, AlignedInput):
             sources, targets = _matching(item.source), _matching(item.target)
             if len(sources) != len(targets):
@@ -123,7 +171,7 @@ def files_of(config: DataConfig) -> list[InputFile]:
                     f"'{item.target}' {len(targets)}; expected as many"
                 )
             for paths in zip(sources, targets, strict=True):
-                found[InputFile(paths, "aligned")] = None
+                found[InputFile(paths, "aligned", split)] = None
             continue
         for path in _matching(item):
             file_format = config.format if config.format != "auto" else format_of(path)
@@ -137,8 +185,22 @@ def files_of(config: DataConfig) -> list[InputFile]:
                     "data.input: aligned files come two by two: {source: ..., target: ...}, "
                     f"received '{item}'"
                 )
-            found[InputFile((path,), file_format)] = None
+            found[InputFile((path,), file_format, split)] = None
+    splits: dict[str, str] = {}
+    for path, split in ((file.paths[0], file.split) for file in found):
+        if splits.setdefault(path, split) != split:
+            raise PipelineError(f"data.input: {path} is given for {splits[path]} and for {split}")
     return sorted(found)
+
+
+def parts_of(files: list[InputFile]) -> int:
+    """In how many parts all pairs of files are brought together, one in memory at a time."""
+    size = 0
+    for path in (path for file in files for path in file.paths):
+        (found,) = FileSystems.match([path])
+        unpacked = 1 if bare_name(path) == path else UNPACKED
+        size += sum(metadata.size_in_bytes for metadata in found.metadata_list) * unpacked
+    return min(MOST_PARTS, 1 + size // PART_BYTES)
 
 
 def _matching(pattern: str) -> list[str]:

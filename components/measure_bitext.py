@@ -3,50 +3,96 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import orjson
+import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from ..models import features
+from .aside import Aside, RowsAside, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
 from .cleaning.duplicates import hash64
-from .splits import comparable
+from .near_leaks import (
+    LOOKED_AT,
+    FindNearLeaks,
+    HeldOut,
+    Leak,
+    add_near_leaks,
+    near_leak_statistics,
+    sample,
+)
+from .splits import SPLITS, comparable
 
 SHARDS = 64
-PACKED_ROWS = 1 << 14
-KEYS = np.dtype([("key", "<u8"), ("pair", "<u8")])
+LEARNED, SAMPLE = "learned", "sample"
+KEYS = np.dtype([("key", "<u8"), ("pair", "<u8"), ("split", "u1")])
+HELD_OUT = (features.VALIDATION, features.TEST)
 
 # A row is (split, source, target).
 Row = tuple[str, str, str]
 
 
 class MeasureBitext(beam.PTransform):
-    """Rows of (split, source, target) to one line of JSON.
+    """Batches of (split, source, target) to one line of JSON.
 
-    Keys of 64 bits cross the shuffle, and of what is not for training the
+    Keys of 64 bits are laid aside by shard, and of what is not for training the
     beginning of the source, to show what leaks.
+
+    Args:
+      scratch: a folder for what is laid aside; whoever made it removes it.
+      similarity: from which on a source of train is a near twin of a held-out one; None
+        looks for none.
     """
 
-    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+    def __init__(self, scratch: str, similarity: float | None = None):
+        super().__init__()
+        self._scratch = scratch
+        self._similarity = similarity
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
         counts = (
-            rows
+            batches
             | "Count" >> beam.ParDo(CountBitext())
             | "AddCounts" >> beam.CombineGlobally(AddCounts())
         )
+        aside = batches | "LayAside" >> beam.ParDo(
+            PackSources(self._scratch, self._similarity is not None)
+        ).with_outputs(LEARNED, SAMPLE, main="keys")
         leaks = (
-            rows
-            | "Keys" >> beam.ParDo(PackSources())
+            aside["keys"]
             | "ByShard" >> beam.GroupByKey()
             | "Compare" >> beam.MapTuple(compare_splits)
             | "AddLeaks" >> beam.CombineGlobally(add_leaks)
         )
-        return counts | "Together" >> beam.Map(
-            lambda counts, leaks: json.dumps({**counts, **leaks}, ensure_ascii=False),
-            beam.pvalue.AsSingleton(leaks),
-        )
+        found = [beam.pvalue.AsSingleton(leaks)]
+        if self._similarity is not None:
+            held_out = beam.pvalue.AsSingleton(
+                aside[SAMPLE] | "Sample" >> beam.CombineGlobally(sample)
+            )
+            near = (
+                aside[LEARNED]
+                | "NearLeaks" >> beam.ParDo(FindNearLeaks(self._similarity), held_out)
+                | "AddNearLeaks" >> beam.CombineGlobally(add_near_leaks)
+            )
+            found += [beam.pvalue.AsSingleton(near), held_out]
+        return counts | "Together" >> beam.Map(together, *found)
+
+
+def together(
+    counts: dict[str, Any],
+    leaks: dict[str, Any],
+    near: list[Leak] | None = None,
+    held_out: list[HeldOut] | None = None,
+) -> str:
+    """All statistics as a line of JSON."""
+    told = {}
+    if near is not None and held_out is not None:
+        told["near_leaks"] = near_leak_statistics(near, held_out, HELD_OUT)
+    return json.dumps({**counts, **leaks, **told}, ensure_ascii=False)
 
 
 class CountBitext(beam.DoFn):
@@ -55,8 +101,9 @@ class CountBitext(beam.DoFn):
     def start_bundle(self) -> None:
         self._counts = BitextCounts()
 
-    def process(self, row: Row) -> None:
-        self._counts.add(row[1], row[2])
+    def process(self, rows: Sequence[Row]) -> None:
+        held_out = [row[0] != features.TRAIN for row in rows]
+        self._counts.add_all([row[1:] for row in rows], held_out)
 
     def finish_bundle(self) -> Iterator[Any]:
         yield GlobalWindows.windowed_value(self._counts)
@@ -83,71 +130,92 @@ class AddCounts(beam.CombineFn):
 
 
 class PackSources(beam.DoFn):
-    """Rows to (shard, packed keys) of what is for training, (shard, a tuple) of the rest."""
+    """Lays aside the keys of rows and the beginnings of held-out sources: (shard, (kind, path)).
+
+    Args:
+      scratch: the folder.
+      near: give the files with the sources of train, too, and a sample of the held-out ones.
+    """
+
+    def __init__(self, scratch: str, near: bool):
+        self._scratch = scratch
+        self._near = near
 
     def start_bundle(self) -> None:
-        self._waiting: list[tuple[int, int]] = []
+        self._aside, self._texts = Aside(self._scratch), Aside(self._scratch)
+        self._learned = RowsAside(self._texts, pa.schema([("source", pa.string())]))
+        self._sample: list[HeldOut] = []
 
-    def process(self, row: Row) -> Iterator[tuple[int, Any]]:
-        split, source, target = row
-        key, pair = hash64(comparable(source)), hash64(f"{source}\t{target}")
-        if split != features.TRAIN:
-            yield key % SHARDS, (split, key, pair, source[:EXAMPLE_CHARACTERS])
-            return
-        self._waiting.append((key, pair))
-        if len(self._waiting) >= PACKED_ROWS:
-            yield from self._packed()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for element in self._packed():
-            yield GlobalWindows.windowed_value(element)
-
-    def _packed(self) -> Iterator[tuple[int, bytes]]:
-        packed = np.array(self._waiting, KEYS)
-        self._waiting = []
+    def process(self, rows: Sequence[Row]) -> None:
+        packed = np.empty(len(rows), KEYS)
+        packed["key"] = [hash64(comparable(source)) for _, source, _ in rows]
+        packed["pair"] = [hash64(f"{source}\t{target}") for _, source, target in rows]
+        packed["split"] = [SPLITS.index(split) for split, _, _ in rows]
+        held_out = packed["split"] != SPLITS.index(features.TRAIN)
+        for place in np.flatnonzero(held_out):
+            key, (split, source, _) = int(packed["key"][place]), rows[place]
+            line = orjson.dumps([key, split, source[:EXAMPLE_CHARACTERS]])
+            self._aside.file((key % SHARDS, "sources")).write(line + b"\n")
+            self._sample.append((key, split, source))
+        if self._near:
+            learned = [(rows[place][1],) for place in np.flatnonzero(~held_out)]
+            self._learned.add(learned, sum(len(source) for (source,) in learned))
+        if len(self._sample) > 2 * LOOKED_AT:
+            self._sample = sample([self._sample])
         shards = packed["key"] % np.uint64(SHARDS)
         for shard in np.unique(shards):
-            yield int(shard), packed[shards == shard].tobytes()
+            self._aside.file((int(shard), "keys")).write(packed[shards == shard].tobytes())
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for (shard, kind), path in self._aside.close():
+            yield GlobalWindows.windowed_value((shard, (kind, path)))
+        self._learned.close()
+        for _, path in self._texts.close():
+            yield beam.pvalue.TaggedOutput(LEARNED, GlobalWindows.windowed_value(path))
+        if self._near:
+            chosen = GlobalWindows.windowed_value(sample([self._sample]))
+            yield beam.pvalue.TaggedOutput(SAMPLE, chosen)
 
 
-def compare_splits(_: int, elements: Iterable[Any]) -> dict[str, Any]:
+def compare_splits(_: int, files: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Duplicates and leaks among rows whose sources may be twins."""
-    elements = list(elements)
-    train = np.frombuffer(b"".join(e for e in elements if isinstance(e, bytes)), KEYS)
-    others = sorted(e for e in elements if not isinstance(e, bytes))
-    pairs = np.r_[train["pair"], np.array([pair for _, _, pair, _ in others], np.uint64)]
-    learned = set(train["key"].tolist())
-    tested = {key for split, key, _, _ in others if split == features.TEST}
-    leaks: dict[str, set[int]] = {features.VALIDATION: set(), features.TEST: set()}
-    seen: dict[str, set[int]] = {features.VALIDATION: set(), features.TEST: set()}
+    files = sorted(files)
+    rows = np.frombuffer(bytes_aside([path for kind, path in files if kind == "keys"]), KEYS)
+    keys = {split: np.unique(rows["key"][rows["split"] == n]) for n, split in enumerate(SPLITS)}
+    into = {
+        features.VALIDATION: (features.TRAIN, features.TEST),
+        features.TEST: (features.TRAIN,),
+    }
+    leaks = {
+        split: {other: set(np.intersect1d(keys[split], keys[other]).tolist()) for other in others}
+        for split, others in into.items()
+    }
     examples = []
-    for split, key, _, source in others:
-        seen[split].add(key)
-        into = "train" if key in learned else "test" if split == features.VALIDATION else ""
-        if key in learned or (into and key in tested):
-            leaks[split].add(key)
-            examples.append((split, into, source))
+    for line in bytes_aside([path for kind, path in files if kind == "sources"]).splitlines():
+        key, split, source = orjson.loads(line)
+        other = next((name for name, found in leaks[split].items() if key in found), None)
+        if other:
+            examples.append((split, other, source))
     return {
-        "duplicates": int(len(pairs) - len(np.unique(pairs))),
-        "held_out_sources": {split: len(keys) for split, keys in seen.items()},
-        "leaked_sources": {split: len(keys) for split, keys in leaks.items()},
-        "leaks": examples[:EXAMPLES],
+        "duplicates": int(len(rows) - len(np.unique(rows["pair"]))),
+        "held_out_sources": {split: len(keys[split]) for split in HELD_OUT},
+        "leaked_sources": {split: len(set().union(*leaks[split].values())) for split in HELD_OUT},
+        "leaks": sorted(examples)[:EXAMPLES],
     }
 
 
 def add_leaks(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The sum of what was found in shards."""
-    both = (features.VALIDATION, features.TEST)
     total: dict[str, Any] = {
         "duplicates": 0,
-        "held_out_sources": dict.fromkeys(both, 0),
-        "leaked_sources": dict.fromkeys(both, 0),
+        "held_out_sources": dict.fromkeys(HELD_OUT, 0),
+        "leaked_sources": dict.fromkeys(HELD_OUT, 0),
         "leaks": [],
     }
     for part in parts:
         total["duplicates"] += part["duplicates"]
         for name in ("held_out_sources", "leaked_sources"):
-            for split in both:
+            for split in HELD_OUT:
                 total[name][split] += part[name][split]
         total["leaks"] = sorted(map(tuple, [*total["leaks"], *part["leaks"]]))[:EXAMPLES]
     return total

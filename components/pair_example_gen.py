@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
 from tfx import types
 from tfx.components.example_gen import driver, input_processor
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
@@ -21,11 +21,20 @@ from tfx.utils import proto_utils
 
 from ..models import features
 from .artifacts import RejectedPairs
+from .aside import join_files, part_of
 from .code_digest import code_digest
-from .data_config import DataConfig, files_of
+from .data_config import DataConfig, files_of, parts_of
 from .errors import PipelineError
-from .ingestion import Place, ReadFiles, rejected_as_json
-from .splits import SPLITS, SplitShares, split_key, split_of
+from .example_files import encode_example, write_tfrecord
+from .ingestion import (
+    PairRow,
+    ReadFiles,
+    WriteLines,
+    add_counts,
+    count_reasons,
+    rejected_as_json,
+)
+from .splits import SPLITS, Splitter, splitter
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
@@ -46,34 +55,65 @@ class PairExampleGenSpec(ComponentSpec):
     }
 
 
-class MakeExamples(beam.DoFn):
-    """Turns all pairs of a source into Examples, each into the output of its split.
+class WriteExamples(beam.DoFn):
+    """Writes all pairs of some sources as Examples, each to the files of its split.
 
     Every pair is an Example of its own, but in the test split, where a source
-    is decoded once and compared with all of its references.
+    is decoded once and compared with all of its references. Gives how many there are
+    of each split, as a dictionary.
+
+    Args:
+      given: tells the split of a pair.
+      folders: of each split.
+      parts: how many there are of all pairs.
     """
 
-    def __init__(self, shares: SplitShares):
-        self._shares = shares
+    def __init__(self, given: Splitter, folders: dict[str, str], parts: int):
+        self._given = given
+        self._folders = folders
+        self._parts = parts
 
-    def process(self, group: tuple[str, Iterable[Place]]) -> Iterator[Any]:
-        source, places = group
-        # Of one place several targets may come, in an order of their own.
-        rows = sorted(places, key=lambda place: place[:2])
-        references = list(dict.fromkeys(target for _, _, target, _ in rows))
-        # A source of several groups goes where the first of them goes.
-        split = split_of(split_key(source, rows[0][3], self._shares), self._shares)
-        for _, _, target, extra in rows[:1] if split == features.TEST else rows:
-            example = tf.train.Example()
-            for name, values in (
-                (features.SOURCE, [source]),
-                (features.TARGET, [target]),
-                (features.REFERENCES, references),
-                *((name, [value]) for name, value in extra),
-            ):
-                encoded = [value.encode() for value in values]
-                example.features.feature[name].bytes_list.value.extend(encoded)
-            yield beam.pvalue.TaggedOutput(split, example.SerializeToString(deterministic=True))
+    def process(self, rows: Sequence[PairRow]) -> Iterator[dict[str, int]]:
+        by_source: dict[str, list[PairRow]] = {}
+        for row in rows:
+            by_source.setdefault(row[0], []).append(row)
+        records: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+        # In an order that has nothing to do with that of the files.
+        for source in sorted(by_source, key=lambda text: (zlib.crc32(text.encode()), text)):
+            for split, pairs in self._by_split(by_source[source]).items():
+                records[split] += _examples(source, pairs, split)
+        # A part's files have names of their own: what a failed attempt left is written over.
+        part = part_of(rows[0][0], self._parts)
+        name = f"data_tfrecord-{part:05d}-of-{self._parts:05d}.gz"
+        for split, examples in records.items():
+            if examples:
+                write_tfrecord(os.path.join(self._folders[split], name), examples)
+        yield {split: len(examples) for split, examples in records.items()}
+
+    def _by_split(self, rows: list[PairRow]) -> dict[str, list[PairRow]]:
+        if not self._given.by_pair:
+            # A source of several groups goes where the first of them goes.
+            return {self._given.split(rows[0][0], rows[0][2], rows[0][4]): rows}
+        found: dict[str, list[PairRow]] = {}
+        for row in rows:
+            found.setdefault(self._given.split(row[0], row[2], row[4]), []).append(row)
+        return found
+
+
+def _examples(source: str, rows: Sequence[PairRow], split: str) -> list[bytes]:
+    """All pairs of a source in a split as Examples; of the test split, one."""
+    references = list(dict.fromkeys(row[1] for row in rows))
+    return [
+        encode_example(
+            {
+                features.SOURCE: [source],
+                features.TARGET: [target],
+                features.REFERENCES: references,
+                **{name: [value] for name, value in extra},
+            }
+        )
+        for _, target, _, _, extra in (rows[:1] if split == features.TEST else rows)
+    ]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -103,38 +143,38 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = files_of(config)
 
         scratch = os.path.join(rejected.uri, "scratch")
+        aside = os.path.join(scratch, "aside")
+        folders = {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS}
+        for folder in (aside, *folders.values()):
+            fileio.makedirs(folder)
+        parts = parts_of(files)
         with self._make_beam_pipeline() as pipeline:
-            rows = pipeline | ReadFiles(files, config)
-            by_split = (
-                rows.pairs
-                | "BySource" >> beam.GroupByKey()
-                | "MakeExamples" >> beam.ParDo(MakeExamples(config.splits)).with_outputs(*SPLITS)
+            rows = pipeline | ReadFiles(files, config, aside, parts)
+            numbers = rows.pairs | "WriteExamples" >> beam.ParDo(
+                WriteExamples(splitter(config.splits, files), folders, parts)
             )
-            for split in SPLITS:
-                prefix = os.path.join(
-                    artifact_utils.get_split_uri([examples], split), "data_tfrecord"
-                )
-                _ = by_split[split] | f"Write_{split}" >> beam.io.WriteToTFRecord(
-                    prefix, file_name_suffix=".gz"
-                )
-                _write_count(by_split[split], scratch, f"examples_{split}")
-            _write_count(rows.pairs, scratch, "accepted")
             _ = (
                 rows.rejected
                 | "AsJson" >> beam.Map(rejected_as_json)
-                | "WriteRejected"
-                >> beam.io.WriteToText(os.path.join(rejected.uri, REJECTED), shard_name_template="")
+                | "WriteRejected" >> WriteLines(os.path.join(scratch, REJECTED))
             )
-            _ = (
-                rows.rejected
-                | "Reasons" >> beam.Map(lambda row: row[0])
-                | "CountReasons" >> beam.combiners.Count.PerElement()
-                | "ReasonsToDict" >> beam.combiners.ToDict()
-                | "ReasonsAsJson" >> beam.Map(json.dumps)
-                | "WriteReasons"
-                >> beam.io.WriteToText(os.path.join(scratch, "rejected"), shard_name_template="")
-            )
+            for name, counts_of_batches in (
+                ("examples", numbers),
+                (
+                    "accepted",
+                    rows.pairs | "Accepted" >> beam.Map(lambda batch: {"all": len(batch)}),
+                ),
+                ("rejected", rows.rejected | "Reasons" >> beam.Map(count_reasons)),
+            ):
+                _ = (
+                    counts_of_batches
+                    | f"Add_{name}" >> beam.CombineGlobally(add_counts)
+                    | f"AsJson_{name}" >> beam.Map(json.dumps)
+                    | f"Write_{name}"
+                    >> beam.io.WriteToText(os.path.join(scratch, name), shard_name_template="")
+                )
 
+        join_files(os.path.join(scratch, f"{REJECTED}-"), os.path.join(rejected.uri, REJECTED))
         counts = self._counts(scratch)
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
@@ -148,22 +188,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 return json.loads(file.read())
 
         reasons = dict(sorted(read("rejected").items()))
-        accepted = read("accepted")
+        accepted = read("accepted").get("all", 0)
+        examples = read("examples")
         return {
             "read": accepted + sum(reasons.values()),
             "accepted": accepted,
             "rejected": reasons,
-            "examples": {split: read(f"examples_{split}") for split in SPLITS},
+            "examples": {split: examples.get(split, 0) for split in SPLITS},
         }
-
-
-def _write_count(rows: beam.PCollection, folder: str, name: str) -> None:
-    _ = (
-        rows
-        | f"Count_{name}" >> beam.combiners.Count.Globally()
-        | f"WriteCount_{name}"
-        >> beam.io.WriteToText(os.path.join(folder, name), shard_name_template="")
-    )
 
 
 def _require_data(counts: dict[str, Any], pattern: str) -> None:

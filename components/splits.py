@@ -6,18 +6,28 @@ import bisect
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
+from .readers.registry import InputFile
 from .readers.rows import Extra
 
 SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
+# What a column may call them.
+SPLIT_NAMES = {
+    "train": features.TRAIN, "training": features.TRAIN,
+    "validation": features.VALIDATION, "valid": features.VALIDATION,
+    "val": features.VALIDATION, "dev": features.VALIDATION,
+    "test": features.TEST,
+}  # fmt: skip
 SOURCE = "source"
 COMPARABLE_SOURCE = "comparable_source"
 OTHERS = re.compile(r"[\W_]+")  # what is neither a letter nor a digit
+ASCII_OTHERS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
 class SplitShares(Section):
@@ -29,6 +39,39 @@ class SplitShares(Section):
     # What is hashed: the source; its letters and digits alone, so that sources that
     # differ in nothing else stay together; or a column of `data.extra`, such as a document.
     by: Annotated[str, Field(min_length=1)] = SOURCE
+    # A column of `data.extra` that names the split of each pair; shares are not looked at then.
+    column: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Splitter:
+    """Which split pairs belong to: by the file or the column that gives it, else by hash.
+
+    Args:
+      shares: the `data.splits` section.
+      given: the split of each file, where inputs are split already.
+    """
+
+    def __init__(self, shares: SplitShares, given: dict[str, str]):
+        self._shares = shares
+        self._given = given
+
+    @property
+    def by_pair(self) -> bool:
+        """Whether pairs of one source may be given for several splits."""
+        return bool(self._given) or self._shares.column is not None
+
+    def split(self, source: str, file: str, extra: Extra) -> str:
+        """The split of a pair."""
+        if self._given:
+            return self._given[file]
+        if self._shares.column is not None:
+            return SPLIT_NAMES[dict(extra)[self._shares.column].lower()]
+        return split_of(split_key(source, extra, self._shares), self._shares)
+
+
+def splitter(shares: SplitShares, files: Sequence[InputFile]) -> Splitter:
+    """The splitter of some inputs."""
+    return Splitter(shares, {file.paths[0]: file.split for file in files if file.split})
 
 
 def split_of(key: str, shares: SplitShares) -> str:
@@ -50,5 +93,7 @@ def split_key(source: str, extra: Extra, shares: SplitShares) -> str:
 
 def comparable(text: str) -> str:
     """The letters and digits of a text, its case folded: what near twins have in common."""
+    if text.isascii():  # the same, in less time
+        return " ".join(text.lower().translate(ASCII_OTHERS).split()) or text
     folded = unicodedata.normalize("NFKC", text).casefold()
     return OTHERS.sub(" ", folded).strip() or text

@@ -16,6 +16,7 @@ from rich.console import Console
 from ..components.bitext_limits import Breach, DataValidationConfig
 from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
 from ..components.data_config import DataConfig, is_local
+from ..components.drift import drift
 from ..models.configuration import Section
 from .beam_args import BEAM_ARGS
 from .config_file import ConfigurationError, explain, lines_of, place_of, plain, read_document
@@ -73,13 +74,32 @@ def _as_given(inputs: list[str], file_format: Any) -> Any:
     return inputs
 
 
-def run_check(config: CheckConfig, output: Path | None, as_json: bool) -> list[str]:
+def statistics_of(path: Path) -> dict[str, Any]:
+    """The statistics in the report of an earlier check, or of a run's BitextValidator.
+
+    Raises:
+      ConfigurationError: there are none.
+    """
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        statistics = report.get("statistics", report)
+        drift(statistics, statistics)
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        expected = f"expected {REPORT} of an earlier check, or statistics.json of a run"
+        raise ConfigurationError([f"{path}: {expected}: {error!r}"]) from error
+    return dict(statistics)
+
+
+def run_check(
+    config: CheckConfig, output: Path | None, as_json: bool, before: dict[str, Any] | None = None
+) -> list[str]:
     """Checks pairs and prints what came of them.
 
     Args:
       config: what to read and what it must be like.
       output: where kept and rejected pairs and the report go; nowhere if None.
       as_json: print one JSON object and nothing else.
+      before: the statistics of other pairs, to tell the drift from them.
 
     Returns:
       Why it is not good enough, if it is not.
@@ -88,7 +108,7 @@ def run_check(config: CheckConfig, output: Path | None, as_json: bool) -> list[s
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as temporary:
         folder = output or Path(temporary)
-        report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS)
+        report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS, before)
     if as_json:
         print(json.dumps(report._asdict(), ensure_ascii=False))
     else:
@@ -109,6 +129,8 @@ def _print(report: DataReport, output: Path | None) -> None:
             place = f"{first['file']}:{first['line']}: {first['detail']}"
             place = place.replace(f"{os.getcwd()}{os.sep}", "")
             console.print(f"  {reason:<{width}} {number:>9,}  {_printable(place)}")
+    for section, moved in report.statistics.get("drift", {}).items():
+        console.print(f"  drift of {section}: {moved['distance']:.3f}")
     if output:
         for name, what in (
             (KEPT, "kept pairs"), (REJECTED, "rejected rows"), (REPORT, "report"), (PAGE, "page"),

@@ -35,6 +35,11 @@ def data() -> None:
     metavar="SOURCE TARGET",
     help="Which of a file with several, such as: en de",
 )
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="The report.json of an earlier check, to tell the drift from it.",
+)
 def data_check(
     inputs: tuple[str, ...],
     config_path: Path | None,
@@ -42,6 +47,7 @@ def data_check(
     as_json: bool,
     file_format: str | None,
     languages: tuple[str, str] | None,
+    against: Path | None,
 ) -> None:
     """Read and clean pairs, and tell what was kept and what was rejected, and why.
 
@@ -51,7 +57,7 @@ def data_check(
     if not inputs and config_path is None:
         raise click.UsageError("expected INPUT... or --config")
     from ..components.errors import PipelineError, reason_of
-    from .check_command import check_config, run_check
+    from .check_command import check_config, run_check, statistics_of
     from .config_file import ConfigurationError
 
     settings: dict[str, object] = {"format": file_format} if file_format else {}
@@ -59,10 +65,11 @@ def data_check(
         settings["languages"] = dict(zip(("source", "target"), languages, strict=True))
     try:
         config = check_config(config_path, inputs, settings)
+        before = statistics_of(against) if against else None
     except ConfigurationError as error:
         refuse(error)
     try:
-        faults = run_check(config, output, as_json)
+        faults = run_check(config, output, as_json, before)
     except (PipelineError, OSError, RuntimeError) as error:
         fail(reason_of(error), ERROR)
     if faults:

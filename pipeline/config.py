@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from ..components.bitext_limits import DataValidationConfig
 from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluation import EvaluationConfig
+from ..components.imported_schema import read_schema
 from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
@@ -134,6 +135,14 @@ def load_config(path: str | Path) -> PipelineConfig:
                 f"{place_of(path, lines, where)}{'.'.join(where)}: expected a file, found none at "
                 f"'{file}' (relative to {Path.cwd()})"
             )
+    validation = document.get("data_validation")
+    schema = validation.get("schema_file") if isinstance(validation, Mapping) else None
+    if isinstance(schema, str) and schema:
+        try:
+            read_schema(schema)
+        except ValueError as error:
+            where = ("data_validation", "schema_file")
+            problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {error}")
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
     version = _exported_version(start) if start and "://" not in start else None
@@ -155,9 +164,12 @@ def load_config(path: str | Path) -> PipelineConfig:
     }
     evaluation = config.evaluation.model_copy(update={"challenge_sets": sets})
     found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
-    return config.model_copy(
-        update={"data": config.data.with_patterns(found), "evaluation": evaluation}
-    )
+    limits = config.data_validation
+    if limits.schema_file:
+        absolute = str(Path(limits.schema_file).absolute())
+        limits = limits.model_copy(update={"schema_file": absolute})
+    sections = {"data": config.data.with_patterns(found), "data_validation": limits}
+    return config.model_copy(update={**sections, "evaluation": evaluation})
 
 
 def _challenge_files(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:

@@ -16,8 +16,10 @@ from ..components.baseline import baseline_resolver
 from ..components.bitext_validator import BitextValidator
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
+from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
 from ..components.pair_example_gen import PairExampleGen
+from ..components.previous_span import previous_span_resolver
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
@@ -45,11 +47,23 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     pairs = PairExampleGen(config.data)
     examples = pairs.outputs["examples"]
     statistics = StatisticsGen(examples=examples)
-    schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    curated = config.data_validation.schema_file
+    schema = (
+        ImportedSchema(curated)
+        if curated
+        else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    )
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    bitext = BitextValidator(examples, pairs.outputs["rejected"], config.data_validation)
+    previous = previous_span_resolver(examples) if config.data_validation.limits_drift else None
+    bitext = BitextValidator(
+        examples,
+        pairs.outputs["rejected"],
+        config.data_validation,
+        validator.outputs["anomalies"] if curated else None,
+        previous.outputs["report"] if previous else None,
+    )
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
     tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
     transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
@@ -84,6 +98,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             statistics,
             schema,
             validator,
+            *([previous] if previous else []),
             bitext,
             tokenizer,
             transform,

@@ -7,6 +7,7 @@ from typing import Any
 
 from .bars import Bar, bar_chart
 from .html_document import as_image, html_document
+from .length_map import length_map
 from .picture import Picture
 
 
@@ -35,6 +36,7 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
                 [f"{2**low:.2g}" for low in ratios],
                 statistics["ratios"],
             ),
+            as_image(length_map("Lengths of both sides", bins, statistics["together"])),
         ],
         scripts=[
             _bars(f"Of the {side}", list(found), list(found.values()))
@@ -49,6 +51,20 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
             [split, number, statistics["leaked_sources"][split]]
             for split, number in statistics["held_out_sources"].items()
         ],
+        vocabulary=[
+            [
+                side,
+                found["tokens"],
+                *(f"{share:.1%}" for share in found["coverage"].values()),
+                found["held_out_tokens"],
+                f"{found['unknown']:.2%}",
+                ", ".join(found["unknown_words"]),
+            ]
+            for side, found in statistics["vocabulary"].items()
+            if found["tokens"]
+        ],
+        drift=_drift(statistics.get("drift", {})),
+        near=_near(statistics.get("near_leaks")),
     )
 
 
@@ -65,6 +81,27 @@ def _rejected(report: dict[str, Any]) -> list[list[Any]]:
         place = [f"{row['file']}:{row['line']}: {row['detail']}" for row in first] or [""]
         rows.append([reason, number, *place, *([row["text"] for row in first] or [""])])
     return rows
+
+
+def _drift(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The distances as a picture, and what moved most."""
+    if not found:
+        return None
+    bars = [Bar(section, moved["distance"]) for section, moved in found.items()]
+    items = [
+        [section, side, what, f"{old:.2%}", f"{new:.2%}"]
+        for section, moved in found.items()
+        for side, what, old, new in moved["items"]
+    ]
+    title = "Distance from the span before, in bits"
+    return {"picture": as_image(bar_chart(title, bars)), "items": items}
+
+
+def _near(found: dict[str, Any] | None) -> list[list[Any]]:
+    """Of each split how many sources were looked at and have a twin; nothing if none were."""
+    if not found:
+        return []
+    return [[split, number, found["found"][split]] for split, number in found["looked_at"].items()]
 
 
 def _fault(name: str) -> str:

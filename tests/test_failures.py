@@ -65,3 +65,26 @@ def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_pa
     assert "BitextValidator: data_validation.max_identical: found 1, at most 0.2" in error
     assert error.count("' / '") == 10
     assert not (tmp_path / "out/artifacts/TokenizerTrainer").exists()
+
+
+ALWAYS = "type: BYTES presence { min_fraction: 1 min_count: 1 }"
+SCHEMA = f"""
+feature {{ name: "source" {ALWAYS} shape {{ dim {{ size: 1 }} }} }}
+feature {{ name: "target" {ALWAYS} shape {{ dim {{ size: 1 }} }} domain: "letters" }}
+feature {{ name: "references" {ALWAYS} value_count {{ min: 1 }} }}
+string_domain {{ name: "letters" value: "a" value: "b" }}
+"""
+
+
+def test_examples_that_are_not_as_a_curated_schema_has_them_stop_the_run(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"{w}\tab\n" for w in words(1, 100)))
+    (tmp_path / "schema.pbtxt").write_text(SCHEMA)
+    job = write_job(tmp_path, "curated")
+    job.write_text(job.read_text() + "data_validation: {schema_file: schema.pbtxt}\n")
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
+    error = done.stderr.decode()
+    assert done.returncode == 1 and "Traceback" not in error
+    assert "data_validation.schema_file: found 3, at most 0" in error
+    assert "target in train: Examples contain values missing from the schema: ab" in error
+    (imported,) = (tmp_path / "out/artifacts/ImportedSchema").glob("schema/*/schema.pbtxt")
+    assert imported.read_text() == SCHEMA

@@ -20,8 +20,13 @@ PLACEHOLDER = re.compile(
 )
 NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
 
-# Decimal digits, or what is one in disguise: small, raised or in a circle.
-NUMERAL = re.compile(r"\d|[\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793]")
+# Decimal digits, or what is one in disguise: small, raised or in a circle. Spelled out,
+# for the search is many times as fast as with `\d` among them; what lies beyond the
+# first plane is looked at closely anyway.
+NUMERALS = "".join(chr(code) for code in range(1 << 16) if chr(code).isdecimal())
+NUMERAL = re.compile(
+    f"[{NUMERALS}\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793\U00010000-\U0010ffff]"
+)
 
 
 class Identical(PairFilter):
@@ -33,8 +38,11 @@ class Identical(PairFilter):
     min_words: Annotated[int, Field(ge=1)] = 1
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        if len(source.split()) < self.min_words:
+        if self.min_words > 1 and len(source.split()) < self.min_words:
             return source, target
+        ours, theirs = source[:1], target[:1]
+        if ours.isascii() and theirs.isascii() and ours.lower() != theirs.lower():
+            return source, target  # most pairs are told apart so, in less time
         same = source.casefold() == target.casefold() if self.ignore_case else source == target
         return (
             Fault("identical_sides", "source and target are the same")
@@ -52,7 +60,7 @@ class Placeholders(PairFilter):
     filter: Literal["placeholders"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        if not any(sign in side for side in (source, target) for sign in "{%"):
+        if not ("{" in source or "%" in source or "{" in target or "%" in target):
             return source, target
         ours, theirs = (Counter(PLACEHOLDER.findall(side)) for side in (source, target))
         return _compared("placeholders_differ", ours, theirs) or (source, target)
@@ -64,10 +72,15 @@ class Numbers(PairFilter):
     filter: Literal["numbers"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        if not any(NUMERAL.search(side) for side in (source, target)):
+        if not (has_numeral(source) or has_numeral(target)):
             return source, target
         ours, theirs = (_numbers(side) for side in (source, target))
         return _compared("numbers_differ", ours, theirs) or (source, target)
+
+
+def has_numeral(text: str) -> bool:
+    """Whether a text may have a digit, in whatever dress."""
+    return NUMERAL.search(text) is not None
 
 
 def _numbers(text: str) -> Counter[str]:

@@ -1,21 +1,21 @@
 """Filters that compare pairs with all others: duplicates, exact and near.
 
-Text never crosses a shuffle, only packed arrays of 64-bit keys, places and, for
-near duplicates, signatures of 30 bytes.
+What is compared is packed arrays of 64-bit keys, places and, for near duplicates,
+signatures of 30 bytes; no text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ...models.configuration import Section
+from ..readers.rows import Pair
 
 By = Literal["pair", "source", "target"]
 
@@ -29,8 +29,8 @@ NEAR = np.dtype([("key", "<u8"), *PLACE, ("signature", "u1", (HASHES,))])
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _random = np.random.default_rng(2002)
-_FACTORS = _random.integers(1, 1 << 63, HASHES, dtype=np.uint64)[:, None] | np.uint64(1)
-_SUMMANDS = _random.integers(0, 1 << 63, HASHES, dtype=np.uint64)[:, None]
+_FACTORS = _random.integers(1, 1 << 63, HASHES, dtype=np.uint64) | np.uint64(1)
+_SUMMANDS = _random.integers(0, 1 << 63, HASHES, dtype=np.uint64)
 _MIXERS = _random.integers(1, 1 << 63, (BANDS, ROWS), dtype=np.uint64) | np.uint64(1)
 
 
@@ -44,11 +44,14 @@ class Duplicates(Section):
     reason: ClassVar[str] = "duplicate"
     packing: ClassVar[np.dtype] = EXACT
 
-    def entries(self, source: str, target: str) -> Iterator[tuple[Any, ...]]:
-        """The key of a pair, as the only one."""
-        text = compared(source, target, self.by)
-        text = text.casefold() if self.ignore_case else text
-        yield (hash64(text),)
+    def pack(self, file: int, pairs: Sequence[tuple[int, Pair]]) -> np.ndarray:
+        """The keys of pairs of a file, which come with the numbers of their rows."""
+        packed = _places(file, pairs, self.packing)
+        texts = (compared(pair.source, pair.target, self.by) for _, pair in pairs)
+        if self.ignore_case:
+            texts = (text.casefold() for text in texts)
+        packed["key"] = np.fromiter(map(hash64, texts), np.uint64, len(pairs))
+        return packed
 
     def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
         """Of rows of one key, in order: each but the first, and the first."""
@@ -70,17 +73,14 @@ class NearDuplicates(Section):
     reason: ClassVar[str] = "near_duplicate"
     packing: ClassVar[np.dtype] = NEAR
 
-    def entries(self, source: str, target: str) -> Iterator[tuple[Any, ...]]:
-        """A key for each band, each with the signature."""
-        text = compared(source, target, self.by)
-        signature = minhash(text)
-        # Texts that differ in a number say different things, however much alike.
-        digits = hash64(re.sub(r"\D+", " ", text))
-        bands = (signature.reshape(BANDS, ROWS) * _MIXERS).sum(axis=1, dtype=np.uint64)
-        low = signature.astype(np.uint8)
-        for band, key in enumerate(bands):
-            # Bands must not be taken for one another.
-            yield int(key) ^ digits ^ (band * int(_BASE) & (1 << 64) - 1), low
+    def pack(self, file: int, pairs: Sequence[tuple[int, Pair]]) -> np.ndarray:
+        """As of `Duplicates`, with a key for each band of each pair."""
+        texts = [compared(pair.source, pair.target, self.by) for _, pair in pairs]
+        signatures = minhashes(texts)
+        packed = np.repeat(_places(file, pairs, self.packing), BANDS)
+        packed["signature"] = np.repeat(signatures.astype(np.uint8), BANDS, axis=0)
+        packed["key"] = band_keys(texts, signatures).ravel()
+        return packed
 
     def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
         """Of rows that share a band, in order: each that is near an earlier one, and that one."""
@@ -107,18 +107,63 @@ def hash64(text: str) -> int:
 
 def minhash(text: str) -> np.ndarray:
     """The least of 30 hashes over the 4-grams of a text, letter case and spacing aside: uint64."""
-    text = " ".join(text.casefold().split()).ljust(GRAM)
-    points = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.uint64)
+    return minhashes([text])[0]
+
+
+def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
+    """`minhash` of each of several texts, or the first of its hashes: uint64 [N, hashes]."""
+    if not texts:
+        return np.empty((0, hashes), np.uint64)
+    texts = [_plain(text) for text in texts]
+    points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4").astype(np.uint64)
     grams = points[: 1 - GRAM]
     for place in range(1, GRAM):
         grams = grams * _BASE + points[place : len(points) - GRAM + 1 + place]
-    return ((grams * _FACTORS + _SUMMANDS) >> np.uint64(32)).min(axis=1)
+    # Those that begin in one text and end in the next are none.
+    lengths = np.array([len(text) for text in texts])
+    ends = np.cumsum(lengths)[:-1]
+    across = (ends[:, None] - np.arange(1, GRAM)).ravel()
+    grams = np.delete(grams, across)
+    starts = np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
+    found = np.empty((len(texts), hashes), np.uint64)
+    for place in range(hashes):
+        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
+        found[:, place] = np.minimum.reduceat(hashed, starts)
+    return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).ljust(GRAM)
+
+
+def comparable_grams(text: str) -> set[str]:
+    """The 4-grams of a text, letter case and spacing aside."""
+    text = _plain(text)
+    return {text[place : place + GRAM] for place in range(len(text) - GRAM + 1)}
+
+
+def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) -> np.ndarray:
+    """Keys that texts share whose digits are the same and a band, too: uint64 [N, bands]."""
+    rows = signatures.shape[1] // bands
+    mixed = signatures.reshape(-1, bands, rows) * _MIXERS[:bands, :rows]
+    keys = mixed.sum(axis=2, dtype=np.uint64)
+    # Texts that differ in a number say different things, however much alike.
+    digits = np.array([hash64(re.sub(r"\D+", " ", text)) for text in texts], np.uint64)
+    # Bands must not be taken for one another.
+    return keys ^ digits[:, None] ^ (np.arange(bands, dtype=np.uint64) * _BASE)
+
+
+def _places(file: int, pairs: Sequence[tuple[int, Pair]], packing: np.dtype) -> np.ndarray:
+    packed = np.zeros(len(pairs), packing)
+    packed["file"] = file
+    packed["row"] = [number for number, _ in pairs]
+    packed["line"] = [pair.line for _, pair in pairs]
+    return packed
 
 
 def groups(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Rows that share a key with another, each group in the order of places."""
     rows = rows[np.lexsort((rows["row"], rows["file"], rows["key"]))]
     starts = np.flatnonzero(np.r_[True, rows["key"][1:] != rows["key"][:-1], True])
-    for start, end in pairwise(starts):
-        if end - start > 1:
-            yield rows[start:end]
+    for group in np.flatnonzero(np.diff(starts) > 1):
+        yield rows[starts[group] : starts[group + 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...models.configuration import Section
@@ -20,3 +21,7 @@ class PairFilter(Section):
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
         """The pair, mended or as it was, or what is wrong with it."""
         raise NotImplementedError
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        """What `apply` says of each of several pairs; a filter may have a faster way."""
+        return [self.apply(source, target) for source, target in pairs]

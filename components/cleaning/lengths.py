@@ -51,8 +51,8 @@ class LengthRatio(PairFilter):
     slack: Count = 0
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        a, b = (length_of(side, self.unit) for side in (source, target))
-        low, high = sorted((a + self.slack, b + self.slack))
-        if high > self.max * max(low, 1):
+        a, b = length_of(source, self.unit), length_of(target, self.unit)
+        low, high = (a, b) if a < b else (b, a)
+        if high + self.slack > self.max * max(low + self.slack, 1):
             return Fault("length_ratio", f"{a} to {b} {self.unit}, at most {self.max:g} times")
         return source, target

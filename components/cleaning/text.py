@@ -84,6 +84,8 @@ def _names(tags: list[str]) -> list[str]:
 
 
 def _non_empty(source: str, target: str) -> tuple[str, str] | Fault:
+    if source.strip() and target.strip():
+        return source, target
     for name, side in (("source", source), ("target", target)):
         if not side.strip():
             return Fault(f"empty_{name}", "nothing is left after cleaning")

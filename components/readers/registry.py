@@ -56,6 +56,7 @@ class InputFile(NamedTuple):
 
     paths: tuple[str, ...]  # two of aligned files, else one
     format: str
+    split: str = ""  # that it is given for
 
 
 def format_of(path: str) -> str | None:

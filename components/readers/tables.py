@@ -19,11 +19,20 @@ class Layout(NamedTuple):
     target: int
     extra: tuple[tuple[str, int], ...]
     fields: int | None  # how many there are in each row; None: as many as are needed
+    needed: int  # at least so many
+
+    @classmethod
+    def of(
+        cls, source: int, target: int, extra: tuple[tuple[str, int], ...], fields: int | None
+    ) -> Layout:
+        """Columns at some places."""
+        needed = max(source, target, *(place for _, place in extra)) + 1
+        return cls(source, target, extra, fields, needed)
 
     @classmethod
     def plain(cls) -> Layout:
         """Source and target, and nothing else."""
-        return cls(0, 1, (), 2)
+        return cls.of(0, 1, (), 2)
 
 
 def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[Layout, bool]:
@@ -64,18 +73,19 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
     extra = tuple((name, place(column)) for name, column in config.extra.items())
     alone = not is_header and not asked
     fields = len(names) if is_header else 2 if alone else None
-    return Layout(place(source), place(target), extra, fields), is_header
+    return Layout.of(place(source), place(target), extra, fields), is_header
 
 
 def row_of(
     cells: Sequence[str], layout: Layout, file: str, line: int, max_characters: int, delimiter: str
 ) -> Row:
     """The pair in the cells of a row, or why there is none."""
-    needed = max(layout.source, layout.target, *(place for _, place in layout.extra)) + 1
-    if len(cells) < needed or (layout.fields and len(cells) != layout.fields):
+    if len(cells) < layout.needed or (layout.fields and len(cells) != layout.fields):
         kind = NAMES.get(delimiter, f"'{delimiter}'-separated")
-        wanted = layout.fields or f"at least {needed}"
+        wanted = layout.fields or f"at least {layout.needed}"
         detail = f"expected {wanted} {kind} fields, found {len(cells)}"
         return Rejected("wrong_field_count", detail, file, line, shown(delimiter.join(cells)))
-    extra = tuple((name, cells[place].strip()) for name, place in layout.extra)
+    extra = (
+        tuple((name, cells[place].strip()) for name, place in layout.extra) if layout.extra else ()
+    )
     return checked(cells[layout.source], cells[layout.target], file, line, max_characters, extra)

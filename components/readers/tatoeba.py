@@ -25,7 +25,7 @@ def read_tatoeba(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
         (name, PLACES[column] if isinstance(column, str) else column - 1)
         for name, column in config.extra.items()
     )
-    layout = Layout(PLACES["source"], PLACES["target"], extra, len(PLACES))
+    layout = Layout.of(PLACES["source"], PLACES["target"], extra, len(PLACES))
     longest = config.longest_line
     for number, line in texts_of(lines_of(stream, longest), file, longest):
         if isinstance(line, Rejected):

@@ -29,7 +29,7 @@ def read_tfrecord(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterat
     from google.protobuf.message import DecodeError
 
     columns = config.columns or ColumnsConfig()
-    for number, record in enumerate(_records(stream, file), start=1):
+    for number, record in enumerate(records_of(stream, file), start=1):
         try:
             example = tf.train.Example.FromString(record)
         except DecodeError:
@@ -49,18 +49,18 @@ def read_tfrecord(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterat
                 yield checked(*sides, file, number, config.max_characters, extra)
 
 
-def _records(stream: IO[bytes], file: str) -> Iterator[bytes]:
+def records_of(stream: IO[bytes], file: str) -> Iterator[bytes]:
     """The records of a TFRecord file: length, its checksum, data, its checksum."""
     number = 0
     while head := _exactly(stream, 12, file, number):
         (length,) = struct.unpack("<Q", head[:8])
-        if _masked(head[:8]) != head[8:]:
+        if masked(head[:8]) != head[8:]:
             raise unreadable(file, f"after {number:,} records: expected a TFRecord's length")
         if length > LONGEST_RECORD:
             problem = f"after {number:,} records: one of {length:,} bytes"
             raise unreadable(file, f"{problem}, at most {LONGEST_RECORD:,} are read")
         body = _exactly(stream, length + 4, file, number)
-        if len(body) != length + 4 or _masked(body[:length]) != body[length:]:
+        if len(body) != length + 4 or masked(body[:length]) != body[length:]:
             raise unreadable(file, f"record {number + 1:,} is damaged")
         number += 1
         yield body[:length]
@@ -77,7 +77,7 @@ def _exactly(stream: IO[bytes], size: int, file: str, number: int) -> bytes:
     return data
 
 
-def _masked(data: bytes) -> bytes:
+def masked(data: bytes) -> bytes:
     """The checksum that TFRecords carry."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -28,7 +28,7 @@ PAIRS = {
 COUNTS = {"read": 80, "accepted": 62, "rejected": {"empty_source": 17, "nul_byte": 1}}
 
 
-def validate(folder, **limits):
+def validate(folder, previous=None, **limits):
     """The statistics, the page and the error of the component on `PAIRS`."""
     examples, rejected, report = standard_artifacts.Examples(), RejectedPairs(), BitextReport()
     for artifact, name in ((examples, "examples"), (rejected, "rejected"), (report, "report")):
@@ -51,8 +51,15 @@ def validate(folder, **limits):
     )
     error = None
     try:
+        inputs = {"examples": [examples], "rejected": [rejected]}
+        if previous is not None:
+            before = BitextReport()
+            before.uri = str(folder / "before")
+            (folder / "before").mkdir()
+            (folder / "before/statistics.json").write_text(json.dumps(previous))
+            inputs["previous"] = [before]
         Executor(context).Do(
-            {"examples": [examples], "rejected": [rejected]},
+            inputs,
             {"report": [report]},
             {"data_validation": config.model_dump_json()},
         )
@@ -98,6 +105,19 @@ def test_a_limit_that_does_not_hold_stops_the_run_with_examples(tmp_path):
     assert "max_leaked: found 0.6667" in page
 
 
+@pytest.mark.slow
+def test_drift_from_the_span_before_stops_the_run_and_says_what_moved(tmp_path):
+    previous = counted([("alpha beta", "слово")] * 9).as_dict()
+    limits = {"max_drift": {"scripts": 0.5}, "max_unknown_words": 0.2}
+    statistics, page, error = validate(tmp_path, previous, **limits)
+    assert statistics["drift"]["scripts"]["distance"] == 1
+    told = error.split("\n")
+    assert "data_validation.max_drift.scripts: found 1, at most 0.5" in told
+    assert "  'CYRILLIC', target: 100.00%, now 0.00%" in told
+    assert told[0].startswith("data_validation.max_unknown_words: found 0.")
+    assert "Distance from the span before" in page and "Lengths of both sides" in page
+
+
 def counted(pairs):
     counts = BitextCounts()
     for source, target in pairs:
@@ -117,6 +137,7 @@ def test_counts_of_parts_add_up_to_those_of_the_whole():
     merged = part.as_dict()
     for found in (whole, merged):
         assert all(len(examples) <= 10 for examples in found.pop("examples").values())
+        assert sum(map(sum, found["together"])) == 200
     assert merged == whole
     assert sum(whole["lengths"]["source"]) == whole["pairs"] == sum(whole["ratios"]) == 200
 

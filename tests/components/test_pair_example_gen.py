@@ -26,14 +26,14 @@ SPLITS = list(SHARES)
 class Run:
     """Runs the executor as the component has it run, and reads what it wrote."""
 
-    def __init__(self, pattern, folder, by="source", **config):
+    def __init__(self, pattern, folder, by="source", column=None, **config):
         self.folder = folder
         examples, rejected = standard_artifacts.Examples(), RejectedPairs()
         for artifact, name in ((examples, "examples"), (rejected, "rejected")):
             artifact.uri = str(folder / name)
             (folder / name).mkdir(parents=True)
-        given = pattern if isinstance(pattern, list) else str(pattern)
-        shares = SplitShares(**SHARES, by=by)
+        given = pattern if isinstance(pattern, list | dict) else str(pattern)
+        shares = SplitShares(**SHARES, by=by, column=column)
         component = PairExampleGen(DataConfig(input=given, splits=shares, **config))
         context = BaseBeamExecutor.Context(
             beam_pipeline_args=list(BEAM_ARGS), tmp_dir=str(folder / "tmp"), unique_id="1"
@@ -297,3 +297,30 @@ def test_splits_may_go_by_a_group_or_by_what_sources_have_in_common(tmp_path):
     run = Run(tmp_path / "b.tsv", tmp_path / "twins", by="comparable_source")
     numbers = [{source[5:].strip("!") for source, _, _ in run.examples(s)} for s in SPLITS]
     assert sum(map(len, numbers)) == 60 and all(numbers)
+
+
+def test_splits_that_are_given_as_inputs_stay_as_they_are(tmp_path):
+    pairs = {"train": ["a\tx", "b\tx", "b\ty"], "validation": ["a\tz"], "test": ["b\tv", "b\tw"]}
+    for split, lines in pairs.items():
+        (tmp_path / f"{split}.tsv").write_text("".join(f"{line}\n" for line in [*lines, "bad"]))
+    inputs = {split: str(tmp_path / f"{split}.tsv") for split in SPLITS}
+    run = Run({**inputs, "train": [inputs["train"]]}, tmp_path / "run")
+    assert run.error is None
+    assert sorted(run.examples("train")) == [
+        ("a", "x", ["x"]), ("b", "x", ["x", "y"]), ("b", "y", ["x", "y"]),
+    ]  # fmt: skip
+    assert run.examples("validation") == [("a", "z", ["z"])]
+    assert run.examples("test") == [("b", "v", ["v", "w"])]
+    assert run.counts["rejected"] == {"wrong_field_count": 3}
+
+
+def test_splits_that_a_column_gives_stay_as_they_are(tmp_path):
+    rows = ["source,target,part", "a,x,train", "a,y,dev", "c,z,Test", "d,z,other", "e,z,"]
+    (tmp_path / "a.csv").write_text("".join(f"{row}\n" for row in rows))
+    run = Run(tmp_path / "a.csv", tmp_path / "run", column="part", extra={"part": "part"})
+    assert run.error is None
+    assert [len(list(run.features(split))) for split in SPLITS] == [1, 1, 1]
+    assert [(row["reason"], row["line"]) for row in run.rejected] == [
+        ("unknown_split", 5), ("unknown_split", 6),
+    ]  # fmt: skip
+    assert run.rejected[0]["detail"].endswith("in 'part', received 'other'")

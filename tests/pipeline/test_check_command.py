@@ -70,6 +70,7 @@ def test_where_nothing_was_kept_the_exit_code_says_so():
     ("arguments", "code", "message"),
     [
         ([], 2, "expected INPUT... or --config"),
+        (["a.tsv", "--against", "a.tsv"], 2, "a.tsv: expected report.json of an earlier "),
         (["none.tsv"], 1, "data.input: expected a file, found none at "),
         (["a.xyz"], 1, "data.input: expected a file, found none at "),
         (["cut.tsv.gz"], 1, "cut.tsv.gz cannot be read: "),
@@ -135,3 +136,19 @@ def test_it_does_not_wait_for_tfx_or_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1] == "set()"
+
+
+@pytest.mark.slow
+def test_pairs_are_compared_with_those_of_an_earlier_check():
+    check("a.tsv", "--output", "before")
+    Path("job.yaml").write_text("data: {}\ndata_validation: {max_drift: {vocabulary: 0.5}}\n")
+    Path("b.tsv").write_text("one\teins\nuno\tuna cosa\nfour\tvier 4\n")
+    against = ("--config", "job.yaml", "--against", "before/report.json")
+    assert check("a.tsv", *against).exit_code == 0
+    other = check("b.tsv", *against)
+    assert "drift of vocabulary: 0." in other.stdout and other.exit_code == 0
+    Path("b.tsv").write_text("due\tzwei\n")
+    other = check("b.tsv", *against)
+    assert other.exit_code == 3
+    assert "data_validation.max_drift.vocabulary: found 1, at most 0.5" in other.stderr
+    assert "'due', source: 0.00%, now 100.00%" in other.stderr

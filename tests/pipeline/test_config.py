@@ -198,7 +198,9 @@ def test_inputs_may_be_several_and_aligned(tmp_path):
 
 def test_the_line_is_that_of_the_key_however_deep():
     text = GOOD.replace("gate:", "  splits:\n    train: 8\n    trian: 1\ngate:")
-    expected = "data.splits.trian: unknown key; expected one of: by, test, train, validation"
+    expected = (
+        "data.splits.trian: unknown key; expected one of: by, column, test, train, validation"
+    )
     assert problem_of(text) == f"job.yaml:6: {expected}"
     text = GOOD.replace("{min: 1}", "\n      min: 1\n      mean: 2")
     expected = "gate.thresholds.bleu.mean: unknown key; expected one of: max, min"
@@ -488,3 +490,39 @@ def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():
     Path("job.yaml").write_text(f"{GOOD}training: {{warm_start: versions}}\n")
     newest = str(Path("versions/10").absolute())
     assert load_config("job.yaml").training.warm_start == newest
+
+
+SCHEMA = "".join(
+    f'feature {{ name: "{name}" type: BYTES presence {{ min_count: 1 }} {shape} }}\n'
+    for name, shape in (
+        ("source", "shape { dim { size: 1 } }"), ("target", "shape { dim { size: 1 } }"),
+        ("references", "value_count { min: 1 }"),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (None, "expected a schema as text: [Errno 2] No such file or directory: 's.pbtxt'"),
+        ("feature {", "expected a schema as text, as SchemaGen writes it: "),
+        (SCHEMA.replace("BYTES", "INT", 1), "expected a feature 'source' of type BYTES, found INT"),
+        (SCHEMA.replace("target", "x"), "expected a feature 'target' of type BYTES, found nothing"),
+    ],
+)
+def test_a_schema_that_cannot_be_is_told(tmp_path, schema, message):
+    if schema is not None:
+        (tmp_path / "s.pbtxt").write_text(schema)
+    told = problem_of(GOOD + "data_validation: {schema_file: s.pbtxt}\n")
+    assert told.startswith(f"job.yaml:7: data_validation.schema_file: {message}")
+
+
+def test_a_schema_is_read_when_it_is_imported_so_that_a_changed_one_is_another_input(tmp_path):
+    from seq2seq_tfx.components.imported_schema import ImportedSchema
+
+    (tmp_path / "s.pbtxt").write_text(SCHEMA)
+    path = load(GOOD + "data_validation: {schema_file: s.pbtxt}\n").data_validation.schema_file
+    assert path == str(tmp_path / "s.pbtxt")
+    before = ImportedSchema(path).exec_properties
+    (tmp_path / "s.pbtxt").write_text(SCHEMA + "# curated\n")
+    assert ImportedSchema(path).exec_properties != before

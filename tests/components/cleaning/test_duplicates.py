@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 
 from seq2seq_tfx.components.bitext_limits import DataValidationConfig
-from seq2seq_tfx.components.cleaning.duplicates import NearDuplicates, minhash
+from seq2seq_tfx.components.cleaning.duplicates import (
+    NearDuplicates,
+    minhash,
+    minhashes,
+)
 from seq2seq_tfx.components.data_check import check_pairs
 from seq2seq_tfx.components.data_config import DataConfig
+from seq2seq_tfx.components.readers.rows import Pair
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 
 
@@ -98,5 +103,14 @@ def test_near_duplicates_are_found_and_others_kept(tmp_path):
 
 
 def test_a_short_text_has_a_signature():
-    entries = list(NearDuplicates(filter="near_duplicates").entries("a", "b"))
-    assert len({key for key, _ in entries}) == len(entries) == 6
+    packed = NearDuplicates(filter="near_duplicates").pack(0, [(0, Pair("a", "b", "f", 1))])
+    assert len(set(packed["key"].tolist())) == len(packed) == 6
+
+
+def test_the_signature_of_a_text_does_not_depend_on_its_neighbours():
+    generator = random.Random(3)
+    texts = ["".join(generator.choices("ab ä漢\n", k=n)) for n in (*range(12), 300)]
+    together = minhashes(texts)
+    for text, signature in zip(texts, together, strict=True):
+        assert (minhash(text) == signature).all()
+    assert minhashes([]).shape == (0, 30)

@@ -165,3 +165,39 @@ def test_what_is_rejected_is_shown_as_it_came():
     filters = FILTERS.validate_python([{"filter": "normalize"}, {"filter": "identical"}])
     row = clean(Pair("a  b", "a b", "f", 7), filters)
     assert row.text == "a  b\ta b"
+
+
+def test_a_side_in_another_language_is_refused_and_what_is_not_clear_is_kept():
+    english = "The weather station does not answer any more."
+    german = "Die Wetterstation antwortet seit gestern nicht mehr."
+    french = "La station météo ne répond plus depuis hier soir."
+    settings = {"filter": "language", "source": "en", "target": "de", "among": ["fr"]}
+    told = {
+        (english, german): (english, german),
+        (english, english): ("target_language", "seems to be 'en', not 'de'"),
+        (german, english): ("source_language", "seems to be 'de', not 'en'"),
+        (english, french): ("target_language", "seems to be 'fr', not 'de'"),
+        ("API", "Port"): ("API", "Port"),
+    }
+    assert {pair: cleaned(*pair, settings) for pair in told} == told
+    assert cleaned(german, french, {**settings, "source": None}) == (
+        "target_language", "seems to be 'fr', not 'de'",
+    )  # fmt: skip
+
+
+def test_many_pairs_are_judged_as_each_alone():
+    (language,) = FILTERS.validate_python([{"filter": "language", "source": "en", "among": ["de"]}])
+    texts = [
+        "This is a sentence in English.",
+        "Dies ist ein deutscher Satz.",
+        "ok",
+        "12345 67890 1",
+    ]
+    pairs = [(text, "x") for text in texts] * 3
+    assert language.apply_all(pairs) == [language.apply(*pair) for pair in pairs]
+
+
+def test_a_language_that_no_model_knows_is_refused():
+    for bad in ({"source": "xx"}, {"among": ["en", "qq"]}):
+        with pytest.raises(ValueError, match="expected one of af, "):
+            FILTERS.validate_python([{"filter": "language", **bad}])

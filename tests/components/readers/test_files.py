@@ -158,6 +158,36 @@ def test_aligned_files_are_given_two_by_two(folder):
     assert found(folder, pair) == [(["d.de-en.en", "d.de-en.de"], "aligned")]
 
 
+def test_inputs_may_be_given_for_each_split(folder):
+    inputs = {"train": [f"{folder}/a.tsv", f"{folder}/sub/*"], "validation": f"{folder}/b*"}
+    aligned = {"source": f"{folder}/d*.en", "target": f"{folder}/d*.de"}
+    config = DataConfig(input={**inputs, "test": aligned})
+    files = files_of(config.with_patterns(config.patterns))
+    assert {os.path.basename(file.paths[0]): file.split for file in files} == {
+        "a.tsv": "train", "f.tsv": "train", "b.csv.gz": "validation", "d.de-en.en": "test",
+    }  # fmt: skip
+    twice = DataConfig(input={**inputs, "test": f"{folder}/a*"})
+    with pytest.raises(PipelineError, match=r"a\.tsv is given for train and for test"):
+        files_of(twice)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"input": {"train": "a", "test": "b"}}, "expected all of train, validation, test"),
+        ({"input": "a", "splits": {"column": "x"}}, "expected a name of data.extra"),
+        (
+            {"input": dict.fromkeys(("train", "validation", "test"), "a"),
+             "splits": {"column": "x"}, "extra": {"x": "x"}},
+            "input gives the splits already",
+        ),
+    ],
+)  # fmt: skip
+def test_splits_are_given_once_and_whole(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**settings)
+
+
 @pytest.mark.parametrize(
     ("given", "config", "message"),
     [

@@ -1,0 +1,77 @@
+"""Near twins between splits: found where the texts say so, and counted once."""
+
+import random
+
+import pyarrow as pa
+
+from seq2seq_tfx.components import near_leaks
+from seq2seq_tfx.components.aside import Aside, RowsAside
+from seq2seq_tfx.components.cleaning.duplicates import hash64
+from seq2seq_tfx.components.near_leaks import (
+    FindNearLeaks,
+    add_near_leaks,
+    near_leak_statistics,
+    sample,
+)
+
+
+def held_out(split, *sources):
+    return [(hash64(source), split, source) for source in sources]
+
+
+def found(tmp_path, learned, others, similarity=0.8):
+    aside = Aside(str(tmp_path))
+    rows = RowsAside(aside, pa.schema([("source", pa.string())]))
+    rows.add([(source,) for source in learned], 0)
+    rows.close()
+    ((_, path),) = aside.close()
+    return add_near_leaks(FindNearLeaks(similarity).process(path, others))
+
+
+def grams(text):
+    return {text[i : i + 4] for i in range(len(text) - 3)}
+
+
+def test_twins_are_those_that_brute_force_finds(tmp_path):
+    generator = random.Random(1)
+    words = ["".join(generator.choices("abcdefgh", k=5)) for _ in range(200)]
+    learned = [" ".join(generator.choices(words, k=12)) for _ in range(300)]
+    others = []
+    for text in learned[:80]:
+        changed = text.split()
+        for _ in range(generator.randrange(1, 4)):
+            changed[generator.randrange(12)] = generator.choice(words)
+        others.append(" ".join(changed))
+    near = {
+        text: max(len(grams(text) & grams(t)) / len(grams(text) | grams(t)) for t in learned)
+        for text in others
+        if text not in learned
+    }
+    leaks = found(tmp_path, learned, held_out("test", *others), 0.7)
+    assert all(abs(near[source] - similarity) < 1e-3 for _, _, source, _, similarity in leaks)
+    wanted = {text for text, similarity in near.items() if similarity >= 0.7}
+    told = {source for _, _, source, _, _ in leaks}
+    assert told <= wanted and len(told) >= 0.8 * len(wanted) > 20
+
+
+def test_exact_twins_and_other_numbers_are_not_near_twins(tmp_path):
+    text = "The quick brown fox jumps over the lazy dog"
+    others = held_out("test", f"{text.upper()}!", f"{text} 7")
+    assert found(tmp_path, [text, f"{text} 8"], others) == []
+
+
+def test_the_sample_is_the_same_in_any_order_and_has_each_source_once(monkeypatch):
+    monkeypatch.setattr(near_leaks, "LOOKED_AT", 5)
+    rows = held_out("test", *"abcdefgh") + held_out("validation", *"abcd")
+    chosen = sample([rows])
+    assert chosen == sorted(rows)[:5] == sample([rows[:3], rows[3:] * 2, rows[::-1]])
+
+
+def test_statistics_have_the_nearest_first():
+    leaks = [("test", 1, "a", "b", 0.8), ("validation", 2, "c", "d", 0.9)]
+    told = near_leak_statistics(leaks, held_out("test", "a", "x"), ["validation", "test"])
+    assert told == {
+        "looked_at": {"validation": 0, "test": 2},
+        "found": {"validation": 1, "test": 1},
+        "examples": [["validation", "c", "d", 0.9], ["test", "a", "b", 0.8]],
+    }
