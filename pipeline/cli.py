@@ -21,6 +21,7 @@ from .cli_common import (
     refuse,
 )
 from .cli_data import data
+from .cli_gate import gate
 from .cli_serving import bench_serving, deployment, serve, versions
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def main() -> None:
     """From a file of text pairs to a served, gated model."""
 
 
-for command in (data, serve, bench_serving, versions, deployment):
+for command in (data, gate, serve, bench_serving, versions, deployment):
     main.add_command(command)
 
 

@@ -1,0 +1,54 @@
+"""The commands about the gate: calibrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .cli_common import BUSY, ERROR, STOPPED, fail, refuse
+
+
+@click.group()
+def gate() -> None:
+    """Look at the gate of a job."""
+
+
+@gate.command("calibrate")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline_config.yaml"),
+    show_default=True,
+    help="The job.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Its folder; the trainings go below it.  [default: output/NAME]",
+)
+@click.option("--seeds", type=click.IntRange(min=2), default=5, show_default=True, help="How many.")
+def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
+    """Train with several seeds, and tell which margin such trainings need.
+
+    Each takes as long as a run. Nothing is pushed. The margin that is suggested lets
+    equally good models pass as often as the gate is confident.
+    """
+    from .calibrate_command import CannotCalibrate, calibrate_gate, print_calibrations
+    from .config import ConfigurationError, load_config
+    from .runners import OutputBusy, RunFailed, RunStopped
+
+    try:
+        config = load_config(config_path)
+    except ConfigurationError as error:
+        refuse(error)
+    output = output or Path("output") / config.name
+    try:
+        print_calibrations(calibrate_gate(config, output, range(1, 1 + seeds)))
+    except OutputBusy as error:
+        fail(str(error), BUSY)
+    except RunStopped as error:
+        fail(f"stopped by {error}", STOPPED + error.number)
+    except (RunFailed, CannotCalibrate) as error:
+        fail(str(error), ERROR)
