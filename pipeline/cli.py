@@ -20,6 +20,7 @@ from .cli_common import (
     fail,
     refuse,
 )
+from .cli_dashboard import dashboard
 from .cli_data import data
 from .cli_serving import bench_serving, serve, versions
 
@@ -41,7 +42,7 @@ def main() -> None:
     """From a file of text pairs to a served, gated model."""
 
 
-for command in (data, serve, bench_serving, versions):
+for command in (data, serve, bench_serving, versions, dashboard):
     main.add_command(command)
 
 

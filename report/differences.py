@@ -24,6 +24,7 @@ class Difference(NamedTuple):
 
     reference: list[Span]
     hypothesis: list[Span]
+    between: str = " "  # what stands between spans
 
 
 def difference(reference: str, hypothesis: str) -> Difference:
@@ -51,7 +52,7 @@ def difference(reference: str, hypothesis: str) -> Difference:
     for side, words in zip(spans, sides, strict=True):
         if len(words) > MOST:
             side.append(Span(f"… {len(words) - MOST} more", False))
-    return Difference(*spans)
+    return Difference(*spans, between)
 
 
 def _joined(words: Sequence[str], between: str) -> str:

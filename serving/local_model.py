@@ -169,6 +169,36 @@ class LocalModel:
             for row in range(len(sources))
         ]
 
+    def decode(self, source: str, options: Mapping[str, float | str]) -> list[Hypothesis]:
+        """Answers a source with options of search.
+
+        Args:
+          source: a text.
+          options: by the names of `decode_options.INPUTS`; the export's defaults for those
+            left out.
+
+        Raises:
+          ModelError: the model was exported without this, or an option is refused.
+        """
+        from .decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
+
+        if features.DECODE_SIGNATURE not in self._model.signatures:
+            raise ModelError(
+                f"expected a signature '{features.DECODE_SIGNATURE}' in this model, found "
+                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
+            )
+        inputs = {features.TEXT: self._tf.constant([source])}
+        inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
+        for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
+            for name in names:
+                inputs[name] = self._tf.constant([options.get(name, DEFAULT)], kind)
+        try:
+            outputs = self._model.signatures[features.DECODE_SIGNATURE](**inputs)
+        except (self._tf.errors.InvalidArgumentError, OverflowError) as error:
+            raise ModelError(str(error)) from error
+        values = {name: tensor.numpy() for name, tensor in outputs.items()}
+        return hypotheses_of(values, 1, values[features.TEXT].shape[1])[0]
+
     def _explanation(self, row: dict[str, np.ndarray], nbest: int) -> Explanation:
         """What `explain` gives of one source, with nothing of the padding."""
         read = int(row[features.SOURCE_LENGTH])
