@@ -6,7 +6,7 @@ The dashboard shows it, and the local server at `/`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -98,6 +98,40 @@ def read_form(fields: Mapping[str, str]) -> Asked:
     if prefix := fields.get(PREFIX, ""):
         options[PREFIX] = prefix
     return Asked(text, options)
+
+
+class Answer(Protocol):
+    """An answer of a model: `serving.local_model` has them."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+
+    @property
+    def score(self) -> float:
+        """What ranks."""
+
+    @property
+    def log_prob(self) -> float:
+        """The model's own."""
+
+
+def with_attention(
+    answers: Sequence[Answer], attention: Mapping[str, Attention]
+) -> tuple[list[Hypothesis], str]:
+    """Puts answers and attention together, with a note about what is missing.
+
+    Attention comes from `explain`, which takes no options: it is there for those answers
+    that the export's own search finds as well.
+
+    Args:
+      answers: best first.
+      attention: by the text of the answer.
+    """
+    found = [Hypothesis(a.text, a.score, a.log_prob, attention.get(a.text)) for a in answers]
+    missing = any(one.attention is None for one in found)
+    note = "Attention is drawn where the search without options finds the same answer."
+    return found, note if missing and attention else ""
 
 
 def render(

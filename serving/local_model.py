@@ -89,6 +89,34 @@ def hypotheses_of(
     ]
 
 
+def explanation_of(row: Mapping[str, np.ndarray], nbest: int) -> Explanation:
+    """What `explain` answered to one source, with nothing of the padding.
+
+    Args:
+      row: its outputs, without the axis of sources.
+      nbest: how many hypotheses at most, no more than K.
+    """
+    lowest = float(np.finfo(np.float32).min)
+    read = int(row[features.SOURCE_LENGTH])
+    hypotheses = []
+    for place in range(nbest):
+        score = float(row[features.SCORE][place])
+        if score > lowest:
+            written = int(row[features.TARGET_LENGTH][place])
+            tokens = row[features.TARGET_TOKENS][place, :written]
+            hypotheses.append(
+                ExplainedHypothesis(
+                    row[features.TEXT][place].decode(),
+                    score,
+                    float(row[features.LOG_PROB][place]),
+                    [token.decode() for token in tokens],
+                    row[features.ATTENTION][place, :written, :read],
+                )
+            )
+    tokens = row[features.SOURCE_TOKENS][:read]
+    return Explanation([token.decode() for token in tokens], hypotheses)
+
+
 def too_many(most: int, nbest: int) -> ModelError:
     """More hypotheses were asked for than an export gives."""
     return ModelError(
@@ -165,7 +193,7 @@ class LocalModel:
         self._check(nbest)
         outputs = self._answer(features.EXPLAIN_SIGNATURE, sources)
         return [
-            self._explanation({name: values[row] for name, values in outputs.items()}, nbest)
+            explanation_of({name: values[row] for name, values in outputs.items()}, nbest)
             for row in range(len(sources))
         ]
 
@@ -198,27 +226,6 @@ class LocalModel:
             raise ModelError(str(error)) from error
         values = {name: tensor.numpy() for name, tensor in outputs.items()}
         return hypotheses_of(values, 1, values[features.TEXT].shape[1])[0]
-
-    def _explanation(self, row: dict[str, np.ndarray], nbest: int) -> Explanation:
-        """What `explain` gives of one source, with nothing of the padding."""
-        read = int(row[features.SOURCE_LENGTH])
-        hypotheses = []
-        for place in range(nbest):
-            score = float(row[features.SCORE][place])
-            if score > self._tf.float32.min:
-                written = int(row[features.TARGET_LENGTH][place])
-                tokens = row[features.TARGET_TOKENS][place, :written]
-                hypotheses.append(
-                    ExplainedHypothesis(
-                        row[features.TEXT][place].decode(),
-                        score,
-                        float(row[features.LOG_PROB][place]),
-                        [token.decode() for token in tokens],
-                        row[features.ATTENTION][place, :written, :read],
-                    )
-                )
-        tokens = row[features.SOURCE_TOKENS][:read]
-        return Explanation([token.decode() for token in tokens], hypotheses)
 
     def _check(self, nbest: int) -> None:
         if nbest > self.most:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..try_page import Asked, Attention, BadForm, Hypothesis, read_form, render
+from ..try_page import Asked, Attention, BadForm, Hypothesis, read_form, render, with_attention
 from .records import Run, Store
 from .runs_page import when
 from .source import Model, Source
@@ -40,17 +40,8 @@ def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] |
 
 
 def answer(model: Model, asked: Asked) -> tuple[list[Hypothesis], str]:
-    """What a model answers, and a note about it.
-
-    Attention comes from `explain`, which takes no options: it is there for those answers
-    that the export's own search finds as well.
-    """
+    """What a model answers, and a note about it."""
     tokens, explained = model.explain([asked.text], model.most)[0]
     attention = {one.text: Attention(tokens, one.target_tokens, one.attention) for one in explained}
     found = model.decode(asked.text, asked.options) if asked.options else explained
-    hypotheses = [
-        Hypothesis(one.text, one.score, one.log_prob, attention.get(one.text)) for one in found
-    ]
-    missing = any(one.attention is None for one in hypotheses)
-    note = "Attention is drawn where the search without options finds the same answer."
-    return hypotheses, note if missing else ""
+    return with_attention(found, attention)
