@@ -119,8 +119,8 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
 
     def change(i: int) -> Change:
         row = after.row(int(places[1][i]))
-        told = [texts[0][i].as_py(), texts[1][i].as_py()]
-        return Change(row["id"], row["source"], row["references"][0], *told, float(gain[i]))
+        was, now = (text[i].as_py() for text in texts)
+        return Change(row["id"], row["source"], row["references"][0], was, now, float(gain[i]))
 
     looked = np.flatnonzero(differs)
     looked = looked[:: max(1, -(-len(looked) // LOOKED_AT))]

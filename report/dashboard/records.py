@@ -57,7 +57,8 @@ class Run(NamedTuple):
     def output(self, component: str, key: str) -> int | None:
         """The id of what a component made."""
         found = self.execution(component)
-        return (found.outputs.get(key) or [None])[0] if found else None
+        made = found.outputs.get(key, []) if found else []
+        return made[0] if made else None
 
     @property
     def seconds(self) -> float:
@@ -204,13 +205,16 @@ def lineage(store: Store, artifact: int) -> list[Origin]:
         number, depth = waiting.pop(0)
         if number in found or number not in store.artifacts:
             continue
-        run, execution = made.get(number, (None, None))
-        inputs = [i for ids in execution.inputs.values() for i in ids] if execution else []
-        types = [store.artifacts[i].type for i in inputs if i in store.artifacts]
-        component = execution.component if execution else "given"
-        found[number] = Origin(
-            store.artifacts[number], component, run, depth, [*dict.fromkeys(types)]
-        )
+        inputs: list[int] = []
+        origin = Origin(store.artifacts[number], "given", None, depth, [])
+        if number in made:
+            run, execution = made[number]
+            inputs = [i for ids in execution.inputs.values() for i in ids]
+            types = [store.artifacts[i].type for i in inputs if i in store.artifacts]
+            origin = origin._replace(
+                component=execution.component, run=run, made_of=[*dict.fromkeys(types)]
+            )
+        found[number] = origin
         waiting += [(i, depth + 1) for i in inputs]
     return [*found.values()]
 

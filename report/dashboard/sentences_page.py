@@ -95,7 +95,7 @@ def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[
         "compared": difference(reference, text),
         "figure": float(sentences.figures(source.library, CANDIDATE, metric)[place]),
         "other": other and difference(reference, other["text"]),
-        "same": bool(other) and other["text"] == text,
+        "same": other is not None and other["text"] == text,
         "other_figure": None
         if other is None
         else float(sentences.figures(source.library, BASELINE, metric)[place]),

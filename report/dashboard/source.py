@@ -174,9 +174,9 @@ class Source:
         self, before: tuple[Store, Run], after: tuple[Store, Run], metric: str
     ) -> Comparison:
         """Two runs by a metric."""
-        sides = [self.sentences(*side) for side in (before, after)]
+        first, second = self.sentences(*before), self.sentences(*after)
         key = (before[0].name, before[1].id, after[0].name, after[1].id, metric)
-        return self._comparisons.get(key, lambda: compare(*sides, metric, self.library))
+        return self._comparisons.get(key, lambda: compare(first, second, metric, self.library))
 
     def model(self, store: Store, run: Run) -> Model:
         """The model that a run trained; loading it takes a while.

@@ -25,7 +25,9 @@ def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] |
             asked = read_form(fields)
             with source.models_lock:
                 hypotheses, note = answer(source.model(store, run), asked)
-        except (BadForm, *source.outside.model_errors) as failure:
+        except BadForm as failure:
+            error = str(failure)
+        except source.outside.model_errors as failure:
             error = str(failure)
     return render(
         fields or {},
