@@ -88,6 +88,7 @@ def load_library() -> Library:
     """Metrics and the bootstrap of the gate."""
     from ..components.bootstrap import interval, resample
     from ..components.metrics import MEASURES
+    from ..components.vectorized import figures
 
     def resample_pair(pair: list[np.ndarray], resamples: int) -> list[np.ndarray]:
         sums = resample(dict(enumerate(pair)), resamples, SEED)
@@ -95,7 +96,7 @@ def load_library() -> Library:
 
     return Library(
         higher_is_better=lambda metric: MEASURES[metric].higher_is_better,
-        figure=lambda metric, sums: float(MEASURES[metric].figure(sums)),
+        figures=figures,
         resample=resample_pair,
         interval=lambda values: interval(values, CONFIDENCE),
         ideals={"length_ratio": 1.0},

@@ -151,6 +151,9 @@ class Application:
                 if not evaluated:
                     return
                 run, store = max(evaluated, key=lambda pair: pair[0].started)
+                before = store.before(run)
+                if before and source.has_sentences(store, before):
+                    compare_page(source, (store, before), (store, run), "")
             assert run is not None
             if source.has_sentences(store, run):
                 sentences_page(source, store, run, {})

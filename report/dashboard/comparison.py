@@ -173,7 +173,7 @@ def _difference(
     as much as those of sentences that are drawn one by one.
     """
     number = len(pair[0])
-    was, now = (library.figure(metric, one.sum(axis=0).tolist()) for one in pair)
+    was, now = library.figures(metric, np.stack([one.sum(axis=0) for one in pair])).tolist()
     if number > groups:
         mixed = np.random.default_rng(SEED).permutation(number)
         starts = np.arange(groups) * number // groups
@@ -181,7 +181,7 @@ def _difference(
     if number < 2:
         return Difference(name, number, was, now, float("-inf"), float("inf"), None)
     sums = library.resample(pair, RESAMPLES)
-    drawn = [np.array([library.figure(metric, row) for row in side.tolist()]) for side in sums]
+    drawn = [library.figures(metric, side) for side in sums]
     low, high = library.interval(drawn[1] - drawn[0])
     better = None
     if low > 0 or high < 0:

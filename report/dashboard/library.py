@@ -12,7 +12,8 @@ class Library(NamedTuple):
     """What whoever starts the dashboard hands over."""
 
     higher_is_better: Callable[[str], bool]  # of a metric
-    figure: Callable[[str, list[float]], float]  # of a metric, of summed statistics
+    # Of a metric, of statistics [N, S]: the figure of each row [N].
+    figures: Callable[[str, np.ndarray], np.ndarray]
     # Of two systems, statistics [N, S] of each: sums [B, S] of drawn test sets, paired.
     resample: Callable[[list[np.ndarray], int], list[np.ndarray]]
     interval: Callable[[np.ndarray], tuple[float, float]]  # of resampled figures [B]
@@ -23,10 +24,3 @@ class Library(NamedTuple):
         if metric in self.ideals:
             return np.abs(values - self.ideals[metric])
         return -values if self.higher_is_better(metric) else values
-
-
-def figures(library: Library, metric: str, statistics: np.ndarray) -> np.ndarray:
-    """The figure of each row of statistics [N, S]; equal rows are computed once."""
-    rows = [*map(tuple, statistics.tolist())]
-    known = {row: library.figure(metric, [*row]) for row in dict.fromkeys(rows)}
-    return np.array([known[row] for row in rows])

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from .library import Library, figures
+from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 PAGE = 25  # sentences
@@ -107,7 +107,7 @@ class Sentences:
         """The figure of each sentence [N]."""
         key = (model, metric)
         if key not in self._figures:
-            self._figures[key] = figures(library, metric, self.statistics(*key))
+            self._figures[key] = library.figures(metric, self.statistics(*key))
         return self._figures[key]
 
     def losses(self, library: Library, model: str, metric: str) -> np.ndarray:

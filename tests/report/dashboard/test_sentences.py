@@ -20,7 +20,7 @@ def resample_pair(pair, resamples):
 
 LIBRARY = Library(
     higher_is_better=lambda metric: metric == "share",
-    figure=lambda metric, sums: sums[0] / sums[1] if sums[1] else float("nan"),
+    figures=lambda metric, sums: np.array([a / b if b else np.nan for a, b in sums.tolist()]),
     resample=resample_pair,
     interval=lambda values: interval(values, 0.95),
     ideals={"ratio": 1.0},
