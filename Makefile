@@ -20,7 +20,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-data test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT
 
 bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000"), on an idle machine
 	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS)
+
+bench-dashboard: setup  ## time the dashboard's pages on 100 runs and 100,000 sentences
+	$(PYTHON_BIN) benchmarks/dashboard.py
 
 check-env: setup  ## import the stack and show its versions
 	$(PYTHON_BIN) scripts/check_env.py

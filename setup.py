@@ -18,6 +18,6 @@ setup(
     package_dir=packages,
     package_data={
         "seq2seq_tfx.models": ["presets/*.yaml"],
-        "seq2seq_tfx.report": ["templates/*.html"],
+        "seq2seq_tfx.report": ["templates/*.html", "templates/*/*.html"],
     },
 )

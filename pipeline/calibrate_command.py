@@ -25,9 +25,7 @@ class CannotCalibrate(Exception):
     """The gate has nothing to calibrate."""
 
 
-def calibrate_gate(
-    config: PipelineConfig, output: Path, seeds: range, console: Console | None = None
-) -> list[Calibration]:
+def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[Calibration]:
     """Trains with each seed in a folder of its own, and compares all with all.
 
     What is unchanged comes from that folder's cache, so more seeds can be added later.
@@ -36,7 +34,6 @@ def calibrate_gate(
       config: the job.
       output: of the job; the trainings are in its folder `calibration`.
       seeds: of the trainings.
-      console: where to show progress; standard output if None.
 
     Raises:
       CannotCalibrate: no metric has a margin, or there is one seed alone.
@@ -47,11 +44,11 @@ def calibrate_gate(
         raise CannotCalibrate("gate.max_loss: expected a metric with a margin, found none")
     if len(seeds) < 2:
         raise CannotCalibrate(f"expected two seeds or more, received {len(seeds)}")
-    console, folder = console or Console(), output / FOLDER
+    folder = output / FOLDER
     found: dict[str, dict[int, np.ndarray]] = {name: {} for name in metrics}
     for seed in seeds:
-        console.print(f"training {1 + seed - seeds.start} of {len(seeds)}, seed {seed}")
-        summary = run_pipeline(_with_seed(config, seed), folder, console=console)
+        Console().print(f"training {1 + seed - seeds.start} of {len(seeds)}, seed {seed}")
+        summary = run_pipeline(_with_seed(config, seed), folder)
         measures = read_record(str(summary.sentences))["measures"]
         statistics = read_statistics(read_rows(str(summary.sentences)), measures)
         whole = statistics.where(SET, features.TEST).measures[CANDIDATE]

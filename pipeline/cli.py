@@ -20,6 +20,7 @@ from .cli_common import (
     fail,
     refuse,
 )
+from .cli_dashboard import dashboard
 from .cli_data import data
 from .cli_gate import gate
 from .cli_serving import bench_serving, deployment, serve, versions
@@ -42,7 +43,7 @@ def main() -> None:
     """From a file of text pairs to a served, gated model."""
 
 
-for command in (data, gate, serve, bench_serving, versions, deployment):
+for command in (data, gate, serve, bench_serving, versions, deployment, dashboard):
     main.add_command(command)
 
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import heapq
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
 from ..components.metrics import MEASURES
 from ..components.run_fn import HISTORY
 from ..components.sentences import ATTENTION, BASELINE, CANDIDATE, Row, read_rows
-from ..report.charts import Epoch
-from ..report.fonts import Fonts
-from ..report.heat_map import HeatMapError, heat_map
-from ..report.picture import Picture
+from ..report.run_files import read_epochs, read_pictures
 from ..report.run_page import Component, Example, Group, Run, render
-from ..report.shaping import Shaper
 from .summary import RunSummary
 
 REPORT = "report.html"
 SHOWN = 20  # sentences of a group
-WIDEST = 40  # tokens of an attention picture's longer side
 
 
 def write_report(name: str, summary: RunSummary, output: Path) -> Path:
@@ -53,19 +47,14 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
             counts=summary.counts,
             verdict=verdict,
             faults=summary.infra["faults"],
-            epochs=_epochs(summary.model_run / HISTORY),
+            epochs=read_epochs(summary.model_run / HISTORY),
             groups=_groups(read_rows(str(summary.sentences)), metric),
-            pictures=list(_pictures(summary.sentences / ATTENTION)),
+            pictures=read_pictures(summary.sentences / ATTENTION),
         )
     )
     path = output / REPORT
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def _epochs(history: Path) -> list[Epoch]:
-    epochs = json.loads(history.read_text())["epochs"]
-    return [Epoch(epoch["loss"], epoch.get("val_loss")) for epoch in epochs]
 
 
 class _Judged(NamedTuple):
@@ -140,18 +129,3 @@ def _example(judged: _Judged, metric: str) -> Example:
 
 def _figure(row: Row, model: str, metric: str) -> float:
     return MEASURES[metric].figure(row[model]["statistics"][metric])
-
-
-def _pictures(file: Path) -> Iterator[Picture]:
-    """Heat maps of the attention that Evaluator kept."""
-    fonts: Fonts | None = None
-    for line in file.read_bytes().splitlines():
-        found: dict[str, Any] = json.loads(line)
-        sides = found["source_tokens"], found["target_tokens"]
-        if max(map(len, sides)) <= WIDEST:
-            fonts = fonts or Fonts()
-            shaper = Shaper(fonts, [*sides[0], *sides[1]])
-            try:
-                yield heat_map(*sides, found["attention"], shaper.width)
-            except HeatMapError:
-                continue

@@ -11,6 +11,7 @@ from ..serving.server.model_config import read_file
 from ..serving.server.server import ServerSettings, log_to_stderr, serve
 from ..serving.server.version_folder import SAVED_MODEL
 from ..serving.server.versions import Policy
+from .served_try_page import ServedTryPage
 
 
 def serve_model(
@@ -43,7 +44,10 @@ def serve_model(
     if model_config:
         policy = read_file(model_config, name, base)
     log_to_stderr()
-    settings = ServerSettings(base, name, policy, model_config, host, *ports, limits=limits)
+    page = ServedTryPage(name)
+    settings = ServerSettings(
+        base, name, policy, model_config, host, *ports, limits=limits, page=page
+    )
     asyncio.run(serve(settings))
 
 

@@ -56,9 +56,9 @@ def rule_row(rule: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def slice_rows(verdict: dict[str, Any]) -> dict[str, Any]:
-    """The slices with a bar for the first metric; how wide the bars are, from 0 to 100."""
-    name = verdict["rules"][0]["metric"]
+def slice_rows(verdict: dict[str, Any], metric: str = "") -> dict[str, Any]:
+    """The slices with a bar for a metric, the first if ''; bars are from 0 to 100 wide."""
+    name = metric or verdict["rules"][0]["metric"]
     figures = [row["candidate"].get(name) for row in verdict["slices"]]
     most = max([abs(f) for f in figures if f is not None] or [0.0]) or 1.0
     rows = [

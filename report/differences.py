@@ -25,6 +25,17 @@ class Difference(NamedTuple):
     reference: list[Span]
     hypothesis: list[Span]
 
+    @property
+    def between(self) -> str:
+        """What stands between spans."""
+        return " "
+
+
+class _ByCharacters(Difference):
+    @property
+    def between(self) -> str:
+        return ""
+
 
 def difference(reference: str, hypothesis: str) -> Difference:
     """Compares two texts by words, or by characters where neither has two words.
@@ -51,7 +62,7 @@ def difference(reference: str, hypothesis: str) -> Difference:
     for side, words in zip(spans, sides, strict=True):
         if len(words) > MOST:
             side.append(Span(f"… {len(words) - MOST} more", False))
-    return Difference(*spans)
+    return (Difference if between else _ByCharacters)(*spans)
 
 
 def _joined(words: Sequence[str], between: str) -> str:

@@ -7,6 +7,7 @@ What is drawn is SVG in the document, or a picture of this room as an image.
 from __future__ import annotations
 
 import base64
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .picture import Picture
 from .svg import to_svg
 
 LONGEST = 400  # clusters of a text that are shown
+WHOLE = 20_000  # where the text is what one came for
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,8 +27,13 @@ def html_document(template: str, **values: Any) -> str:
 
     Args:
       template: its file in `templates`.
-      values: what the template names; foreign text is shown by its filter `short`.
+      values: what the template names; foreign text is shown by its filters `short` and `whole`.
     """
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -39,8 +46,9 @@ def html_document(template: str, **values: Any) -> str:
         seconds=_seconds,
         thousands=lambda value: f"{value:,}",
         short=lambda text: readable(text, LONGEST),
+        whole=lambda text: readable(text, WHOLE),
     )
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def as_image(picture: Picture) -> tuple[Picture, str]:

@@ -53,15 +53,24 @@ class Run(NamedTuple):
     pictures: list[Picture]
 
 
-def render(run: Run) -> str:
-    """Writes a run as an HTML document."""
+def render(run: Run, template: str = "report.html", metric: str = "", **more: Any) -> str:
+    """Writes a run as an HTML document.
+
+    Args:
+      run: what is told.
+      template: `report.html`, or one that extends it.
+      metric: of the bars of slices; the first if ''.
+      more: what the template names beside.
+    """
     return html_document(
-        "report.html",
+        template,
+        **more,
+        metric=metric,
         run=run,
         verdict=run.verdict,
         metrics=metric_rows(run.verdict),
         rules=[rule_row(rule) for rule in run.verdict["rules"]],
-        slices=slice_rows(run.verdict),
+        slices=slice_rows(run.verdict, metric),
         curve=curve(run.epochs),
         slowest=max([1e-9, *(component.seconds for component in run.components)]),
         seconds=sum(component.seconds for component in run.components),

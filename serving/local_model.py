@@ -89,6 +89,34 @@ def hypotheses_of(
     ]
 
 
+def explanation_of(row: Mapping[str, np.ndarray], nbest: int) -> Explanation:
+    """What `explain` answered to one source, with nothing of the padding.
+
+    Args:
+      row: its outputs, without the axis of sources.
+      nbest: how many hypotheses at most, no more than K.
+    """
+    lowest = float(np.finfo(np.float32).min)
+    read = int(row[features.SOURCE_LENGTH])
+    hypotheses = []
+    for place in range(nbest):
+        score = float(row[features.SCORE][place])
+        if score > lowest:
+            written = int(row[features.TARGET_LENGTH][place])
+            tokens = row[features.TARGET_TOKENS][place, :written]
+            hypotheses.append(
+                ExplainedHypothesis(
+                    row[features.TEXT][place].decode(),
+                    score,
+                    float(row[features.LOG_PROB][place]),
+                    [token.decode() for token in tokens],
+                    row[features.ATTENTION][place, :written, :read],
+                )
+            )
+    tokens = row[features.SOURCE_TOKENS][:read]
+    return Explanation([token.decode() for token in tokens], hypotheses)
+
+
 def too_many(most: int, nbest: int) -> ModelError:
     """More hypotheses were asked for than an export gives."""
     return ModelError(
@@ -165,30 +193,39 @@ class LocalModel:
         self._check(nbest)
         outputs = self._answer(features.EXPLAIN_SIGNATURE, sources)
         return [
-            self._explanation({name: values[row] for name, values in outputs.items()}, nbest)
+            explanation_of({name: values[row] for name, values in outputs.items()}, nbest)
             for row in range(len(sources))
         ]
 
-    def _explanation(self, row: dict[str, np.ndarray], nbest: int) -> Explanation:
-        """What `explain` gives of one source, with nothing of the padding."""
-        read = int(row[features.SOURCE_LENGTH])
-        hypotheses = []
-        for place in range(nbest):
-            score = float(row[features.SCORE][place])
-            if score > self._tf.float32.min:
-                written = int(row[features.TARGET_LENGTH][place])
-                tokens = row[features.TARGET_TOKENS][place, :written]
-                hypotheses.append(
-                    ExplainedHypothesis(
-                        row[features.TEXT][place].decode(),
-                        score,
-                        float(row[features.LOG_PROB][place]),
-                        [token.decode() for token in tokens],
-                        row[features.ATTENTION][place, :written, :read],
-                    )
-                )
-        tokens = row[features.SOURCE_TOKENS][:read]
-        return Explanation([token.decode() for token in tokens], hypotheses)
+    def decode(self, source: str, options: Mapping[str, float | str]) -> list[Hypothesis]:
+        """Answers a source with options of search.
+
+        Args:
+          source: a text.
+          options: by the names of `decode_options.INPUTS`; the export's defaults for those
+            left out.
+
+        Raises:
+          ModelError: the model was exported without this, or an option is refused.
+        """
+        from .decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
+
+        if features.DECODE_SIGNATURE not in self._model.signatures:
+            raise ModelError(
+                f"expected a signature '{features.DECODE_SIGNATURE}' in this model, found "
+                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
+            )
+        inputs = {features.TEXT: self._tf.constant([source])}
+        inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
+        for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
+            for name in names:
+                inputs[name] = self._tf.constant([options.get(name, DEFAULT)], kind)
+        try:
+            outputs = self._model.signatures[features.DECODE_SIGNATURE](**inputs)
+        except (self._tf.errors.InvalidArgumentError, OverflowError) as error:
+            raise ModelError(str(error)) from error
+        values = {name: tensor.numpy() for name, tensor in outputs.items()}
+        return hypotheses_of(values, 1, values[features.TEXT].shape[1])[0]
 
     def _check(self, nbest: int) -> None:
         if nbest > self.most:

@@ -78,3 +78,9 @@ def test_both_sides_of_decoding_write_answers_of_the_full_length(benchmark, tmp_
     record = asked("decoding_ours.py", sources, *sizes, *where)
     assert record["sources"] == 3 and len(record["seconds"]) == 1
     assert record["longest"] == 5  # words; the last place is EOS's
+
+
+def test_the_dashboard_answers_every_page_of_a_small_store(tmp_path):
+    told = asked("dashboard.py", "--runs", 3, "--sentences", 60, "--to", tmp_path / "result.json")
+    assert len(told["pages"]) == 9 and told["sentences"] == 60
+    assert json.loads((tmp_path / "result.json").read_text()) == told

@@ -1,6 +1,8 @@
 """Imports run one way: models <- serving <- components <- pipeline, and report beside serving."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,20 @@ def test_a_room_knows_nothing_of_what_is_above_it(rooms, forbidden):
         elif path.relative_to(ROOT).parts[0] in rooms:
             found = {module.partition(".")[0] for module in imported_modules(path)}
             assert not found & forbidden, path
+
+
+def test_only_the_command_line_knows_the_dashboard():
+    for path in FILES:
+        folder = path.relative_to(ROOT).parts[:-1]
+        if folder != ("report", "dashboard") and folder[0] != "pipeline":
+            for module in imported_modules(path):
+                assert not module.startswith("seq2seq_tfx.report.dashboard"), path
+
+
+def test_browsing_imports_neither_tensorflow_nor_tfx():
+    check = (
+        "import sys; from seq2seq_tfx.pipeline import dashboard_command as command; "
+        "command.load_library(); "
+        "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -20,6 +20,7 @@ from .limits import Limits
 from .metadata_json import metadata_json
 from .metrics import Metrics
 from .prediction import answer, signature_of
+from .try_service import TryPage, TryService
 from .versions import Version, Versions
 
 LOG = logging.getLogger(__name__)
@@ -38,12 +39,16 @@ class RestService:
       versions: of the model.
       limits: of one request.
       metrics: where requests are counted.
+      page: for people, at `/`; None for no page.
     """
 
-    def __init__(self, versions: Versions, limits: Limits, metrics: Metrics):
+    def __init__(
+        self, versions: Versions, limits: Limits, metrics: Metrics, page: TryPage | None = None
+    ):
         self._versions = versions
         self._limits = limits
         self._metrics = metrics
+        self._try = TryService(page, versions, limits, metrics) if page else None
         self.is_stopping = False
         self._methods: dict[str, Callable[[web.Request, re.Match[str]], Awaitable[bytes]]] = {
             "predict": self._predict,
@@ -58,6 +63,9 @@ class RestService:
         application.router.add_get("/healthz", self._healthy)
         application.router.add_get("/readyz", self._ready)
         application.router.add_route("*", "/v1/{tail:.*}", self._handle)
+        if self._try:
+            application.router.add_get("/", self._try.show)
+            application.router.add_post("/", self._try.answer)
         return application
 
     async def _handle(self, request: web.Request) -> web.Response:

@@ -24,6 +24,7 @@ from .metrics import Metrics
 from .model_config import ModelConfigError, read_file
 from .rest_service import RestService
 from .servable import Servable
+from .try_service import TryPage
 from .versions import Policy, Versions
 
 LOG = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class ServerSettings:
     grpc_port: int = 8500
     rest_port: int = 8501
     limits: Limits = field(default_factory=Limits)
+    page: TryPage | None = None  # for people
     poll_seconds: float = 1.0
     grace_seconds: float = 30.0
 
@@ -83,7 +85,7 @@ async def serve(settings: ServerSettings) -> None:
     if not versions.available:
         raise CannotServe(_why_nothing(versions))
 
-    rest = RestService(versions, limits, metrics)
+    rest = RestService(versions, limits, metrics, settings.page)
     # A client that goes away takes its request out of the queue.
     runner = web.AppRunner(
         rest.application(),

@@ -23,7 +23,7 @@ HOSTILE = [
     "word " * 5_000,
     " ",
 ]
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "input"}
 
 
 def verdict(text="plain", **changes):

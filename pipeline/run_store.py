@@ -1,0 +1,89 @@
+"""Reads the runs of an output folder from ML Metadata, and nothing of TFX."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2 as pb2
+
+from ..report.dashboard.records import Artifact, Execution, Run, Store
+
+DATABASE = "metadata.sqlite"
+_STATES = {
+    pb2.Execution.COMPLETE: "done",
+    pb2.Execution.CACHED: "cached",
+    pb2.Execution.RUNNING: "running",
+}
+
+
+def read_store(folder: Path, name: str) -> Store:
+    """Reads all runs, without a lock and without writing.
+
+    Args:
+      folder: the output folder.
+      name: by which addresses call it.
+    """
+    config = pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(folder / DATABASE)
+    config.sqlite.connection_mode = pb2.SqliteMetadataSourceConfig.READONLY
+    store = mlmd.MetadataStore(config)
+    executions = _executions(store)
+    runs = []
+    for context in store.get_contexts_by_type("pipeline_run"):
+        own = [executions[e.id] for e in store.get_executions_by_context(context.id)]
+        if own:
+            own.sort(key=lambda pair: pair[1].id)
+            runs.append(Run(context.id, own[0][0], own[0][1].started, [one for _, one in own]))
+    types = {kind.id: kind.name for kind in store.get_artifact_types()}
+    artifacts = {
+        found.id: Artifact(found.id, types.get(found.type_id, ""), found.uri, _properties(found))
+        for found in store.get_artifacts()
+    }
+    return Store(name, folder, sorted(runs, key=lambda run: -run.id), artifacts)
+
+
+def _executions(store: mlmd.MetadataStore) -> dict[int, tuple[str, Execution]]:
+    """All executions by id, each with its pipeline's name."""
+    nodes: dict[int, str] = {}
+    for context in store.get_contexts_by_type("node"):
+        nodes |= {e.id: context.name for e in store.get_executions_by_context(context.id)}
+    found = store.get_executions()
+    sides: dict[bool, dict[int, dict[str, list[int]]]] = {
+        side: defaultdict(lambda: defaultdict(list)) for side in (True, False)
+    }
+    for event in store.get_events_by_execution_ids([e.id for e in found]) if found else []:
+        if event.type in (pb2.Event.INPUT, pb2.Event.OUTPUT):
+            key = next((step.key for step in event.path.steps if step.key), "")
+            side = sides[event.type == pb2.Event.OUTPUT]
+            side[event.execution_id][key].append(event.artifact_id)
+    told = {}
+    for one in found:
+        pipeline, _, component = nodes.get(one.id, "").rpartition(".")
+        started = one.create_time_since_epoch / 1000
+        told[one.id] = (
+            pipeline,
+            Execution(
+                one.id,
+                component,
+                _STATES.get(one.last_known_state, "failed"),
+                started,
+                one.last_update_time_since_epoch / 1000 - started,
+                _properties(one),
+                dict(sides[False][one.id]),
+                dict(sides[True][one.id]),
+            ),
+        )
+    return told
+
+
+def _properties(found: pb2.Execution | pb2.Artifact) -> dict[str, Any]:
+    """Properties of both kinds, by name."""
+    return {
+        key: getattr(value, value.WhichOneof("value"))
+        for side in (found.properties, found.custom_properties)
+        for key, value in side.items()
+        if value.WhichOneof("value") in ("int_value", "double_value", "string_value")
+    }

@@ -1,0 +1,65 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..differences import difference
+from ..html_document import html_document
+from .comparison import Change, Difference
+from .records import Run, Store, changes
+from .runs_page import when
+from .source import Source
+
+
+def compare_page(
+    source: Source, before: tuple[Store, Run], after: tuple[Store, Run], metric: str
+) -> str:
+    """Writes the page.
+
+    Args:
+      source: of everything.
+      before: the earlier run and its store.
+      after: the later one.
+      metric: by which slices and sentences are compared.
+    """
+    sides = [source.sentences(*side) for side in (before, after)]
+    names = [name for name in sides[1].metrics if name in sides[0].metrics]
+    for wanted in (metric, source.metric(*after), *names):
+        if wanted in names:
+            break
+    found = source.compare(before, after, wanted)
+    return html_document(
+        "dashboard/compare.html",
+        runs=[
+            {"address": f"{s.name}/{r.id}", "name": r.pipeline, "when": when(r.started)}
+            for s, r in (before, after)
+        ],
+        changes=changes(after[0], after[1], before[1], before[0]),
+        metric=wanted,
+        metrics=names,
+        found=found,
+        rows=[_drawn(one) for one in found.metrics],
+        slices=[_drawn(one) for one in found.slices],
+        better=[_shown(change) for change in found.better],
+        worse=[_shown(change) for change in found.worse],
+    )
+
+
+def _drawn(one: Difference) -> dict[str, Any]:
+    """A difference, and where it and zero lie on a scale of its own, in percent."""
+    value = one.after - one.before
+    ends = [0.0, value, one.low, one.high]
+    finite = all(abs(end) < float("inf") for end in ends)
+    low, high = (min(ends), max(ends)) if finite else (0.0, 0.0)
+    room = (high - low) * 0.12 or 1.0
+    places = [100 * (end - low + room) / (high - low + 2 * room) for end in ends] if finite else []
+    return {"one": one, "value": value, "places": places}
+
+
+def _shown(change: Change) -> dict[str, Any]:
+    return {
+        "change": change,
+        "before": difference(change.reference, change.before),
+        "after": difference(change.reference, change.after),
+    }

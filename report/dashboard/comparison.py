@@ -1,0 +1,251 @@
+"""Two runs on the sentences that both answered: what differs, and whether it is chance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .library import Library
+from .sentences import CANDIDATE, Sentences
+
+GROUPS = 2_000  # what is drawn at most: sentences, or groups of them
+SLICE_GROUPS = 500
+RESAMPLES = 1_000
+SEED = 1
+RARITY = "rarest_word"
+LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
+ORDERS = (1, 2)  # of n-grams
+SHOWN = 12
+
+
+class Difference(NamedTuple):
+    """A figure of two runs on the same sentences."""
+
+    name: str  # the metric, or the slice
+    sentences: int
+    before: float
+    after: float
+    low: float  # the interval of the difference
+    high: float
+    better: bool | None  # None where the interval holds zero: it may be chance
+
+
+class NGram(NamedTuple):
+    """Words of references, and how often the answers had them."""
+
+    text: str
+    wanted: int
+    before: int
+    after: int
+
+
+class Accuracy(NamedTuple):
+    """Words of references that were answered, by how rare the source is."""
+
+    label: str
+    words: int
+    before: float
+    after: float
+
+
+class Change(NamedTuple):
+    """A sentence that both answered differently."""
+
+    id: str
+    source: str
+    reference: str
+    before: str
+    after: str
+    gain: float  # of the metric, positive where it became better
+
+
+class Comparison(NamedTuple):
+    """All that two runs differ in."""
+
+    metric: str
+    shared: int
+    alone: tuple[int, int]  # sentences that only one has
+    differing: int  # answers
+    metrics: list[Difference]
+    slices: list[Difference]
+    better: list[Change]
+    worse: list[Change]
+    improved: list[NGram]
+    worsened: list[NGram]
+    looked_at: int
+    accuracy: list[Accuracy]
+    exact: bool  # whether single sentences were drawn
+
+
+def compare(before: Sentences, after: Sentences, metric: str, library: Library) -> Comparison:
+    """Compares the candidates of two runs.
+
+    Args:
+      before: of the earlier run.
+      after: of the later run.
+      metric: by which sentences and slices are compared.
+      library: of statistics.
+    """
+    places = _shared(before, after)
+    names = [name for name in after.metrics if name in before.metrics]
+    pairs = {name: _statistics(before, after, name, places) for name in names}
+    found = [_difference(name, name, pair, GROUPS, library) for name, pair in pairs.items()]
+    slices = []
+    for dimension, labels in after.dimensions.items():
+        for label, _ in labels:
+            inside = after.where(dimension, label)[places[1]]
+            part = [one[inside] for one in pairs[metric]]
+            if len(part[0]) > 1 and not inside.all():
+                name = f"{dimension}={label}"
+                slices.append(_difference(name, metric, part, SLICE_GROUPS, library))
+    texts = [
+        side.texts(CANDIDATE).take(pa.array(at))
+        for side, at in zip((before, after), places, strict=True)
+    ]
+    differs = pc.fill_null(pc.not_equal(*texts), True).to_numpy(zero_copy_only=False)
+    losses = [
+        side.losses(library, CANDIDATE, metric)[at]
+        for side, at in zip((before, after), places, strict=True)
+    ]
+    gain = np.where(differs, np.nan_to_num(losses[0] - losses[1]), 0.0)
+    order = np.argsort(-gain, kind="stable")
+    best = [int(i) for i in order[:SHOWN] if gain[i] > 0]
+    worst = [int(i) for i in order[::-1][:SHOWN] if gain[i] < 0]
+
+    def change(i: int) -> Change:
+        row = after.row(int(places[1][i]))
+        was, now = (text[i].as_py() for text in texts)
+        return Change(row["id"], row["source"], row["references"][0], was, now, float(gain[i]))
+
+    looked = np.flatnonzero(differs)
+    looked = looked[:: max(1, -(-len(looked) // LOOKED_AT))]
+    references = after.table["references"].combine_chunks()
+    of_looked = (
+        _texts(references, places[1][looked]),
+        *(text.take(pa.array(looked)).to_pylist() for text in texts),
+    )
+    improved, worsened = _ngrams(*of_looked)
+    return Comparison(
+        metric=metric,
+        shared=len(places[0]),
+        alone=(before.size - len(places[0]), after.size - len(places[1])),
+        differing=int(differs.sum()),
+        metrics=found,
+        slices=slices,
+        better=[change(i) for i in best],
+        worse=[change(i) for i in worst],
+        improved=improved,
+        worsened=worsened,
+        looked_at=len(looked),
+        accuracy=_accuracy(after, places[1][looked], *of_looked),
+        exact=len(places[0]) <= GROUPS,
+    )
+
+
+def _shared(before: Sentences, after: Sentences) -> tuple[np.ndarray, np.ndarray]:
+    """Where the sentences are that both have, in the order of their ids."""
+    found = pc.index_in(after.ids, value_set=before.ids)
+    known = pc.is_valid(found).to_numpy(zero_copy_only=False)
+    at = after.by_id[known[after.by_id]]
+    return pc.fill_null(found, 0).to_numpy()[at].astype(np.int64), at.astype(np.int64)
+
+
+def _statistics(
+    before: Sentences, after: Sentences, name: str, places: tuple[np.ndarray, np.ndarray]
+) -> list[np.ndarray]:
+    return [
+        side.statistics(CANDIDATE, name)[at]
+        for side, at in zip((before, after), places, strict=True)
+    ]
+
+
+def _difference(
+    name: str, metric: str, pair: list[np.ndarray], groups: int, library: Library
+) -> Difference:
+    """A paired bootstrap; of many sentences groups are drawn.
+
+    Sentences are independent, so the sums of groups that were put together at random vary
+    as much as those of sentences that are drawn one by one.
+    """
+    number = len(pair[0])
+    was, now = library.figures(metric, np.stack([one.sum(axis=0) for one in pair])).tolist()
+    if number > groups:
+        mixed = np.random.default_rng(SEED).permutation(number)
+        starts = np.arange(groups) * number // groups
+        pair = [np.add.reduceat(one[mixed], starts, axis=0) for one in pair]
+    if number < 2:
+        return Difference(name, number, was, now, float("-inf"), float("inf"), None)
+    sums = library.resample(pair, RESAMPLES)
+    drawn = [library.figures(metric, side) for side in sums]
+    low, high = library.interval(drawn[1] - drawn[0])
+    better = None
+    if low > 0 or high < 0:
+        losses = library.loss(metric, np.array([was, now]))
+        better = bool(losses[1] < losses[0])
+    return Difference(name, number, was, now, low, high, better)
+
+
+def _texts(lists: pa.Array, places: np.ndarray) -> list[str]:
+    """The first reference of each sentence."""
+    return [texts[0] if texts else "" for texts in lists.take(pa.array(places)).to_pylist()]
+
+
+def _ngrams(
+    references: Iterable[str], before: Iterable[str], after: Iterable[str]
+) -> tuple[list[NGram], list[NGram]]:
+    """The n-grams of references that are answered more often than before, and less often."""
+    wanted: Counter[str] = Counter()
+    had: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+    for reference, *answers in zip(references, before, after, strict=True):
+        asked = Counter(_of(reference))
+        wanted.update(asked)
+        for counter, answer in zip(had, answers, strict=True):
+            counter.update(asked & Counter(_of(answer)))
+    gains = {text: had[1][text] - had[0][text] for text in had[0].keys() | had[1].keys()}
+    order = sorted(gains, key=lambda text: (-gains[text], -wanted[text], text))
+    told = [NGram(text, wanted[text], had[0][text], had[1][text]) for text in order]
+    improved = [one for one in told[:SHOWN] if one.after > one.before]
+    worsened = [one for one in told[::-1][:SHOWN] if one.after < one.before]
+    return improved, worsened
+
+
+def _of(text: str) -> Iterator[str]:
+    words = text.split()
+    for order in ORDERS:
+        for i in range(len(words) - order + 1):
+            yield " ".join(words[i : i + order])
+
+
+def _accuracy(
+    sentences: Sentences,
+    places: np.ndarray,
+    references: Iterable[str],
+    before: Iterable[str],
+    after: Iterable[str],
+) -> list[Accuracy]:
+    """By how often the rarest word of the source was trained on, where that is a slice."""
+    if RARITY not in sentences.dimensions:
+        return []
+    column = sentences.table["slices"].combine_chunks()
+    labels = pc.struct_field(
+        column, [[column.type.field(i).name for i in range(column.type.num_fields)].index(RARITY)]
+    )
+    sums: dict[str, list[int]] = {}
+    for label, reference, *answers in zip(
+        labels.take(pa.array(places)).to_pylist(), references, before, after, strict=True
+    ):
+        asked = Counter(reference.split())
+        total = sums.setdefault(label, [0, 0, 0])
+        total[0] += asked.total()
+        for i, answer in enumerate(answers, start=1):
+            total[i] += (asked & Counter(answer.split())).total()
+    return [
+        Accuracy(label, sums[label][0], *(part / sums[label][0] for part in sums[label][1:]))
+        for label, _ in sentences.dimensions[RARITY]
+        if label in sums and sums[label][0]
+    ]

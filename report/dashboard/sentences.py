@@ -1,0 +1,254 @@
+"""The evaluated sentences of a run, held as columns: searched, filtered and sorted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from .library import Library
+
+CANDIDATE, BASELINE = "candidate", "baseline"
+PAGE = 25  # sentences
+BLOCK = 16 << 20  # bytes read at once: more than the longest line
+REPETITION = "repetition_rate"
+
+ORDERS = {
+    "loss": "worst first",
+    "lost": "lost most against the other model",
+    "won": "won most against the other model",
+    "repetition": "most repetitive",
+    "doubt": "least probable answer",
+    "length": "longest source",
+    "id": "as evaluated",
+}
+
+
+class CannotRead(Exception):
+    """The sentences of a run are damaged or gone."""
+
+
+class Query(NamedTuple):
+    """What is asked of the sentences."""
+
+    metric: str
+    search: str = ""  # in source, references or answers, whatever the case of letters
+    slices: Mapping[str, str] = {}  # label by dimension
+    order: str = "loss"
+    page: int = 1
+
+
+class Found(NamedTuple):
+    """What a query found."""
+
+    total: int
+    page: int
+    pages: int
+    places: list[int]  # of this page
+
+
+class Sentences:
+    """The sentences that Evaluator kept.
+
+    Args:
+      folder: of the artifact.
+
+    Raises:
+      CannotRead: a file is damaged, or there is none.
+    """
+
+    def __init__(self, folder: Path):
+        files = sorted(folder.glob("sentences*.jsonl"))
+        tables = [_read(file) for file in files if file.stat().st_size]
+        if not tables:
+            raise CannotRead(f"expected sentences*.jsonl with sentences in {folder}, found none")
+        self.table = _together(tables).combine_chunks()
+        self.size = self.table.num_rows
+        self.ids = _array(self.table["id"])
+        # Workers wrote in no particular order; that of ids never varies.
+        self.by_id = pc.sort_indices(self.ids).to_numpy()
+        self._rank = np.argsort(self.by_id)
+        self.models = [
+            model
+            for model in (CANDIDATE, BASELINE)
+            if model in self.table.column_names and self.table[model].null_count < self.size
+        ]
+        self._statistics: dict[tuple[str, str], np.ndarray] = {}
+        self._figures: dict[tuple[str, str], np.ndarray] = {}
+        self._folded: list[pa.Array] | None = None
+        self.dimensions = self._dimensions()
+
+    @property
+    def metrics(self) -> list[str]:
+        """The measures whose statistics are there."""
+        kind = self._of(CANDIDATE, "statistics").type
+        return [kind.field(i).name for i in range(kind.num_fields)]
+
+    def _of(self, model: str, key: str) -> pa.Array:
+        return pc.struct_field(_array(self.table[model]), [_index(self.table[model], key)])
+
+    def statistics(self, model: str, metric: str) -> np.ndarray:
+        """The statistics of a measure [N, S]."""
+        key = (model, metric)
+        if key not in self._statistics:
+            column = self._of(model, "statistics")
+            lists = pc.struct_field(column, [_index(column, metric)])
+            flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+            self._statistics[key] = flat.reshape(self.size, -1)
+        return self._statistics[key]
+
+    def figures(self, library: Library, model: str, metric: str) -> np.ndarray:
+        """The figure of each sentence [N]."""
+        key = (model, metric)
+        if key not in self._figures:
+            self._figures[key] = library.figures(metric, self.statistics(*key))
+        return self._figures[key]
+
+    def losses(self, library: Library, model: str, metric: str) -> np.ndarray:
+        """As `figures`, larger being worse."""
+        return library.loss(metric, self.figures(library, model, metric))
+
+    def log_probs(self) -> np.ndarray:
+        """Of the candidate's answers [N]."""
+        return np.asarray(
+            self._of(CANDIDATE, "log_prob").to_numpy(zero_copy_only=False), np.float64
+        )
+
+    def row(self, place: int) -> dict[str, Any]:
+        """All of a sentence."""
+        found = self.table.slice(place, 1).to_pylist()[0]
+        found["slices"] = {k: v for k, v in found["slices"].items() if v is not None}
+        return found
+
+    def place_of(self, identity: str) -> int | None:
+        """Where a sentence is by its id."""
+        place = pc.index(self.ids, value=identity).as_py()
+        return None if place < 0 else place
+
+    def texts(self, model: str) -> pa.Array:
+        """The answers of a model [N]."""
+        return self._of(model, "text")
+
+    def find(self, query: Query, library: Library) -> Found:
+        """Answers a query; of a page that is not there it gives the last."""
+        chosen = np.ones(self.size, bool)
+        for dimension, label in query.slices.items():
+            if dimension in self.dimensions:
+                chosen &= self.where(dimension, label)
+        if query.search.strip():
+            chosen &= self._search(query.search.strip())
+        places = self.by_id[chosen[self.by_id]]
+        if (keys := self._keys(query, library)) is not None:
+            keys = np.where(np.isnan(keys), np.inf, keys)[places]
+            if query.order in ("lost", "won"):
+                places, keys = places[keys > 0], keys[keys > 0]
+            # Among equals the least probable first, and then by id.
+            ties = np.nan_to_num(self.log_probs(), nan=-np.inf)[places]
+            places = places[np.lexsort((self._rank[places], ties, -keys))]
+        pages = max(1, -(-len(places) // PAGE))
+        page = min(max(1, query.page), pages)
+        shown = places[(page - 1) * PAGE : page * PAGE]
+        return Found(len(places), page, pages, shown.tolist())
+
+    def where(self, dimension: str, label: str) -> np.ndarray:
+        """Which sentences are in a slice [N]."""
+        column = self.table["slices"]
+        labels = pc.struct_field(_array(column), [_index(column, dimension)])
+        return pc.fill_null(pc.equal(labels, label), False).to_numpy(zero_copy_only=False)
+
+    def _keys(self, query: Query, library: Library) -> np.ndarray | None:
+        """What is sorted by, the largest first."""
+        if query.order == "loss":
+            return self.losses(library, CANDIDATE, query.metric)
+        if query.order in ("lost", "won") and BASELINE in self.models:
+            mine, other = (self.losses(library, m, query.metric) for m in (CANDIDATE, BASELINE))
+            return mine - other if query.order == "lost" else other - mine
+        if query.order == "repetition" and REPETITION in self.metrics:
+            return self.figures(library, CANDIDATE, REPETITION)
+        if query.order == "doubt":
+            return -self.log_probs()
+        if query.order == "length":
+            return pc.utf8_length(_array(self.table["source"])).to_numpy().astype(np.float64)
+        return None
+
+    def _search(self, text: str) -> np.ndarray:
+        if self._folded is None:
+            columns = [_array(self.table["source"]), *map(self.texts, self.models)]
+            references = _array(self.table["references"])
+            joined = pc.binary_join(references, "\n")
+            self._folded = [pc.utf8_lower(column) for column in (*columns, joined)]
+        wanted = text.lower()
+        found = np.zeros(self.size, bool)
+        for column in self._folded:
+            matches = pc.fill_null(pc.match_substring(column, wanted), False)
+            found |= matches.to_numpy(zero_copy_only=False)
+        return found
+
+    def _dimensions(self) -> dict[str, list[tuple[str, int]]]:
+        """Labels and how many sentences each has, of each dimension of slices."""
+        column = self.table["slices"]
+        found = {}
+        for i in range(column.type.num_fields):
+            counts = pc.value_counts(pc.struct_field(_array(column), [i])).to_pylist()
+            labels = [(c["values"], c["counts"]) for c in counts if c["values"] is not None]
+            found[column.type.field(i).name] = sorted(labels, key=lambda pair: _by_size(pair[0]))
+        return found
+
+
+def _read(file: Path) -> pa.Table:
+    options = pyarrow.json.ReadOptions(block_size=BLOCK)
+    # Or a column of dates would be no text.
+    text = pa.schema([(name, pa.string()) for name in ("id", "source")])
+    text = text.append(pa.field("references", pa.list_(pa.string())))
+    try:
+        return pyarrow.json.read_json(
+            file, options, pyarrow.json.ParseOptions(explicit_schema=text)
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _read_slowly(file)
+    except OSError as error:
+        raise CannotRead(f"{file}: {error}") from error
+
+
+def _read_slowly(file: Path) -> pa.Table:
+    """Reads what Arrow cannot, and says which line is damaged."""
+    rows = []
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise CannotRead(f"{file}:{number}: expected JSON: {error}") from error
+    try:
+        return pa.Table.from_pylist(rows)
+    except pa.ArrowException as error:
+        raise CannotRead(f"{file}: expected sentences of one form: {error}") from error
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    """One table; of shards that saw other slices, or numbers of another kind, by rows."""
+    try:
+        return pa.concat_tables(tables)
+    except pa.ArrowInvalid:
+        rows = [row for table in tables for row in table.to_pylist()]
+        return pa.Table.from_pylist(rows)
+
+
+def _array(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _index(column: pa.ChunkedArray | pa.Array, name: str) -> int:
+    kind = column.type
+    names = [kind.field(i).name for i in range(kind.num_fields)]
+    return names.index(name)
+
+
+def _by_size(label: str) -> tuple[int, str]:
+    digits = label.partition("-")[0].rstrip("+")
+    return (int(digits), label) if digits.isdecimal() else (0, label)

@@ -1,0 +1,183 @@
+"""The error browser, and one sentence with what the model says of it now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from ..differences import difference
+from ..html_document import as_image, html_document
+from ..run_files import draw
+from .records import Run, Store
+from .runs_page import when
+from .sentences import BASELINE, CANDIDATE, ORDERS, Query, Sentences
+from .source import NotThere, Source
+
+SLICE = "slice."  # before the name of a dimension, in addresses
+WIDEST = 120  # tokens of an attention picture's longer side
+WORST, OTHER = "this model", "last blessed"
+
+
+def read_query(fields: Mapping[str, str], sentences: Sentences, metric: str) -> Query:
+    """Reads an address; what it cannot mean is as if it were not there."""
+    page = fields.get("page", "")
+    order = fields.get("sort", "")
+    wanted = fields.get("metric", "")
+    return Query(
+        metric=wanted if wanted in sentences.metrics else metric,
+        search=fields.get("q", "")[:1000],
+        slices={
+            name: label
+            for name in sentences.dimensions
+            if (label := fields.get(f"{SLICE}{name}", ""))
+        },
+        order=order if order in ORDERS else "loss",
+        page=int(page) if page.isdecimal() and len(page) < 9 else 1,
+    )
+
+
+def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, str]) -> str:
+    """Writes a page of the error browser.
+
+    Args:
+      source: of everything.
+      store: of the run.
+      run: whose sentences.
+      fields: of the address.
+    """
+    sentences = source.sentences(store, run)
+    metric = source.metric(store, run)
+    metric = metric if metric in sentences.metrics else sentences.metrics[0]
+    query = read_query(fields, sentences, metric)
+    found = sentences.find(query, source.library)
+    orders = dict(ORDERS)
+    if BASELINE not in sentences.models:
+        del orders["lost"], orders["won"]
+    kept = {
+        "q": query.search,
+        "metric": query.metric,
+        "sort": query.order,
+        **{f"{SLICE}{name}": label for name, label in query.slices.items()},
+    }
+    address = f"/runs/{store.name}/{run.id}/sentences"
+
+    def page(number: int) -> str:
+        return f"{address}?{urlencode({**kept, 'page': number})}"
+
+    return html_document(
+        "dashboard/sentences.html",
+        run=run,
+        when=when(run.started),
+        address=f"{store.name}/{run.id}",
+        query=query,
+        found=found,
+        orders=orders,
+        metrics=sentences.metrics,
+        dimensions=sentences.dimensions,
+        rows=[_row(source, sentences, place, query.metric) for place in found.places],
+        total=sentences.size,
+        page=page,
+    )
+
+
+def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[str, Any]:
+    row = sentences.row(place)
+    text = row[CANDIDATE]["text"]
+    reference = closest(row["references"], text)
+    other = row.get(BASELINE)
+    return {
+        **row,
+        "reference": reference,
+        "more": len(row["references"]) - 1,
+        "compared": difference(reference, text),
+        "figure": float(sentences.figures(source.library, CANDIDATE, metric)[place]),
+        "other": other and difference(reference, other["text"]),
+        "same": other is not None and other["text"] == text,
+        "other_figure": None
+        if other is None
+        else float(sentences.figures(source.library, BASELINE, metric)[place]),
+    }
+
+
+def closest(references: list[str], text: str) -> str:
+    """The reference with most words in common, of those that are compared cheaply."""
+    words = set(text.split())
+
+    def far(reference: str) -> float:
+        own = set(reference.split())
+        return len(words ^ own) / max(1, len(words | own))
+
+    return min(references, key=far, default="")
+
+
+def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: bool) -> str:
+    """Writes the page of a sentence.
+
+    Args:
+      source: of everything.
+      store: of the run.
+      run: whose answers.
+      identity: the sentence's id.
+      asks: whether the model is asked for its n-best and attention, which takes a while.
+
+    Raises:
+      NotThere: there is no such sentence.
+    """
+    sentences = source.sentences(store, run)
+    place = sentences.place_of(identity)
+    if place is None:
+        raise NotThere(f"expected a sentence of this run, found none with id {identity}")
+    row = sentences.row(place)
+    models = []
+    for model, name in ((CANDIDATE, WORST), (BASELINE, OTHER)):
+        if row.get(model):
+            reference = closest(row["references"], row[model]["text"])
+            models.append((name, row[model], difference(reference, row[model]["text"])))
+    figures = [
+        (
+            metric,
+            [
+                float(sentences.figures(source.library, model, metric)[place])
+                for model in sentences.models
+                if row.get(model)
+            ],
+        )
+        for metric in sentences.metrics
+    ]
+    answers, error = None, ""
+    if asks:
+        try:
+            answers = _ask(source, store, run, row["source"])
+        except source.outside.model_errors as failure:
+            error = str(failure)
+    return html_document(
+        "dashboard/sentence.html",
+        run=run,
+        when=when(run.started),
+        address=f"{store.name}/{run.id}",
+        row=row,
+        models=models,
+        figures=figures,
+        has_model=source.model_folder(store, run) is not None,
+        answers=answers,
+        error=error,
+        recorded=row[CANDIDATE]["text"],
+    )
+
+
+def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any]]:
+    """The n-best list, each with its attention as an image if that can be drawn."""
+    with source.models_lock:
+        model = source.model(store, run)
+        tokens, hypotheses = model.explain([text], model.most)[0]
+        drawn = []
+        for hypothesis in hypotheses:
+            picture = None
+            if max(len(tokens), len(hypothesis.target_tokens)) <= WIDEST:
+                weights = np.asarray(hypothesis.attention)
+                picture = draw(tokens, hypothesis.target_tokens, weights)
+            drawn.append((hypothesis, as_image(picture) if picture else None))
+    return drawn

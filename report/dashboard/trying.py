@@ -1,0 +1,49 @@
+"""Trying the model of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..try_page import Asked, Attention, BadForm, Hypothesis, read_form, render, with_attention
+from .records import Run, Store
+from .runs_page import when
+from .source import Model, Source
+
+
+def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] | None) -> str:
+    """Writes the page.
+
+    Args:
+      source: of everything.
+      store: of the run.
+      run: whose model answers.
+      fields: of the form; None before it was sent.
+    """
+    hypotheses, error, note = None, "", ""
+    if fields is not None:
+        try:
+            asked = read_form(fields)
+            with source.models_lock:
+                hypotheses, note = answer(source.model(store, run), asked)
+        except BadForm as failure:
+            error = str(failure)
+        except source.outside.model_errors as failure:
+            error = str(failure)
+    return render(
+        fields or {},
+        hypotheses,
+        error,
+        note,
+        "dashboard/try.html",
+        title=run.pipeline,
+        about=f"The model of {when(run.started)}. The first answer waits until it is loaded.",
+        address=f"{store.name}/{run.id}",
+    )
+
+
+def answer(model: Model, asked: Asked) -> tuple[list[Hypothesis], str]:
+    """What a model answers, and a note about it."""
+    tokens, explained = model.explain([asked.text], model.most)[0]
+    attention = {one.text: Attention(tokens, one.target_tokens, one.attention) for one in explained}
+    found = model.decode(asked.text, asked.options) if asked.options else explained
+    return with_attention(found, attention)

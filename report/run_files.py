@@ -1,0 +1,60 @@
+"""Reads what a run's page draws from the files that the run left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .charts import Epoch
+from .fonts import Fonts
+from .heat_map import HeatMapError, heat_map
+from .picture import Picture
+from .shaping import Shaper
+
+WIDEST = 40  # tokens of an attention picture's longer side
+
+
+def read_epochs(history: Path) -> list[Epoch]:
+    """The losses of each epoch, from the record of a training."""
+    epochs = json.loads(history.read_text())["epochs"]
+    return [Epoch(epoch["loss"], epoch.get("val_loss")) for epoch in epochs]
+
+
+def read_pictures(file: Path) -> list[Picture]:
+    """Heat maps of the attention that Evaluator kept, of those that can be drawn small."""
+    pictures = []
+    for line in file.read_bytes().splitlines():
+        found: dict[str, Any] = json.loads(line)
+        sides = found["source_tokens"], found["target_tokens"]
+        if max(map(len, sides)) <= WIDEST and (drawn := draw(*sides, found["attention"])):
+            pictures.append(drawn)
+    return pictures
+
+
+def draw(
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    attention_TS: np.ndarray,
+) -> Picture | None:
+    """A heat map with the fonts of this machine; None where there is no attention to draw.
+
+    Args:
+      source_tokens: S tokens.
+      target_tokens: T tokens.
+      attention_TS: [T, S] weights.
+    """
+    shaper = Shaper(_fonts(), [*source_tokens, *target_tokens])
+    try:
+        return heat_map(source_tokens, target_tokens, np.asarray(attention_TS), shaper.width)
+    except HeatMapError:
+        return None
+
+
+@cache
+def _fonts() -> Fonts:
+    return Fonts()

@@ -1,0 +1,28 @@
+"""The figures of many rows at once are those of each row."""
+
+import random
+
+import numpy as np
+import pytest
+
+from seq2seq_tfx.components.measure import Sentence
+from seq2seq_tfx.components.metrics import MEASURES
+from seq2seq_tfx.components.vectorized import figures
+
+
+@pytest.mark.parametrize("metric", sorted(MEASURES))
+def test_many_figures_are_those_of_each_row(metric):
+    generator = random.Random(1)
+    measure = MEASURES[metric]
+
+    def text():
+        return " ".join(generator.choices(["the", "cat", "sat", "on", "a"], k=generator.choice(
+            [0, 1, 2, 4, 5, 9])))  # fmt: skip
+
+    answers = [Sentence(text(), (text(), "the cat"), text()) for _ in range(150)]
+    answers += [Sentence("a b c d e", ("a b c d e",), "x"), Sentence("", ("",), "")]
+    rows = np.array([[*measure.statistics(sentence)] for sentence in answers], float)
+    sums = np.add.reduceat(rows, np.arange(0, len(rows), 7))
+    for some in (rows, sums):
+        each = [measure.figure(row) for row in some.tolist()]
+        np.testing.assert_allclose(figures(metric, some), each, rtol=1e-9, atol=1e-9)

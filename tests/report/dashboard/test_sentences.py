@@ -1,0 +1,212 @@
+"""The error browser finds, filters and sorts what a plain loop over the rows would."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from seq2seq_tfx.components.bootstrap import interval, resample
+from seq2seq_tfx.report.dashboard import comparison
+from seq2seq_tfx.report.dashboard.comparison import compare
+from seq2seq_tfx.report.dashboard.library import Library
+from seq2seq_tfx.report.dashboard.sentences import PAGE, CannotRead, Query, Sentences
+
+
+def resample_pair(pair, resamples):
+    sums = resample(dict(enumerate(pair)), resamples, 1)
+    return [sums[0], sums[1]]
+
+
+LIBRARY = Library(
+    higher_is_better=lambda metric: metric == "share",
+    figures=lambda metric, sums: np.array([a / b if b else np.nan for a, b in sums.tolist()]),
+    resample=resample_pair,
+    interval=lambda values: interval(values, 0.95),
+    ideals={"ratio": 1.0},
+)
+
+
+def row(number, generator, domain=True):
+    def answer():
+        length = generator.randint(1, 9)
+        return {
+            "text": " ".join(generator.choices("abcd", k=length)),
+            "score": -1.0,
+            "log_prob": generator.choice([-1, -2.5, float("nan")]),
+            "statistics": {
+                "share": [generator.randint(0, length), length],
+                "errors": [generator.randint(0, 9) / 2, generator.randint(0, 3)],
+                "ratio": [generator.randint(1, 4), 2],
+                "repetition_rate": [generator.randint(0, 2), length],
+            },
+        }
+
+    slices = {"set": "test", "rarest_word": generator.choice(["0", "1-9"])}
+    if domain and number % 3:
+        slices["domain"] = generator.choice(["2020-01-01", "Ü<b>"])
+    return {
+        "id": f"{generator.getrandbits(64):016x}",
+        "source": generator.choice(["Straße", "2020-01-01", "ÄRGER", ""]) + str(number),
+        "references": [" ".join(generator.choices("abcd", k=5))],
+        "slices": slices, "candidate": answer(), "baseline": answer(),
+    }  # fmt: skip
+
+
+def write(folder, *shards):
+    folder.mkdir(exist_ok=True)
+    for i, rows in enumerate(shards):
+        text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows)
+        (folder / f"sentences-{i}.jsonl").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows():
+    generator = random.Random(5)
+    return [row(i, generator, domain=i > 60) for i in range(120)]
+
+
+@pytest.fixture(scope="module")
+def sentences(rows, tmp_path_factory):
+    # The first shard has not seen the slice that the second has.
+    return Sentences(write(tmp_path_factory.mktemp("s") / "a", rows[:60], rows[60:]))
+
+
+def figure(one, model, metric):
+    top, bottom = one[model]["statistics"][metric]
+    return top / bottom if bottom else float("inf")
+
+
+def expected(rows, keep, key):
+    def order(one):
+        doubt = one["candidate"]["log_prob"]
+        return (-key(one), -np.inf if doubt != doubt else doubt, one["id"])
+
+    return [one["id"] for one in sorted(filter(keep, rows), key=order)]
+
+
+@pytest.mark.parametrize(
+    ("query", "keep", "key"),
+    [
+        (Query("errors"), lambda r: True, lambda r: figure(r, "candidate", "errors")),
+        (Query("share"), lambda r: True, lambda r: -figure(r, "candidate", "share")),
+        (Query("ratio"), lambda r: True, lambda r: abs(figure(r, "candidate", "ratio") - 1)),
+        (
+            Query("share", order="lost"),
+            lambda r: figure(r, "candidate", "share") < figure(r, "baseline", "share"),
+            lambda r: figure(r, "baseline", "share") - figure(r, "candidate", "share"),
+        ),
+        (Query("share", order="repetition"), lambda r: True,
+         lambda r: figure(r, "candidate", "repetition_rate")),
+        (Query("share", order="length"), lambda r: True, lambda r: len(r["source"])),
+        (Query("share", slices={"domain": "Ü<b>"}, order="length"),
+         lambda r: r["slices"].get("domain") == "Ü<b>", lambda r: len(r["source"])),
+        (Query("share", search="ärger", order="length"), lambda r: "ÄRGER" in r["source"],
+         lambda r: len(r["source"])),
+        (Query("share", search="a b", order="length"),
+         lambda r: any("a b" in text for text in
+                       (r["candidate"]["text"], r["baseline"]["text"], *r["references"])),
+         lambda r: len(r["source"])),
+        (Query("share", search="nowhere"), lambda r: False, lambda r: 0),
+    ],
+)  # fmt: skip
+def test_what_is_found_is_what_a_loop_finds_in_its_order(rows, sentences, query, keep, key):
+    found = []
+    page = 1
+    while True:
+        part = sentences.find(query._replace(page=page), LIBRARY)
+        found += [sentences.row(place)["id"] for place in part.places]
+        assert len(part.places) <= PAGE and part.total == len(expected(rows, keep, key))
+        if page >= part.pages:
+            break
+        page += 1
+    assert found == expected(rows, keep, key)
+
+
+def test_a_row_comes_back_as_it_was_written(rows, sentences):
+    for one in rows[::7]:
+        back = sentences.row(sentences.place_of(one["id"]))
+        for model in ("candidate", "baseline"):
+            assert back[model]["text"] == one[model]["text"]
+            assert back[model]["statistics"] == one[model]["statistics"]
+        assert {k: back[k] for k in ("source", "references", "slices")} == {
+            k: one[k] for k in ("source", "references", "slices")
+        }
+    assert sentences.place_of("0" * 16) is None
+
+
+def test_slices_tell_how_many_sentences_they_have(rows, sentences):
+    counts = dict(sentences.dimensions["domain"])
+    assert counts == {
+        label: sum(one["slices"].get("domain") == label for one in rows)
+        for label in ("2020-01-01", "Ü<b>")
+    }
+
+
+def test_a_page_beyond_the_end_is_the_last(sentences):
+    assert sentences.find(Query("share", page=10**8), LIBRARY).page == 5
+
+
+def test_damage_is_told_with_file_and_line(tmp_path):
+    folder = write(tmp_path / "d", [row(1, random.Random(1))])
+    with open(folder / "sentences-0.jsonl", "a") as file:
+        file.write('{"id": "a", "sour')
+    with pytest.raises(CannotRead, match=r"sentences-0\.jsonl:2: expected JSON"):
+        Sentences(folder)
+    with pytest.raises(CannotRead, match="found none"):
+        Sentences(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def later(rows, tmp_path_factory):
+    """Another run: some sentences are new, and answers are better."""
+    generator = random.Random(6)
+    changed = json.loads(json.dumps(rows[10:]))
+    for one in changed:
+        top, bottom = one["candidate"]["statistics"]["share"]
+        one["candidate"]["statistics"]["share"] = [min(bottom, top + 3), bottom]
+        one["candidate"]["text"] = one["references"][0]
+    shard = [*changed, *(row(i, generator, False) for i in range(500, 505))]
+    generator.shuffle(shard)
+    return Sentences(write(tmp_path_factory.mktemp("s") / "b", shard))
+
+
+def test_two_runs_are_compared_on_the_sentences_that_both_have(rows, sentences, later):
+    found = compare(sentences, later, "share", LIBRARY)
+    assert (found.shared, found.alone) == (110, (10, 5))
+    share = next(one for one in found.metrics if one.name == "share")
+    sums = np.sum([one["candidate"]["statistics"]["share"] for one in rows[10:]], axis=0)
+    assert share.before == pytest.approx(sums[0] / sums[1])
+    assert share.low < share.after - share.before < share.high and share.low > 0
+    assert share.better is True
+    assert next(one for one in found.metrics if one.name == "errors").better is None
+    assert not found.worse and found.better[0].gain == max(one.gain for one in found.better)
+    assert {one.name for one in found.slices} >= {"rarest_word=0", "rarest_word=1-9"}
+
+
+def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
+    found = compare(sentences, later, "share", LIBRARY)
+    old = {one["id"]: one["candidate"]["text"].split() for one in rows[10:]}
+    for one in found.improved:
+        if " " not in one.text:
+            pairs = [(r["references"][0].split(), old[r["id"]]) for r in rows[10:]]
+            differing = [(want, had) for want, had in pairs if want != had]
+            assert one.wanted == sum(want.count(one.text) for want, _ in differing)
+            assert one.before == sum(
+                min(want.count(one.text), had.count(one.text)) for want, had in differing
+            )
+    assert {a.label: a.after for a in found.accuracy} == {"0": 1.0, "1-9": 1.0}
+
+
+def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):
+    generator = np.random.default_rng(3)
+    sizes = generator.integers(1, 9, 20_000)
+    pair = [np.stack([generator.binomial(sizes, p), sizes], axis=1) for p in (0.5, 0.52)]
+    pair = [one.astype(float) for one in pair]
+    grouped = comparison._difference("x", "share", pair, 2_000, LIBRARY)
+    monkeypatch.setattr(comparison, "RESAMPLES", 300)
+    alone = comparison._difference("x", "share", pair, 20_000, LIBRARY)
+    width = alone.high - alone.low
+    assert grouped.high - grouped.low == pytest.approx(width, rel=0.15)
+    assert grouped.low == pytest.approx(alone.low, abs=width / 8)

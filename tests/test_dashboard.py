@@ -1,0 +1,310 @@
+"""The dashboard as people use it: the command, in a real headless Chromium.
+
+Without Debian's chromium and chromium-driver these tests are skipped, or fail where
+SEQ2SEQ_BROWSER=required is set, as `.ci/run` does.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+from .jobs import COMMAND
+from .serving.conftest import exported  # noqa: F401  a small model
+from .serving.running import Running
+
+pytestmark = [pytest.mark.slow]
+
+HOSTILE = "<img src=x onerror=document.title='broken'>\u202egnp.exe\u2066 </script>"
+LONG = "x" * 10_000
+NARROW = 390
+
+
+def found_browser():
+    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    if missing and os.environ.get("SEQ2SEQ_BROWSER") == "required":
+        pytest.fail(f"SEQ2SEQ_BROWSER=required, and there is no {' and no '.join(missing)}")
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)} (Debian: chromium, chromium-driver)")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found_browser()
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+    driver.set_page_load_timeout(120)
+    yield driver
+    driver.quit()
+
+
+def maker(folder):
+    path = Path(__file__).parent.parent / "benchmarks" / "dashboard_store.py"
+    spec = importlib.util.spec_from_file_location("dashboard_store", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module, module.Maker(folder)
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory, exported):  # noqa: F811
+    """An output folder with three runs; a sentence of the newest is hostile, one is long."""
+    found_browser()
+    folder = tmp_path_factory.mktemp("runs") / "job"
+    store, made = maker(folder)
+    names = ("token_error_rate", "chrf", "length_ratio", "repetition_rate")
+    for seed, errors in ((1, 0.5), (2, 0.4)):
+        made.add(store.make_rows(60, seed, errors, names), learning_rate=seed / 10)
+    rows = store.make_rows(58, 3, 0.1, names)
+    for text in (HOSTILE, LONG):
+        slices = {"set": "test", "source_length": "33-64", "rarest_word": "0"}
+        row = store.new_row(text, [f"{text} reference"], slices)
+        for model in ("candidate", "baseline"):
+            row[model] = {"text": f"{text} answer", "score": -9.0, "log_prob": -99.0}
+        rows.append(store.compare(row, names))
+    made.add(rows, learning_rate=0.2, blessed=False)
+    shutil.copytree(exported.directory, folder / "artifacts/Trainer/model/3/Format-Serving")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(output):
+    process = subprocess.Popen(
+        [*COMMAND, "dashboard", str(output), "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    line = next(line for line in process.stdout if "http://" in line)
+    yield re.search(r"http://[^/]+", line)[0]
+    process.terminate()
+    assert process.wait(60) == 0  # SIGTERM is a way to end it
+    process.stdout.close()
+
+
+@pytest.fixture
+def look(browser, address):
+    """Opens a page, and sees to it that nothing of it failed or was refused by its policy."""
+    set_window(browser)
+    browser.get_log("browser")
+
+    def open_page(path):
+        browser.get(address + path)
+        return browser.find_element(By.TAG_NAME, "body").text
+
+    yield open_page
+    told = [e["message"] for e in browser.get_log("browser") if "favicon" not in e["message"]]
+    assert told == []
+
+
+def set_window(browser, width=1200, scheme="light"):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+@contextmanager
+def leaving(browser):
+    """Waits until what is done in it has brought another page."""
+    old = browser.find_element(By.TAG_NAME, "html")
+    yield
+    wait = WebDriverWait(browser, 120)
+    wait.until(expected_conditions.staleness_of(old))
+    wait.until(lambda b: b.execute_script("return document.readyState") == "complete")
+
+
+def newest(look, browser):
+    look("/")
+    return browser.find_element(By.CSS_SELECTOR, ".runs a").get_attribute("href")
+
+
+def path_of(browser, look):
+    return re.sub(r"http://[^/]+", "", newest(look, browser))
+
+
+def sources(browser):
+    return [e.text for e in browser.find_elements(By.CSS_SELECTOR, ".sentence dd:nth-of-type(1)")]
+
+
+def test_the_list_tells_what_each_run_changed_and_what_came_of_it(look):
+    text = look("/")
+    assert "3 runs in" in text and text.count("not blessed") == 1
+    assert "learning_rate 0.1 → 0.2" in text and "the first run" in text and "nothing" in text
+
+
+def test_a_run_tells_its_metrics_slices_learning_lineage(look, browser):
+    text = look(path_of(browser, look))
+    for told in ("The gate's verdict", "token_error_rate", "source_length=", "Trainer", "input"):
+        assert told in text
+    assert browser.find_elements(By.CSS_SELECTOR, "svg.plot polyline")
+    Select(browser.find_element(By.NAME, "metric")).select_by_visible_text("chrf")
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "#slices button").click()
+    assert "chrf by what sentences have in common" in browser.page_source
+
+
+def test_sentences_are_searched_filtered_sorted_and_paged(look, browser):
+    path = f"{path_of(browser, look)}/sentences"
+    text = look(path)
+    assert "60 of 60 sentences" in text and len(sources(browser)) == 25
+    first = sources(browser)
+    with leaving(browser):
+        browser.find_element(By.LINK_TEXT, "next").click()
+    assert not set(first) & set(sources(browser))
+    Select(browser.find_element(By.NAME, "slice.rarest_word")).select_by_value("1-9")
+    Select(browser.find_element(By.NAME, "sort")).select_by_value("length")
+    with leaving(browser):
+        browser.find_element(By.NAME, "q").send_keys("w1", Keys.ENTER)  # without the mouse
+    found = sources(browser)
+    assert found
+    lengths = [len(source) for source in found]
+    assert lengths == sorted(lengths, reverse=True)
+    tags = browser.find_elements(By.CSS_SELECTOR, ".sentence .tag")
+    assert {tag.text for tag in tags if tag.text.startswith("rarest")} == {"rarest_word 1-9"}
+    assert browser.find_element(By.NAME, "q").get_attribute("value") == "w1"
+
+
+def test_a_hostile_sentence_is_text_and_stays_in_its_place(look, browser):
+    path = f"{path_of(browser, look)}/sentences?sort=length"
+    text = look(path)
+    assert "<img src=x onerror=document.title='broken'>" in look(f"{path}&q=onerror")
+    assert "[U+202E]gnp.exe[U+2066]" in look(f"{path}&q=onerror")
+    assert "broken" not in browser.title
+    assert not browser.find_elements(By.CSS_SELECTOR, "img[src=x]")
+    assert "x" * 300 in text and "x" * 500 not in text  # cut in the list,
+    set_window(browser, NARROW)
+    look(path)
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, ".sentence a").click()
+    assert LONG in browser.find_element(By.TAG_NAME, "body").text  # and whole where it is alone
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= NARROW
+
+
+def test_two_runs_are_chosen_in_the_list_and_compared(look, browser):
+    look("/")
+    before = browser.find_elements(By.CSS_SELECTOR, "input[name=before]")
+    before[-1].send_keys(Keys.SPACE)
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "form button").send_keys(Keys.ENTER)
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert "58 are only" not in text and "sentences that both answered" in text
+    row = next(r.text for r in browser.find_elements(By.TAG_NAME, "tr") if "token_error" in r.text)
+    assert row.endswith("better")
+    assert "Improved most" in text and "times in training" in text
+    assert "Trainer: training.learning_rate" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_narrow_window_and_have_the_colours_of_the_reader(look, browser, scheme):
+    run = path_of(browser, look)
+    set_window(browser, NARROW, scheme)
+    for path in ("/", run, f"{run}/sentences", f"{run}/try"):
+        look(path)
+        # What is wider, such as a table, scrolls in its own box.
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW
+        color = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        light = sum(map(int, re.findall(r"\d+", color)[:3])) > 3 * 128
+        assert light == (scheme == "light")
+
+
+def test_a_model_is_tried_with_options_and_explains_its_answers(look, browser):
+    run = path_of(browser, look)
+    look(f"{run}/try")
+    # The field has the focus: one types and tabs.
+    browser.switch_to.active_element.send_keys("the quick")
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "form button").click()
+    answers = browser.find_elements(By.CSS_SELECTOR, ".hypothesis")
+    assert len(answers) == 3 and "log-probability" in answers[0].text
+    image = browser.find_element(By.CSS_SELECTOR, "figure img")
+    assert browser.execute_script("return arguments[0].naturalWidth", image) > 50
+    browser.find_element(By.CSS_SELECTOR, "summary").click()
+    browser.find_element(By.NAME, "hypotheses").send_keys("2")
+    with leaving(browser):
+        browser.find_element(By.NAME, "prefix").send_keys("ab", Keys.ENTER)
+    answers = browser.find_elements(By.CSS_SELECTOR, ".hypothesis b")
+    assert len(answers) == 2 and all(one.text.startswith("ab") for one in answers)
+    with leaving(browser):
+        browser.find_element(By.NAME, "beam_size").send_keys("99", Keys.ENTER)
+    assert "beam_size: expected" in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
+
+    look(f"{run}/sentences?q=onerror")
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, ".sentence a").click()
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "#model button").click()
+    assert browser.find_elements(By.CSS_SELECTOR, "#model figure img")
+
+
+def test_the_local_server_has_the_same_page(browser, exported):  # noqa: F811
+    set_window(browser)
+    with Running(exported.directory.parent) as server:
+        browser.get(f"http://{server.address.rest}/")
+        browser.switch_to.active_element.send_keys("the quick")
+        with leaving(browser):
+            browser.find_element(By.CSS_SELECTOR, "form button").click()
+        assert len(browser.find_elements(By.CSS_SELECTOR, ".hypothesis")) == 3
+        assert browser.find_elements(By.CSS_SELECTOR, "figure img")
+        browser.find_element(By.CSS_SELECTOR, "summary").click()
+        with leaving(browser):
+            browser.find_element(By.NAME, "hypotheses").send_keys("9", Keys.ENTER)
+        alert = browser.find_element(By.CSS_SELECTOR, "[role=alert]")
+        assert "hypotheses: expected" in alert.text
+        status = server.address.request("/", b"text=a&top_p=x", method="POST").status
+        assert status == 400
+        reply = urllib.request.urlopen(f"http://{server.address.rest}/")
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/runs/job/99", 404), ("/runs/other/1", 404), ("/nowhere", 404), ("/compare?before=a", 404),
+     ("/runs/job/1/sentences/0123456789abcdef", 404), ("/runs/job/1/try", 200),
+     ("/runs/job/../../etc/passwd", 404), ("/?page=99999999999999999999", 200)],
+)  # fmt: skip
+def test_what_is_not_there_is_said(address, path, status):
+    assert answered(address + path)[0] == status
+
+
+def test_every_answer_forbids_scripts_and_other_names_of_this_machine_are_refused(address):
+    for path in ("/", "/nowhere"):
+        headers = answered(address + path)[1]
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert answered(address, Host="evil.example")[0] == 403
+    assert answered(address, Host="localhost:1")[0] == 200
+
+
+def answered(url, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as reply:
+            return reply.status, reply.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+def test_a_folder_without_runs_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, *COMMAND[1:], "dashboard", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and f"expected runs below {tmp_path}" in done.stderr
