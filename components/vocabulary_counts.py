@@ -24,52 +24,51 @@ class VocabularyCounts:
     """The words of some texts; two of them add up to those of both."""
 
     def __init__(self) -> None:
-        self.words: Counter[str] = Counter()
-        self.held_out: Counter[str] = Counter()
         self.tokens = 0
+        self._train: Counter[str] = Counter()
+        self._held_out: Counter[str] = Counter()
+        # Of words that were let go: which bins train has, and what the others asked of each.
         self._known = np.zeros(BINS, bool)
         self._asked = np.zeros(BINS, np.int64)
 
     def add(self, texts: Sequence[str], held_out: bool = False) -> None:
         """Counts the words of texts of train, or of held-out ones."""
-        found = Counter(" ".join(texts).casefold().split())
-        bins = _bins(found)
-        numbers = np.fromiter(found.values(), np.int64, len(found))
-        self.tokens += int(numbers.sum())
-        self.words.update(found)
-        if held_out:
-            np.add.at(self._asked, bins, numbers)
-            self.held_out.update(found)
-        else:
-            self._known[bins] = True
+        found = " ".join(texts).casefold().split()
+        self.tokens += len(found)
+        (self._held_out if held_out else self._train).update(found)
         self._prune()
 
     def merge(self, other: VocabularyCounts) -> None:
         """Adds the words of other texts."""
-        self.words.update(other.words)
-        self.held_out.update(other.held_out)
         self.tokens += other.tokens
+        self._train.update(other._train)
+        self._held_out.update(other._held_out)
         self._known |= other._known
         self._asked += other._asked
         self._prune()
 
     def _prune(self) -> None:
-        for name in ("words", "held_out"):
-            counts: Counter[str] = getattr(self, name)
-            if len(counts) > 2 * MOST_WORDS:
-                setattr(self, name, Counter(dict(counts.most_common(MOST_WORDS))))
+        if len(self._train) > 2 * MOST_WORDS:
+            self._known[_bins(self._train)] = True
+            self._train = Counter(dict(self._train.most_common(MOST_WORDS)))
+        if len(self._held_out) > 2 * MOST_WORDS:
+            kept = Counter(dict(self._held_out.most_common(MOST_WORDS)))
+            np.add.at(self._asked, *_numbers(self._held_out - kept))
+            self._held_out = kept
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is estimated, for words may share a bin."""
-        common = sorted(self.words.items(), key=lambda item: (-item[1], item[0]))
+        common = sorted((self._train + self._held_out).items(), key=_by_number)
         covered = np.cumsum([number for _, number in common])
-        asked = int(self._asked.sum())
-        missed = int(self._asked[~self._known].sum()) / max(1e-9, 1 - self._known.mean())
-        known = self._known[_bins(self.held_out)]
+        known, asked = self._known.copy(), self._asked.copy()
+        known[_bins(self._train)] = True
+        np.add.at(asked, *_numbers(self._held_out))
+        missed = int(asked[~known].sum()) / max(1e-9, 1 - known.mean())
+        bins, _ = _numbers(self._held_out)
         unknown = [
-            word for word, is_known in zip(self.held_out, known, strict=True) if not is_known
+            item for item, has in zip(self._held_out.items(), known[bins], strict=True) if not has
         ]
-        unknown.sort(key=lambda word: (-self.held_out[word], word))
+        total = int(asked.sum())
         return {
             "tokens": self.tokens,
             "coverage": {
@@ -77,11 +76,20 @@ class VocabularyCounts:
                 for most in COVERED_BY
                 if self.tokens
             },
-            "held_out_tokens": asked,
-            "unknown": round(min(1.0, missed / asked), 6) if asked else 0.0,
-            "unknown_words": unknown[:EXAMPLES],
+            "held_out_tokens": total,
+            "unknown": round(min(1.0, missed / total), 6) if total else 0.0,
+            "unknown_words": [word for word, _ in sorted(unknown, key=_by_number)[:EXAMPLES]],
             "words": dict(common[:TOLD_WORDS]),
         }
+
+
+def _by_number(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _numbers(counts: Counter[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The bins of words, and how often each was counted."""
+    return _bins(counts), np.fromiter(counts.values(), np.int64, len(counts))
 
 
 def _bins(words: Collection[str]) -> np.ndarray:
