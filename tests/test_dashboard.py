@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -125,11 +125,12 @@ def set_window(browser, width=1200, scheme="light"):
 @contextmanager
 def leaving(browser):
     """Waits until what is done in it has brought another page."""
-    old = browser.find_element(By.TAG_NAME, "html")
+    browser.execute_script("window.isOld = true")
     yield
-    wait = WebDriverWait(browser, 120)
-    wait.until(expected_conditions.staleness_of(old))
-    wait.until(lambda b: b.execute_script("return document.readyState") == "complete")
+    arrived = "return !window.isOld && document.readyState == 'complete'"
+    # In between, the driver may find no page at all.
+    wait = WebDriverWait(browser, 120, ignored_exceptions=[WebDriverException])
+    wait.until(lambda b: b.execute_script(arrived))
 
 
 def newest(look, browser):
