@@ -25,9 +25,9 @@ from .code_digest import code_digest
 from .errors import PipelineError
 from .fit import Fit, NotFinite, Plan
 from .optimizers import optimizer_of
+from .preprocessing import read_tokenizers
 from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, TrainingConfig
 from .training_data import batches, survey
-from .transform import read_tokenizers
 from .warm_start import warm_start
 
 HISTORY = "history.json"

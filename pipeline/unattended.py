@@ -116,7 +116,8 @@ def _night(
     for attempt in range(settings.retries + 1):
         before = newest_id(output)
         ended = _run_once(resolved(config, output, spans), output, runner)
-        run = record(output, before, ended.verdict, ended.reason)
+        # The newest run of a busy folder is another's.
+        run = None if ended.code == BUSY else record(output, before, ended.verdict, ended.reason)
         if not ended.may_pass or attempt == settings.retries:
             break
         wait = settings.backoff_seconds * 2**attempt
