@@ -36,10 +36,10 @@ def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
     if clock is None:
         raise CannotSchedule(f"--at: expected a time such as 02:30, received '{at}'")
     folder = Path.cwd()
-    places = [path.absolute() for path in (config, output or Path("output") / name)]
-    if any("\n" in str(path) for path in (*places, folder)):
+    config, output = config.absolute(), (output or Path("output") / name).absolute()
+    if any("\n" in str(path) for path in (config, output, folder)):
         raise CannotSchedule("a path has a line break, and no such file can name it")
-    return Job(name, *places, folder, int(clock[1]), int(clock[2]), keep)
+    return Job(name, config, output, folder, int(clock[1]), int(clock[2]), keep)
 
 
 def write_schedule(kind: str, job: Job) -> str:
