@@ -106,25 +106,26 @@ def record(output: Path, after: int, verdict: Verdict, reason: str = "") -> int 
     return int(run.id)
 
 
-def read_runs(output: Path, last: int | None = None, busy: bool = False) -> list[RunRecord]:
+def read_runs(output: Path, last: int | None = None) -> list[RunRecord]:
     """The runs of an output folder, oldest first.
 
     Args:
       output: the folder.
       last: so many of the newest; None for all.
-      busy: whether a run is under way now, which is then the newest.
+
+    Returns:
+      The runs; one that has not ended is `stopped`, though it may be under way.
 
     Raises:
       NoRuns: there is no record.
     """
     store = open_store(output)
     contexts = sorted(run_contexts(store), key=_id)
-    newest = contexts[-1].id if contexts else 0
     node_of = nodes_of(store)
     runs = []
     for context in contexts[-last:] if last else contexts:
         executions = sorted(store.get_executions_by_context(context.id), key=_id)
-        runs.append(_run(store, context, executions, node_of, busy and context.id == newest))
+        runs.append(_run(store, context, executions, node_of))
     return runs
 
 
@@ -177,7 +178,6 @@ def _run(
     context: pb.Context,
     executions: list[pb.Execution],
     node_of: dict[int, str],
-    running: bool,
 ) -> RunRecord:
     components, spans, pushed = {}, [], None
     for execution in executions:
@@ -188,7 +188,7 @@ def _run(
         if node == "Pusher":
             for artifact in outputs_of(store, [execution.id]):
                 pushed = text_of(artifact, "pushed_destination") or pushed
-    verdict: Verdict = "running" if running else "stopped"
+    verdict: Verdict = "stopped"
     if kept := text_of(context, VERDICT):
         verdict = cast(Verdict, kept)
     elif components.get("Pusher") in ("done", "cached"):

@@ -23,7 +23,10 @@ def print_runs(output: Path, last: int | None, as_json: bool) -> None:
     Raises:
       NoRuns: it holds no record.
     """
-    runs = read_runs(output, last, is_busy(output))
+    runs = read_runs(output, last)
+    # The lock is looked at only where it matters, for looking holds it a moment.
+    if runs and runs[-1].verdict == "stopped" and is_busy(output):
+        runs[-1] = runs[-1]._replace(verdict="running")
     if as_json:
         print(json.dumps([run.to_json() for run in runs], ensure_ascii=False, indent=2))
         return
