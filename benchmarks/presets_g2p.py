@@ -25,8 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
+from seq2seq_tfx.components.preprocessing import read_tokenizers
 from seq2seq_tfx.components.training_data import batches
-from seq2seq_tfx.components.transform import read_tokenizers
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.losses import TokenCrossEntropy
 from seq2seq_tfx.models.model_config import ModelConfig

@@ -23,7 +23,7 @@ from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
 from .drift import drift
-from .errors import PipelineError
+from .errors import BadData
 from .ingestion import BATCH_ROWS
 from .measure_bitext import MeasureBitext
 from .pair_example_gen import COUNTS
@@ -95,7 +95,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes the statistics and the page.
 
         Raises:
-          PipelineError: a limit does not hold; says which, how far, with examples.
+          BadData: a limit does not hold; says which, how far, with examples.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         limits = DataValidationConfig.model_validate_json(exec_properties["data_validation"])
@@ -147,7 +147,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(os.path.join(folder, PAGE), "w") as file:
             file.write(bitext_page(report, LENGTHS, RATIOS))
         if found:
-            raise PipelineError("\n".join(map(str, found)))
+            raise BadData("\n".join(map(str, found)))
 
 
 class BitextValidator(base_beam_component.BaseBeamComponent):

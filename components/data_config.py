@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
@@ -18,6 +17,7 @@ from .errors import PipelineError
 from .readers.files import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
+from .spans import Span, anything, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
 
 PART_BYTES = 1 << 26
@@ -47,6 +47,8 @@ class DataConfig(ReadingConfig):
     """The `data` section: which pairs the pipeline reads and how it splits them."""
 
     input: Inputs | GivenSplits
+    # Of a path with {SPAN} or a date: so many of the newest are read together.
+    window: Annotated[int, Field(ge=1)] = 1
     cleaning: list[AnyFilter] = []
     splits: SplitShares = SplitShares()
 
@@ -134,6 +136,58 @@ def _listed(inputs: Inputs) -> list[str | AlignedInput]:
     return inputs if isinstance(inputs, list) else [inputs]
 
 
+class SpannedData(DataConfig):
+    """The section once a run has chosen its spans; `input` then names their files."""
+
+    spans: list[str] = []  # as `Span` writes itself, oldest first
+
+
+def with_spans(config: DataConfig, spans: list[Span]) -> SpannedData:
+    """The section with every span's files in place of patterns with {SPAN} or a date.
+
+    Args:
+      config: the section; a pattern without either is read as it is.
+      spans: oldest first.
+    """
+
+    def filled(item: str | AlignedInput, span: Span) -> str | AlignedInput:
+        if isinstance(item, AlignedInput):
+            return AlignedInput(source=span.filled(item.source), target=span.filled(item.target))
+        return span.filled(item)
+
+    def of_all(inputs: Inputs) -> list[str | AlignedInput]:
+        found = [filled(item, span) for item in _listed(inputs) for span in spans]
+        return list({str(item): item for item in found}.values())
+
+    given: Any = config.input
+    if isinstance(given, GivenSplits):
+        chosen: Any = GivenSplits(
+            **{name: of_all(getattr(given, name)) for name in GivenSplits.model_fields}
+        )
+    else:
+        chosen = of_all(given)
+    values = {name: getattr(config, name) for name in DataConfig.model_fields}
+    return SpannedData.model_construct(**{**values, "input": chosen}, spans=list(map(str, spans)))
+
+
+def available_spans(config: DataConfig) -> list[Span]:
+    """The spans that every pattern with {SPAN} or a date has files of, oldest first.
+
+    Each in its newest version. None where no pattern names spans.
+
+    Raises:
+      PipelineError: patterns name spans, and there is none.
+    """
+    spanned = [pattern for pattern in config.patterns if names_spans(pattern)]
+    if not spanned:
+        return []
+    by_pattern = [spans_in(p, _matching(anything(p), f"{p!r}")) for p in spanned]
+    found = newest_versions(by_pattern)
+    if not found:
+        raise PipelineError(f"data.input: expected a span that all of {spanned} have, found none")
+    return found
+
+
 def patterns_of(given: Any) -> Iterator[str]:
     """The paths and globs in `data.input`, read and checked or just as the file has it."""
     if isinstance(given, str):
@@ -203,14 +257,15 @@ def parts_of(files: list[InputFile]) -> int:
     return min(MOST_PARTS, 1 + size // PART_BYTES)
 
 
-def _matching(pattern: str) -> list[str]:
+def _matching(pattern: str, told: str | None = None) -> list[str]:
+    told = told or f"'{pattern}'"
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError) as error:
-        raise PipelineError(f"data.input: '{pattern}' cannot be looked up: {error}") from error
+        raise PipelineError(f"data.input: {told} cannot be looked up: {error}") from error
     paths = sorted({metadata.path for metadata in result.metadata_list})
     if not paths:
-        raise PipelineError(f"data.input: expected a file, found none at '{pattern}'")
+        raise PipelineError(f"data.input: expected a file, found none at {told}")
     return paths
 
 
@@ -218,5 +273,4 @@ def matches_something(pattern: str) -> bool:
     """Whether a local pattern matches a file, whatever its span and version."""
     from glob import glob
 
-    anything = re.sub(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}", "*", pattern)
-    return any(os.path.isfile(found) for found in glob(anything))
+    return any(os.path.isfile(found) for found in glob(anything(pattern)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 
@@ -9,13 +10,22 @@ class PipelineError(Exception):
     """A run cannot go on; the message says what was expected, what came and what to do."""
 
 
+class BadData(PipelineError):
+    """The data gate stops the run: its pairs are not what they must be."""
+
+
+def links_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def reason_of(error: BaseException) -> str:
     """The message meant for the user, wherever in the chain Beam has put it."""
-    link: BaseException | None = error
-    while link is not None:
+    for link in links_of(error):
         if isinstance(link, PipelineError):
             return str(link).partition(" [while running")[0]
-        link = link.__cause__ or link.__context__
     with suppress(Exception):
         return f"{type(error).__name__}: {error}"
     return type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any
 
 import apache_beam as beam
 from tfx import types
-from tfx.components.example_gen import driver, input_processor
+from tfx.components.example_gen import driver, input_processor, utils
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
@@ -23,8 +23,8 @@ from ..models import features
 from .artifacts import RejectedPairs
 from .aside import join_files, part_of
 from .code_digest import code_digest
-from .data_config import DataConfig, files_of, parts_of
-from .errors import PipelineError
+from .data_config import DataConfig, SpannedData, files_of, parts_of
+from .errors import BadData
 from .example_files import encode_example, write_tfrecord
 from .ingestion import (
     PairRow,
@@ -34,6 +34,7 @@ from .ingestion import (
     count_reasons,
     rejected_as_json,
 )
+from .spans import Span
 from .splits import SPLITS, Splitter, splitter
 
 COUNTS = "counts.json"
@@ -128,11 +129,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes the examples of each split, the rejected rows and the counts.
 
         Raises:
-          PipelineError: a file cannot be read, nothing was kept, or a split got
-            nothing.
+          PipelineError: a file cannot be read.
+          BadData: nothing was kept, or a split got nothing.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = DataConfig.model_validate_json(exec_properties["data"])
+        config: DataConfig = SpannedData.model_validate_json(exec_properties["data"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         rejected = artifact_utils.get_single_instance(output_dict["rejected"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
@@ -201,13 +202,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _require_data(counts: dict[str, Any], pattern: str) -> None:
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["rejected"].items()) or "none"
     if not counts["accepted"]:
-        raise PipelineError(
+        raise BadData(
             f"data.input: no pair was kept of {pattern}: {counts['read']:,} rows read, "
             f"rejected: {reasons}."
         )
     for split, number in Counter(counts["examples"]).items():
         if not number:
-            raise PipelineError(
+            raise BadData(
                 f"data.splits: the {split} split got no pair of the {counts['accepted']:,} kept "
                 f"of {pattern} (rejected: {reasons}). Give more pairs or that split a larger share."
             )
@@ -217,8 +218,20 @@ class Driver(driver.FileBasedDriver):
     """TFX's own, for inputs that need not lie in one folder.
 
     It looks at the files that each pattern matches, so that a changed file is a
-    changed input, and fills in the newest span and version.
+    changed input, and fills in the newest span and version, where the run has not
+    chosen the spans itself.
     """
+
+    def resolve_exec_properties(
+        self, exec_properties: dict[str, Any], pipeline_info: Any, component_info: Any
+    ) -> dict[str, Any]:
+        found = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+        spans = SpannedData.model_validate_json(exec_properties["data"]).spans
+        if spans:
+            newest = Span.parse(spans[-1])
+            found[utils.SPAN_PROPERTY_NAME] = newest.number
+            found[utils.VERSION_PROPERTY_NAME] = newest.version
+        return found
 
     def get_input_processor(
         self, splits: Any, range_config: Any = None, input_base_uri: str | None = None

@@ -24,10 +24,10 @@ from .decoded_validation import DecodedValidation
 from .errors import PipelineError
 from .fit import Fit, Plan
 from .optimizers import optimizer_of
+from .preprocessing import read_tokenizers
 from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings
 from .training_data import batches, survey
 from .training_faults import Diverged, NotFinite, advice, keep_batch, out_of_memory
-from .transform import read_tokenizers
 from .warm_start import warm_start
 
 HISTORY = "history.json"

@@ -25,6 +25,7 @@ from .metrics import MetricName
 
 TOKENIZER = "tokenizer"
 CHECKPOINTS = "checkpoints"
+LAST_BLESSED = "last_blessed"  # `training.warm_start`: the run finds the model
 RUN_FN = "seq2seq_tfx.components.run_fn.run_fn"
 
 Count = Annotated[int, Field(ge=1)]
@@ -54,7 +55,7 @@ class TrainingConfig(Section):
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
-    # An exported version, or a folder of versions of which the newest is taken.
+    # An exported version, a folder of versions of which the newest is taken, or LAST_BLESSED.
     warm_start: str | None = None
 
     @model_validator(mode="after")

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.components.transform import executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.dsl.io import fileio
 from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import json_utils
 
 from ..models import features
-from ..serving.tokenizer import Tokenizer, load_tokenizers, source_ids, target_ids
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
-
-TOKENIZER = "tokenizer"
-
-
-def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """Turns `source` and `target` [N, 1] into ids, sparse int64 [N, (tokens)].
-
-    Args:
-      inputs: the raw features.
-      custom_config: where the tokenizer lies, under `TOKENIZER`.
-    """
-    source_tokenizer, target_tokenizer = read_tokenizers(custom_config[TOKENIZER])
-    source = tf.reshape(inputs[features.SOURCE], [-1])
-    target = tf.reshape(inputs[features.TARGET], [-1])
-    return {
-        features.SOURCE_IDS: source_ids(source_tokenizer, source).to_sparse(),
-        features.TARGET_IDS: target_ids(target_tokenizer, target).to_sparse(),
-    }
-
-
-def read_tokenizers(folder: str) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target in a `TokenizerModel` artifact."""
-
-    def read(name: str) -> bytes:
-        with fileio.open(os.path.join(folder, name), "rb") as file:
-            return file.read()
-
-    return load_tokenizers(read)
+from .preprocessing import TOKENIZER, preprocessing_fn
 
 
 class TransformSpec(standard_component_specs.TransformSpec):

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli_common import (
-    BUSY,
     ERROR,
     EXIT_CODES,
-    NOT_RELEASED,
-    STOPPED,
     asks_a_model,
     fail,
     refuse,
@@ -23,6 +20,7 @@ from .cli_common import (
 from .cli_dashboard import dashboard
 from .cli_data import data
 from .cli_gate import gate
+from .cli_runs import gc, runs, schedule
 from .cli_serving import bench_serving, deployment, serve, versions
 
 if TYPE_CHECKING:
@@ -43,7 +41,18 @@ def main() -> None:
     """From a file of text pairs to a served, gated model."""
 
 
-for command in (data, gate, serve, bench_serving, versions, deployment, dashboard):
+for command in (
+    data,
+    gate,
+    serve,
+    bench_serving,
+    versions,
+    deployment,
+    dashboard,
+    runs,
+    gc,
+    schedule,
+):
     main.add_command(command)
 
 
@@ -70,30 +79,14 @@ for command in (data, gate, serve, bench_serving, versions, deployment, dashboar
 )
 def run(config_path: Path, output: Path | None, runner: str) -> None:
     """Run the pipeline of a configuration."""
-    from .reporting import print_summary
-
     config = _load(config_path)
     from . import runners
+    from .unattended import run_job
 
     output = output or Path("output") / config.name
     log = output / runners.LOG
     click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
-    try:
-        summary = runners.run_pipeline(config, output, runner)
-    except runners.OutputBusy as error:
-        fail(str(error), BUSY)
-    except runners.RunStopped as error:
-        fail(f"stopped by {error}", STOPPED + error.number)
-    except runners.RunFailed as error:
-        fail(f"{error}\nThe whole story is in {log}", ERROR)
-    print_summary(summary, config_path)
-    from .run_report import write_report
-
-    try:
-        click.echo(f"report: {write_report(config.name, summary, output)}")
-    except OSError as error:  # the run itself is done, and its exit code stays
-        click.echo(f"warning: the report cannot be written: {error}", err=True)
-    sys.exit(0 if summary.released else NOT_RELEASED)
+    sys.exit(run_job(config, config_path, output, runner))
 
 
 @main.command()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ERROR = 1
 NOT_RELEASED = 3
 BUSY = 4
+DATA_GATE = 5
 STOPPED = 128  # and the signal's number, as shells have it
 
 EXIT_CODES = f"""
@@ -26,6 +27,8 @@ Exit codes:
   {NOT_RELEASED}  the run went through, and the model was not blessed or not servable;
      for `data check`: no pair was kept, or a limit of `data_validation` does not hold
   {BUSY}  another run is using the output folder
+  {DATA_GATE}  the data gate stopped the run: its pairs are not what they must be, and
+     nothing was learned from them
   130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
 
@@ -56,6 +59,11 @@ def refuse(error: ConfigurationError) -> NoReturn:
 
 def fail(message: str, code: int) -> NoReturn:
     """Ends the command with an error."""
+    failure(message)
+    sys.exit(code)
+
+
+def failure(message: str) -> None:
+    """Tells an error."""
     click.secho("error: ", fg="red", nl=False, err=True)
     click.echo(message, err=True)
-    sys.exit(code)

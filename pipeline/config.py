@@ -20,8 +20,9 @@ from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
 from ..components.slices import SET
+from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
-from ..components.trainer import TrainerSettings, TrainingConfig
+from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig
 from ..models.configuration import Section
 from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
@@ -36,6 +37,7 @@ from .config_file import (
     plain,
     read_document,
 )
+from .night_config import NotifyConfig, UnattendedConfig
 
 
 class PipelineConfig(Section):
@@ -53,6 +55,8 @@ class PipelineConfig(Section):
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
     deployment: DeploymentConfig = DeploymentConfig()
+    unattended: UnattendedConfig = UnattendedConfig()
+    notify: NotifyConfig = NotifyConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +83,11 @@ class PipelineConfig(Section):
             if getattr(self.search, key) and not self.model.has_attention:
                 needs = f"needs a model with attention, and preset '{self.model.preset}' "
                 problems.append((("search", key), f"{needs}as it is here has none"))
+        if self.training.warm_start == LAST_BLESSED and not any(
+            map(names_spans, self.data.patterns)
+        ):
+            needs = "needs {SPAN} or a date in data.input: a run that is repeated must begin "
+            problems.append((("training", "warm_start"), f"{needs}with the same model again"))
         if problems:
             raise Misfits(problems)
         return self
@@ -145,6 +154,7 @@ def load_config(path: str | Path) -> PipelineConfig:
             problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {error}")
     training = document.get("training")
     start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
+    start = "" if start == LAST_BLESSED else start  # which one that is, the run finds out
     version = _exported_version(start) if start and "://" not in start else None
     if start and "://" not in start and version is None:
         problems.append(

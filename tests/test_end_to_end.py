@@ -101,7 +101,7 @@ def test_the_report_tells_the_run_with_its_sentences_and_attention(reverse):
 def test_training_and_serving_see_the_same_ids(reverse):
     import tensorflow as tf
 
-    from seq2seq_tfx.components.transform import read_tokenizers
+    from seq2seq_tfx.components.preprocessing import read_tokenizers
     from seq2seq_tfx.serving.tokenizer import source_ids, target_ids
 
     folder, _ = reverse

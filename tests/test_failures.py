@@ -48,7 +48,7 @@ def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, c
     (tmp_path / "pairs.tsv").write_bytes(content)
     job = write_job(tmp_path, "bad")
     done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 5  # the data gate
     error = done.stderr.decode()
     assert "PairExampleGen" in error
     assert message in error
@@ -60,7 +60,7 @@ def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_pa
     job = write_job(tmp_path, "limited")
     job.write_text(f"{job.read_text()}data_validation: {{max_identical: 0.2}}\n")
     done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 5  # the data gate
     error = done.stderr.decode()
     assert "BitextValidator: data_validation.max_identical: found 1, at most 0.2" in error
     assert error.count("' / '") == 10

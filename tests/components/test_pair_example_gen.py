@@ -11,7 +11,14 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components.artifacts import RejectedPairs
-from seq2seq_tfx.components.data_config import AlignedInput, DataConfig
+from seq2seq_tfx.components.data_config import (
+    AlignedInput,
+    DataConfig,
+    SpannedData,
+    available_spans,
+    files_of,
+    with_spans,
+)
 from seq2seq_tfx.components.errors import PipelineError
 from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen
 from seq2seq_tfx.components.splits import SplitShares, split_of
@@ -282,6 +289,27 @@ def test_the_newest_span_and_version_is_taken(tmp_path):
     found = fingerprint(str(tmp_path / "span-{SPAN}" / "v{VERSION}" / "*.tsv"))
     assert (found["span"], found["version"]) == (2, 3)
     assert "span-2/v3/*.tsv" in found["input_config"]
+
+
+def test_chosen_spans_are_read_together_and_the_newest_is_recorded(tmp_path):
+    for span, version in ((1, 1), (2, 1), (2, 3), (3, 1)):
+        folder = tmp_path / f"span-{span}" / f"v{version}"
+        folder.mkdir(parents=True)
+        (folder / "a.tsv").write_text(
+            "".join(f"{span}.{version} {i}\tx\n" for i in range(60 if span < 3 else 1))
+        )
+    pattern = str(tmp_path / "span-{SPAN}" / "v{VERSION}" / "*.tsv")
+    config = DataConfig(input=pattern)
+    # TFX's own driver finds the same newest span and version.
+    assert fingerprint(pattern)["span"] == available_spans(config)[-1].number
+    chosen = with_spans(config, available_spans(config)[:2])
+    component = PairExampleGen(chosen)
+    found = Driver(None).resolve_exec_properties(dict(component.exec_properties), None, None)
+    assert (found["span"], found["version"]) == (2, 3)
+    files = files_of(SpannedData.model_validate_json(component.exec_properties["data"]))
+    assert [path.partition("span-")[2] for file in files for path in file.paths] == [
+        "1/v1/a.tsv", "2/v3/a.tsv",
+    ]  # fmt: skip
 
 
 def test_splits_may_go_by_a_group_or_by_what_sources_have_in_common(tmp_path):

@@ -1,0 +1,121 @@
+"""Spans of data: what {SPAN}, {VERSION} and dates in a path stand for, as TFX writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import NamedTuple
+
+_EPOCH = date(1970, 1, 1)
+_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
+_DIGITS = {"YYYY": 4, "MM": 2, "DD": 2}
+_LABEL = re.compile(r"^(?:(\d{4}-\d\d-\d\d)|(\d+))(?:v(\d+))?$")
+
+
+class Span(NamedTuple):
+    """One piece of data that arrived together: a number, or a day since 1970-01-01."""
+
+    number: int
+    version: int | None = None
+    dated: bool = False
+
+    def __str__(self) -> str:
+        name = date.fromordinal(self.number + _EPOCH.toordinal()) if self.dated else self.number
+        return f"{name}" if self.version is None else f"{name}v{self.version}"
+
+    @classmethod
+    def parse(cls, label: str) -> Span:
+        """Reads what `str` wrote.
+
+        Raises:
+          ValueError: it is something else.
+        """
+        found = _LABEL.match(label)
+        if found is None:
+            raise ValueError(f"expected a span such as 7, 7v2 or 2026-01-31, received {label!r}")
+        day, number, version = found.groups()
+        dated = day is not None
+        return cls(
+            _day(*map(int, day.split("-"))) if dated else int(number),
+            int(version) if version else None,
+            dated,
+        )
+
+    def filled(self, pattern: str) -> str:
+        """A path or glob with this span in it."""
+        values = {"SPAN": self.number, "VERSION": self.version}
+        if self.dated:
+            day = date.fromordinal(self.number + _EPOCH.toordinal())
+            values |= {"YYYY": day.year, "MM": day.month, "DD": day.day}
+
+        def fill(spec: re.Match[str]) -> str:
+            width = int(spec[2] or _DIGITS.get(spec[1], 0))
+            return str(values[spec[1]]).zfill(width)
+
+        return _SPEC.sub(fill, pattern)
+
+
+def names_spans(pattern: str) -> bool:
+    """Whether a path or glob has {SPAN}, or the parts of a date."""
+    return any(name in ("SPAN", *_DIGITS) for name, _ in _SPEC.findall(pattern))
+
+
+def anything(pattern: str) -> str:
+    """The glob of a pattern's files, whatever their span and version."""
+    return _SPEC.sub("*", pattern)
+
+
+def spans_in(pattern: str, paths: Iterable[str]) -> list[Span]:
+    """The spans and versions of those paths that a pattern names; others are passed over.
+
+    Args:
+      pattern: with {SPAN} or {YYYY}, {MM} and {DD}, and {VERSION} or not.
+      paths: files, such as match `anything(pattern)`.
+    """
+    matcher = _matcher(pattern)
+    found = set()
+    for path in paths:
+        if match := matcher.search(path):
+            values = {name: int(value) for name, value in match.groupdict().items()}
+            dated = "YYYY" in values
+            try:
+                number = _day(*(values[key] for key in _DIGITS)) if dated else values["SPAN"]
+            except ValueError:  # no day of any month
+                continue
+            found.add(Span(number, values.get("VERSION"), dated))
+    return sorted(found, key=_order)
+
+
+def newest_versions(by_pattern: Sequence[Iterable[Span]]) -> list[Span]:
+    """The spans that all patterns have, each in its newest common version, oldest first."""
+    versioned = [set(spans) for spans in by_pattern if any(s.version is not None for s in spans)]
+    plain = [{s.number for s in spans} for spans in by_pattern]
+    numbers = set.intersection(*plain) if plain else set()
+    of_version = set.intersection(*versioned) if versioned else {s for p in by_pattern for s in p}
+    newest = {s.number: s for s in sorted(of_version, key=_order) if s.number in numbers}
+    return sorted(newest.values(), key=_order)
+
+
+def _order(span: Span) -> tuple[int, int]:
+    return span.number, span.version or 0
+
+
+def _day(year: int, month: int, day: int) -> int:
+    return (date(year, month, day) - _EPOCH).days
+
+
+def _matcher(pattern: str) -> re.Pattern[str]:
+    """A pattern as a regular expression, its glob characters among it."""
+    parts, last = [], 0
+    for spec in _SPEC.finditer(pattern):
+        name, width = spec[1], spec[2] or _DIGITS.get(spec[1])
+        parts += [_glob(pattern[last : spec.start()])]
+        parts += [f"(?P<{name}>\\d{{{width}}})" if width else f"(?P<{name}>\\d+)"]
+        last = spec.end()
+    return re.compile("^" + "".join(parts) + _glob(pattern[last:]) + "$")
+
+
+def _glob(text: str) -> str:
+    plain = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(plain.get(character) or re.escape(character) for character in text)

@@ -1,0 +1,148 @@
+"""What of an output folder can go, and its removal, which may be killed at any point.
+
+Metadata stays, all of it: it is small, and it is the lineage. An artifact is first marked
+as deleted there, so that no run takes it from the cache, then its folder is renamed, then
+removed. Whatever a killed removal leaves behind is found again on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_metadata.proto import metadata_store_pb2 as pb
+
+from ..serving.promotion import read as read_promotion
+from ..serving.server.version_folder import versions_in
+from .lineage import Graph
+from .run_folder import ARTIFACTS, SERVING, bytes_below
+from .run_records import executions_of, open_store, run_contexts
+
+_GOING = ".gc-"  # the beginning of the name of what is being removed
+_CHECKPOINTS = "checkpoints"
+
+
+class CannotClean(Exception):
+    """The folder is not as its metadata says, and nothing is removed."""
+
+
+class Item(NamedTuple):
+    """One folder that goes."""
+
+    kind: str
+    folder: Path
+    bytes: int
+
+
+class Plan(NamedTuple):
+    """What goes, and what of the metadata is marked."""
+
+    items: list[Item]
+    marked: list[pb.Artifact]
+    kept_runs: int
+    kept_versions: list[Path]
+
+
+def plan(output: Path, keep: int) -> Plan:
+    """Finds what no kept run, no served version and no baseline needs.
+
+    Args:
+      output: the folder; no run may be using it.
+      keep: so many of the newest runs stay, with all that they made and read.
+
+    Raises:
+      NoRuns: it holds no record.
+      CannotClean: the folder was moved.
+      PromotionError: the labels of versions cannot be read.
+    """
+    output = output.resolve()
+    store = open_store(output)
+    graph = Graph(store)
+    runs = sorted(run_contexts(store), key=lambda run: run.id)[-keep:]
+    executions = {e.id for run in runs for e in executions_of(store, run.id)}
+    kept = {artifact for e in executions for artifact in graph.touched(e)}
+    kept |= set(graph.blessed()[-1:])  # the baseline of the next candidate
+
+    pushed = {Path(folder): model for folder, model in graph.pushed_to.items()}
+    versions = set(_served(output)) | {f for f, model in pushed.items() if model in kept}
+    for folder in versions & pushed.keys():
+        kept |= {pushed[folder], *graph.copies(pushed[folder])}
+
+    folders = {Path(graph.artifacts[artifact].uri) for artifact in kept}
+    elsewhere = [folder for folder in folders if not folder.is_relative_to(output)]
+    if elsewhere:
+        raise CannotClean(
+            f"expected the artifacts of runs below {output}, found {min(elsewhere)} recorded: "
+            "the folder was moved, and cannot be cleaned here"
+        )
+    oldest = min((run.create_time_since_epoch for run in runs), default=0) / 1000
+    items = [
+        Item(kind, folder, bytes_below(folder))
+        for kind, folder in _on_disk(output, executions, oldest)
+        if folder not in folders and folder not in versions
+    ]
+    marked = [
+        artifact
+        for artifact in graph.artifacts.values()
+        if artifact.id not in kept and artifact.state == pb.Artifact.LIVE
+    ]
+    return Plan(items, marked, len(runs), sorted(versions))
+
+
+def clean(output: Path, planned: Plan, tell: Callable[[Item], None] = lambda item: None) -> None:
+    """Does what was planned.
+
+    Args:
+      output: the folder; no run may be using it.
+      planned: of it, as it is now.
+      tell: is called for each folder that is gone.
+    """
+    for artifact in planned.marked:
+        artifact.state = pb.Artifact.DELETED
+    if planned.marked:
+        open_store(output, writable=True).put_artifacts(planned.marked)
+    for item in planned.items:
+        going = item.folder
+        if not going.name.startswith(_GOING):
+            # In one step: a server or a run sees all of it or nothing.
+            going = item.folder.with_name(f"{_GOING}{item.folder.name}")
+            os.replace(item.folder, going)
+        shutil.rmtree(going)
+        tell(item)
+
+
+def _served(output: Path) -> Iterator[Path]:
+    """The versions that have a label, had `stable` before, or are the newest."""
+    for base in sorted(p for p in (output / SERVING).glob("*") if p.is_dir()):
+        promoted = read_promotion(base)
+        there = versions_in(base)
+        for version in {*promoted.labels.values(), promoted.before, *there[:1]}:
+            if version is not None:
+                yield base / str(version)
+
+
+def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tuple[str, Path]]:
+    """Every folder that something made, but what kept executions have beside their outputs.
+
+    Args:
+      output: the folder.
+      executions: of the kept runs.
+      oldest: when the first of these began; checkpoints are of no run that is recorded.
+    """
+    for node in sorted((output / ARTIFACTS).glob("*")):
+        for made in sorted(node.glob("*/*")):
+            if made.parent.name == _CHECKPOINTS:
+                if made.stat().st_mtime < oldest:
+                    yield "checkpoints", made
+            elif made.name.isdigit() or made.name.startswith(_GOING):
+                yield node.name, made
+        for scratch in sorted(node.glob(".system/*/*")):
+            of_kept = scratch.name.isdigit() and int(scratch.name) in executions
+            if not of_kept and (scratch.name.isdigit() or scratch.stat().st_mtime < oldest):
+                yield "scratch", scratch
+    for version in sorted((output / SERVING).glob("*/*")):
+        if version.is_dir() and (version.name.isdigit() or version.name.startswith(_GOING)):
+            yield "pushed versions", version

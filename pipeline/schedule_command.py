@@ -1,0 +1,76 @@
+"""`seq2seq schedule`: writes the files, and says how they are installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from .config_file import ConfigurationError, read_document
+from .schedule_files import Job, cron_files, systemd_files
+
+FILES: dict[str, Callable[[Job], dict[str, str]]] = {"cron": cron_files, "systemd": systemd_files}
+
+
+class CannotSchedule(Exception):
+    """No file can say this."""
+
+
+def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
+    """The job of a configuration.
+
+    Args:
+      config: its file.
+      output: of the runs; None for output/NAME.
+      at: HH:MM.
+      keep: runs that `gc` leaves.
+
+    Raises:
+      ConfigurationError: the file cannot be read, or names no job.
+      CannotSchedule: the time is none, or a path has a line break.
+    """
+    name = read_document(config).get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ConfigurationError([f"{config}: name: expected the job's name, received {name!r}"])
+    clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", at)
+    if clock is None:
+        raise CannotSchedule(f"--at: expected a time such as 02:30, received '{at}'")
+    folder = Path.cwd()
+    config, output = config.absolute(), (output or Path("output") / name).absolute()
+    if any("\n" in str(path) for path in (config, output, folder)):
+        raise CannotSchedule("a path has a line break, and no such file can name it")
+    return Job(name, config, output, folder, int(clock[1]), int(clock[2]), keep)
+
+
+def write_schedule(kind: str, job: Job) -> str:
+    """Writes the files beside the configuration's working directory.
+
+    Args:
+      kind: one of `FILES`.
+      job: what is to be run.
+
+    Returns:
+      Which they are, and how they are installed.
+
+    Raises:
+      OSError: they cannot be written.
+    """
+    written = []
+    for name, text in FILES[kind](job).items():
+        path = job.folder / name
+        path.write_text(text, "utf-8")
+        written.append(f"written: {path}")
+    unit = job.unit
+    how = {
+        "cron": f"install:  (crontab -l; cat {unit}.cron) | crontab -",
+        "systemd": (
+            "install:  mkdir -p ~/.config/systemd/user\n"
+            f"          cp {unit}.service {unit}.timer ~/.config/systemd/user/\n"
+            "          systemctl --user daemon-reload\n"
+            f"          systemctl --user enable --now {unit}.timer\n"
+            "          loginctl enable-linger    # nights without a login, too\n"
+            f"look:     systemctl --user list-timers; journalctl --user -u {unit}"
+        ),
+    }[kind]
+    check = f"check it: seq2seq config check {job.config}"
+    return "\n".join([*written, how, check, f"secrets:  {job.secrets}, if there, is read first"])

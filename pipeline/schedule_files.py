@@ -1,0 +1,162 @@
+"""Files that have cron or systemd run a job every night."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from .run_folder import LOG
+
+SCHEDULED_LOG = "scheduled.log"
+
+
+class Job(NamedTuple):
+    """What is to be run, and when; all paths absolute."""
+
+    name: str
+    config: Path
+    output: Path
+    folder: Path  # the working directory, which paths in the configuration start from
+    hour: int
+    minute: int
+    keep: int  # runs that `gc` leaves
+
+    @property
+    def unit(self) -> str:
+        """What the files are called."""
+        return f"seq2seq-{self.name}"
+
+    @property
+    def secrets(self) -> Path:
+        """A file of NAME=VALUE lines, such as the address of a webhook."""
+        return self.config.with_suffix(".env")
+
+    def command(self, *arguments: str) -> list[str]:
+        """A `seq2seq` command on the job's output, by this installation."""
+        program = Path(sys.executable).with_name("seq2seq")
+        return [str(program), *arguments, "--output", str(self.output)]
+
+
+def cron_files(job: Job) -> dict[str, str]:
+    """The lines for a crontab, and the rotation of logs."""
+    log, secrets = (shlex.quote(str(path)) for path in (job.output / SCHEDULED_LOG, job.secrets))
+    rotation = job.folder / f"{job.unit}.logrotate"
+    state = job.output / "logrotate.state"
+    environment = shlex.join(["env", *(f"{k}={v}" for k, v in _environment().items())])
+    steps = [
+        f"cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))}",
+        f"{{ set -a; [ ! -f {secrets} ] || . {secrets}; set +a",
+        shlex.join(["logrotate", "--state", str(state), str(rotation)]),
+        f"{environment} {shlex.join(job.command('run', '--config', str(job.config)))}",
+        'echo "exit code $?"',
+        f"{environment} {shlex.join(job.command('gc', '--keep', str(job.keep)))}; }}",
+    ]
+    line = f"{steps[0]} && {'; '.join(steps[1:])} >> {log} 2>&1"
+    # In a crontab a bare % ends the command.
+    line = line.replace("%", "\\%")
+    crontab = f"""\
+# The job '{job.name}', every night. Written by `seq2seq schedule cron`.
+#
+# Two runs never overlap: one that finds the output in use ends with code 4. A night that
+# this machine slept through is caught up by the next (unattended.catch_up, data.window).
+# {job.output / SCHEDULED_LOG} has what each run said and its exit code:
+# 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate.
+{job.minute} {job.hour} * * * {line}
+"""
+    return {f"{job.unit}.cron": crontab, rotation.name: _logrotate(job)}
+
+
+def systemd_files(job: Job) -> dict[str, str]:
+    """A service, its timer, and the rotation of logs."""
+    rotation = job.folder / f"{job.unit}.logrotate"
+    state = job.output / "logrotate.state"
+    rotate = ["/usr/bin/env", "logrotate", "--state", str(state), str(rotation)]
+    environment = "\n".join(
+        f'Environment="{_specifiers(name)}={_specifiers(value)}"'
+        for name, value in _environment().items()
+    )
+    service = f"""\
+# The job '{job.name}', once. Written by `seq2seq schedule systemd`.
+[Unit]
+Description=seq2seq job {job.name}
+StartLimitIntervalSec=6h
+StartLimitBurst=3
+
+[Service]
+Type=oneshot
+WorkingDirectory={_specifiers(str(job.folder))}
+{environment}
+EnvironmentFile=-{_specifiers(str(job.secrets))}
+ExecStartPre=/usr/bin/env mkdir -p {_systemd(str(job.output))}
+ExecStartPre=-{_systemd(*rotate)}
+ExecStart={_systemd(*job.command("run", "--config", str(job.config)))}
+ExecStart=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
+# 3: not blessed, 4: another run is under way, 5: the data gate. The old model serves on,
+# and `notify` has told whom it concerns: no fault of the service.
+SuccessExitStatus=3 4 5
+# What was killed, as for lack of memory, is gone on with: finished components come from the
+# cache, a training from its last checkpoint. Errors are retried by unattended.retries.
+Restart=on-abnormal
+RestartSec=60
+# On SIGTERM a training writes a checkpoint first.
+KillMode=mixed
+TimeoutStopSec=120
+"""
+    timer = f"""\
+# Starts {job.unit}.service every night. Written by `seq2seq schedule systemd`.
+[Unit]
+Description=seq2seq job {job.name}, every night
+
+[Timer]
+OnCalendar=*-*-* {job.hour:02}:{job.minute:02}:00
+# A night that this machine slept through is run when it wakes.
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+    return {
+        f"{job.unit}.service": service,
+        f"{job.unit}.timer": timer,
+        rotation.name: _logrotate(job),
+    }
+
+
+def _logrotate(job: Job) -> str:
+    files = " ".join(f'"{job.output / name}"' for name in (LOG, SCHEDULED_LOG))
+    return f"""\
+# Written by `seq2seq schedule`.
+{files} {{
+    weekly
+    size 20M
+    rotate 8
+    compress
+    missingok
+    notifempty
+    copytruncate
+}}
+"""
+
+
+def _environment() -> dict[str, str]:
+    """What a scheduler does not bring by itself."""
+    folder = Path(sys.executable).parent
+    path = os.pathsep.join([str(folder), "/usr/local/bin", "/usr/bin", "/bin"])
+    return {"PATH": path, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+
+
+def _systemd(*words: str) -> str:
+    """The words of a command in a unit file, quoted."""
+    quoted = []
+    for word in words:
+        escaped = _specifiers(word).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+        plain = word.replace("/", "").replace("-", "").replace(".", "").replace("_", "")
+        quoted.append(escaped if plain.isalnum() and plain.isascii() else f'"{escaped}"')
+    return " ".join(quoted)
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")

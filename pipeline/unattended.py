@@ -1,0 +1,205 @@
+"""The run that a scheduler calls: which spans, from which model, again or not, and who is told."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from ..components.data_config import available_spans, is_local, with_spans
+from ..components.errors import BadData, PipelineError, links_of
+from ..components.spans import Span
+from ..components.trainer import LAST_BLESSED
+from . import runners
+from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure
+from .config import PipelineConfig
+from .disk import needed_bytes
+from .lineage import last_blessed
+from .night_config import Event
+from .notify import notify
+from .reporting import print_summary
+from .run_records import SETTLED, NoRuns, RunRecord, Verdict, newest_id, read_runs, record
+from .run_report import write_report
+from .span_plan import due
+from .summary import RunSummary
+
+EVENTS: dict[Verdict, Event] = {
+    "pushed": "blessed",
+    "not_blessed": "not_blessed",
+    "data_gate": "data_gate",
+    "failed": "failed",
+}
+
+
+class Ended(NamedTuple):
+    """How a run ended."""
+
+    verdict: Verdict
+    code: int
+    reason: str = ""
+    summary: RunSummary | None = None
+    logged: bool = False  # whether the log knows more
+    may_pass: bool = False  # whether the same run might end otherwise
+
+
+def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str) -> int:
+    """Runs a job on the spans that are due, oldest first.
+
+    Args:
+      config: the job.
+      config_path: where it is written.
+      output: the folder of all that it makes.
+      runner: one of `runners.RUNNERS`.
+
+    Returns:
+      The exit code of the last run.
+    """
+    code = 0
+    try:
+        nights = _due(config, output)
+    except PipelineError as error:
+        return _close(config, output, None, Ended("failed", ERROR, str(error)), [])
+    for number, spans in enumerate(nights, start=1):
+        if spans:
+            of = f" (run {number} of {len(nights)})" if len(nights) > 1 else ""
+            click.echo(f"spans: {', '.join(map(str, spans))}{of}")
+        code, goes_on = _night(config, config_path, output, runner, spans)
+        if not goes_on:
+            break
+    return code
+
+
+def _due(config: PipelineConfig, output: Path) -> list[list[Span]]:
+    """The spans of each run; one run without any where data has none."""
+    available = available_spans(config.data)
+    if not available:
+        return [[]]
+    runs: list[RunRecord] = []
+    with suppress(NoRuns):
+        runs = read_runs(output)
+    return due(available, runs, config.data.window, config.unattended.catch_up)
+
+
+def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> PipelineConfig:
+    """The job of one run: its spans' files, and the model that it begins with.
+
+    Args:
+      config: the job; unchanged where its data has no spans.
+      output: the folder of earlier runs.
+      spans: oldest first.
+    """
+    if not spans:
+        return config
+    training = config.training
+    if training.warm_start == LAST_BLESSED:
+        with suppress(NoRuns):
+            found = last_blessed(output, spans[-1].number)
+            start = str(Path(found[0]) / "Format-Serving") if found else None
+            training = training.model_copy(update={"warm_start": start})
+        if training.warm_start == LAST_BLESSED:
+            training = training.model_copy(update={"warm_start": None})
+        click.echo(f"warm start: {training.warm_start or 'none, for no model was blessed'}")
+    data = with_spans(config.data, spans)
+    return config.model_copy(update={"data": data, "training": training})
+
+
+def _night(
+    config: PipelineConfig, config_path: Path, output: Path, runner: str, spans: list[Span]
+) -> tuple[int, bool]:
+    """One run and its repetitions: exit code, and whether a next one may follow."""
+    settings = config.unattended
+    for attempt in range(settings.retries + 1):
+        before = newest_id(output)
+        ended = _run_once(resolved(config, output, spans), output, runner)
+        # The newest run of a busy folder is another's.
+        run = None if ended.code == BUSY else record(output, before, ended.verdict, ended.reason)
+        if not ended.may_pass or attempt == settings.retries:
+            break
+        wait = settings.backoff_seconds * 2**attempt
+        failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
+        time.sleep(wait)
+    if ended.summary:
+        print_summary(ended.summary, config_path)
+        try:
+            click.echo(f"report: {write_report(config.name, ended.summary, output)}")
+        except OSError as error:  # the run itself is done, and its exit code stays
+            click.echo(f"warning: the report cannot be written: {error}", err=True)
+    return _close(config, output, run, ended, spans), ended.verdict in SETTLED
+
+
+def _run_once(config: PipelineConfig, output: Path, runner: str) -> Ended:
+    lacking = _lacking_space(config, output)
+    if lacking:
+        return Ended("failed", ERROR, lacking)
+    try:
+        summary = runners.run_pipeline(config, output, runner)
+    except runners.OutputBusy as error:
+        return Ended("running", BUSY, str(error))
+    except runners.RunStopped as error:
+        return Ended("stopped", STOPPED + error.number, f"stopped by {error}")
+    except runners.RunFailed as error:
+        chain = list(links_of(error))
+        if any(isinstance(link, BadData) for link in chain):
+            return Ended("data_gate", DATA_GATE, str(error), logged=True)
+        mendable = any(isinstance(link, PipelineError) for link in chain)
+        return Ended("failed", ERROR, str(error), logged=True, may_pass=not mendable)
+    if summary.released:
+        return Ended("pushed", 0, summary=summary)
+    broken = [rule["rule"] for rule in summary.verdict["rules"] if not rule["passed"]]
+    reason = "; ".join([*broken, *summary.infra["faults"]])
+    return Ended("not_blessed", NOT_RELEASED, reason, summary)
+
+
+def _lacking_space(config: PipelineConfig, output: Path) -> str | None:
+    """What there is too little of on the disk for one more run, if so."""
+    files = [path for path in config.data.patterns if is_local(path)]
+    needed = needed_bytes(output, files) + config.unattended.reserve_mb * 10**6
+    place = output
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free >= needed:
+        return None
+    return (
+        f"expected {needed / 1e6:,.0f} MB free on the disk of {output} for this run, found "
+        f"{free / 1e6:,.0f} MB; `seq2seq gc` makes room, unattended.reserve_mb "
+        f"({config.unattended.reserve_mb}) is what must stay free. Nothing was run"
+    )
+
+
+def _close(
+    config: PipelineConfig, output: Path, run: int | None, ended: Ended, spans: list[Span]
+) -> int:
+    """Says why a run ended early, and tells the hooks."""
+    if ended.code not in (0, NOT_RELEASED):
+        story = f"\nThe whole story is in {output / runners.LOG}" if ended.logged else ""
+        failure(f"{ended.reason}{story}")
+    event = EVENTS.get(ended.verdict)
+    if event:
+        for fault in notify(config.notify, event, _payload(config, output, run, ended, spans)):
+            click.echo(f"warning: {fault}", err=True)
+    return ended.code
+
+
+def _payload(
+    config: PipelineConfig, output: Path, run: int | None, ended: Ended, spans: list[Span]
+) -> dict[str, Any]:
+    pushed = ended.summary.pushed_to if ended.summary else None
+    told = {"pushed": f"pushed {pushed}"}.get(ended.verdict, f"{ended.verdict}: {ended.reason}")
+    return {
+        "job": config.name,
+        "run": run,
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "verdict": ended.verdict,
+        "reason": ended.reason,
+        "spans": list(map(str, spans)),
+        "pushed_to": pushed,
+        "output": str(output.absolute()),
+        "exit_code": ended.code,
+        "text": f"seq2seq '{config.name}': {told}",  # what chats show
+    }

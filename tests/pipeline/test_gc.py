@@ -1,0 +1,135 @@
+"""What `seq2seq gc` keeps and removes, and what is left of it when it is killed."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from seq2seq_tfx.pipeline import run_folder
+from seq2seq_tfx.pipeline.cleanup import CannotClean, clean, plan
+from seq2seq_tfx.pipeline.lineage import lineage
+from seq2seq_tfx.serving import promotion
+
+from .recorded import SIZE, Recorded
+from .test_run_records import seq2seq
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Six runs; version 11 is served, 12 was before, 14 is pushed last."""
+    recorded = Recorded(tmp_path / "out")
+    for span in (1, 2, 3, 4):
+        recorded.run([str(span)], version=10 + span)
+    recorded.run(["5"], blessed=False)
+    recorded.run(["6"], failed="Trainer")
+    base = recorded.output / "serving" / "seq2seq"
+    promotion.promote(base, 12)
+    promotion.promote(base, 11)
+    (recorded.output / "artifacts/Trainer/.system/executor_execution/2").mkdir(parents=True)
+    return recorded
+
+
+def models(recorded):
+    return [path for path in recorded.live() if "/Trainer/" in str(path)]
+
+
+def everything(recorded):
+    return sorted(path for path in recorded.output.rglob("*") if path.name != run_folder.LOCK)
+
+
+def versions(recorded):
+    return sorted(p.name for p in (recorded.output / "serving/seq2seq").iterdir())
+
+
+def test_served_versions_the_baseline_and_the_last_runs_stay_and_all_metadata(recorded):
+    before = len(recorded.store.get_artifacts())
+    planned = plan(recorded.output, 1)
+    clean(recorded.output, planned)
+    assert versions(recorded) == ["11", "12", "14"]
+    # Their models, and the one of the run that failed has none.
+    assert len(models(recorded)) == 3
+    assert all((path / "data").is_file() for path in recorded.live())
+    assert len(recorded.store.get_artifacts()) == before
+    assert [link.spans for link in lineage(recorded.output, "13")] == [["3"]]
+    # Examples of the last run alone.
+    assert len(list(recorded.output.glob("artifacts/PairExampleGen/*/*"))) == 1
+    assert not (recorded.output / "artifacts/Trainer/.system/executor_execution/2").exists()
+    assert plan(recorded.output, 1).items == []
+
+
+def test_a_dry_run_says_what_and_how_much_and_changes_nothing(recorded):
+    before = everything(recorded)
+    told = seq2seq("gc", "--output", recorded.output, "--keep", 3, "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert everything(recorded) == before
+    rows = {row[0]: row[1:] for line in told.stdout.splitlines()
+            if len(row := [cell.strip() for cell in line.split("│")[1:-1]]) == 3}  # fmt: skip
+    planned = plan(recorded.output, 3)
+    assert rows["PairExampleGen"][0] == "3"
+    assert rows["pushed versions"][0] == "1"
+    assert rows["all"][0] == str(len(planned.items))
+    assert sum(item.bytes for item in planned.items) >= (len(planned.items) - 1) * SIZE
+    assert "kept: the last 3 runs, the last blessed model, versions 11, 12, 14" in told.stdout
+    done = seq2seq("gc", "--output", recorded.output, "--keep", 3)
+    assert done.returncode == 0 and plan(recorded.output, 3).items == []
+
+
+def test_what_is_kept_grows_with_the_runs(recorded):
+    assert plan(recorded.output, 99).items == []
+    sizes = [len(plan(recorded.output, keep).items) for keep in range(1, 7)]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[3] > 0
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 15])  # renaming and removing, by turns
+def test_killed_at_any_point_it_leaves_nothing_inconsistent(recorded, at):
+    code = (
+        "import os, shutil, signal, sys; from pathlib import Path\n"
+        "from seq2seq_tfx.pipeline.cleanup import clean, plan\n"
+        "output, left = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "def counted(real):\n"
+        "    def call(*arguments):\n"
+        "        global left\n"
+        "        if left == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        left -= 1\n"
+        "        return real(*arguments)\n"
+        "    return call\n"
+        "os.replace, shutil.rmtree = counted(os.replace), counted(shutil.rmtree)\n"
+        "clean(output, plan(output, 1))\n"
+    )
+    arguments = [sys.executable, "-c", code, str(recorded.output), str(at)]
+    assert subprocess.run(arguments).returncode == -signal.SIGKILL
+    # Whatever a run may take from the cache, and whatever is served, is whole.
+    assert all((path / "data").is_file() for path in recorded.live())
+    for version in promotion.read(recorded.output / "serving/seq2seq").labels.values():
+        assert (recorded.output / f"serving/seq2seq/{version}/saved_model.pb").is_file()
+    # A run after it, and another removal.
+    recorded.run(["7"], version=17)
+    assert seq2seq("gc", "--output", recorded.output, "--keep", 1).returncode == 0
+    assert plan(recorded.output, 1).items == []
+    assert not list(recorded.output.rglob(".gc-*"))
+    assert all((path / "data").is_file() for path in recorded.live())
+    assert versions(recorded) == ["11", "12", "17"]
+
+
+def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded):
+    import os
+
+    checkpoints = recorded.output / "artifacts/Trainer/checkpoints"
+    for name in ("old", "new"):
+        (checkpoints / name).mkdir(parents=True)
+    os.utime(checkpoints / "old", (1, 1))
+    clean(recorded.output, plan(recorded.output, 1))
+    assert [path.name for path in checkpoints.iterdir()] == ["new"]
+
+
+def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, tmp_path):
+    with run_folder.held(recorded.output):
+        busy = seq2seq("gc", "--output", recorded.output)
+    assert busy.returncode == 4 and "a run is using" in busy.stderr
+    shutil.copytree(recorded.output, tmp_path / "moved")
+    with pytest.raises(CannotClean, match="the folder was moved"):
+        plan(tmp_path / "moved", 1)
+    empty = seq2seq("gc", "--output", tmp_path)
+    assert empty.returncode == 1 and "expected runs recorded" in empty.stderr

@@ -1,0 +1,105 @@
+"""The files of `seq2seq schedule` are ones that cron and systemd take, whatever the paths."""
+
+import configparser
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq_tfx.pipeline.schedule_command import CannotSchedule, job_of
+
+from .test_run_records import seq2seq
+
+ODD = "it's 100% $HOME"
+SECTIONS = {"service": {"Unit", "Service"}, "timer": {"Unit", "Timer", "Install"}}
+
+
+@pytest.fixture(params=["plain", ODD])
+def folder(request, tmp_path, monkeypatch):
+    folder = tmp_path / request.param
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("job.yaml").write_text("name: job\n")
+    return folder
+
+
+def test_the_line_for_cron_runs_the_job_as_cron_would(folder):
+    told = seq2seq("schedule", "cron", "--config", "job.yaml", "--at", "3:07", "--keep", 5)
+    assert told.returncode == 0, told.stderr
+    assert "install:  (crontab -l; cat seq2seq-job.cron) | crontab -" in told.stdout
+    lines = Path("seq2seq-job.cron").read_text().splitlines()
+    (line,) = [line for line in lines if line and not line.startswith("#")]
+    when, command = re.fullmatch(r"((?:\S+ ){5})(.*)", line).groups()
+    assert when == "7 3 * * * "
+    # What cron does: an unescaped % ends the command, an escaped one is a %.
+    assert not re.search(r"(?<!\\)%", command)
+    command = command.replace("\\%", "%")
+
+    # Programs in place of the installed ones tell how they were called.
+    fakes = folder.parent / "fakes"
+    fakes.mkdir()
+    for name in ("seq2seq", "logrotate"):
+        fake = fakes / name
+        fake.write_text(f'#!/bin/sh\necho {name} "$@" "hook=$HOOK"\nexit 3\n')
+        fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
+    command = command.replace(str(Path(sys.executable).parent), str(fakes))
+    Path("job.env").write_text("HOOK=secret\n")
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd="/", env={"PATH": f"{fakes}:/usr/bin:/bin"}
+    )
+    assert done.returncode == 3
+    output = folder / "output" / "job"
+    assert (output / "scheduled.log").read_text().splitlines() == [
+        f"logrotate --state {output}/logrotate.state {folder}/seq2seq-job.logrotate hook=secret",
+        f"seq2seq run --config {folder}/job.yaml --output {output} hook=secret",
+        "exit code 3",
+        f"seq2seq gc --keep 5 --output {output} hook=secret",
+    ]
+
+
+def test_units_are_what_systemd_takes(folder):
+    told = seq2seq("schedule", "systemd", "--config", "job.yaml", "--output", "else/where")
+    assert told.returncode == 0, told.stderr
+    for kind, sections in SECTIONS.items():
+        parser = configparser.RawConfigParser(strict=False, delimiters="=", comment_prefixes="#")
+        parser.optionxform = str
+        parser.read(f"seq2seq-job.{kind}")
+        assert set(parser.sections()) == sections
+    assert "OnCalendar=*-*-* 02:30:00\n" in Path("seq2seq-job.timer").read_text()
+    service = Path("seq2seq-job.service").read_text()
+    assert "SuccessExitStatus=3 4 5\n" in service
+    assert str(folder).replace("%", "%%") in service
+    assert not re.search(r"(?<!%)%(?!%)", service)
+    if shutil.which("systemd-analyze"):
+        files = [f"./seq2seq-job.{kind}" for kind in SECTIONS]
+        done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_logs_are_rotated_without_losing_the_open_one(folder):
+    seq2seq("schedule", "cron", "--config", "job.yaml")
+    rotation = Path("seq2seq-job.logrotate").read_text()
+    for name in ("run.log", "scheduled.log"):
+        assert f'"{folder}/output/job/{name}"' in rotation
+    assert "copytruncate" in rotation
+    if shutil.which("logrotate"):
+        command = ["logrotate", "--debug", "seq2seq-job.logrotate"]
+        assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_what_cannot_be_scheduled_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("job.yaml").write_text("name: job\n")
+    for at in ("24:00", "2", "02:30:00", ""):
+        with pytest.raises(CannotSchedule, match="expected a time such as 02:30"):
+            job_of(Path("job.yaml"), None, at, 1)
+    with pytest.raises(CannotSchedule, match="line break"):
+        job_of(Path("job.yaml"), Path("a\nb"), "1:00", 1)
+    Path("other.yaml").write_text("name: [x]\n")
+    wrong = seq2seq("schedule", "cron", "--config", "other.yaml")
+    assert wrong.returncode == 2 and "other.yaml: name: expected the job's name" in wrong.stderr
+    assert sorted(path.name for path in Path().iterdir()) == ["job.yaml", "other.yaml"]

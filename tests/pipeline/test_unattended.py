@@ -1,0 +1,173 @@
+"""What the run that a scheduler calls does by itself: codes, retries, space, who is told."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from seq2seq_tfx.components.errors import BadData, PipelineError
+from seq2seq_tfx.pipeline import cli, runners
+from seq2seq_tfx.pipeline.run_records import read_runs
+from seq2seq_tfx.pipeline.summary import RunSummary
+
+from .recorded import Recorded
+
+TELL = "import sys; open('told.jsonl', 'ab').write(sys.stdin.buffer.read() + b'\\n')"
+JOB = f"""\
+name: job
+data: {{input: "pairs-{{SPAN}}.tsv"}}
+gate: {{thresholds: {{bleu: {{min: 1}}}}}}
+unattended: {{catch_up: true, retries: 2, backoff_seconds: 0.01}}
+notify: {{command: {json.dumps([sys.executable, "-c", TELL])}}}
+"""
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pairs-1.tsv").write_text("a\tb\n")
+    Path("job.yaml").write_text(JOB)
+    return Recorded(tmp_path / "out")
+
+
+def run(*arguments):
+    command = ["run", "--config", "job.yaml", "--output", "out", *arguments]
+    return CliRunner().invoke(cli.main, command, catch_exceptions=False)
+
+
+def told():
+    path = Path("told.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def runs_that(monkeypatch, job, *ends):
+    """Lets the pipeline end so, one after the other; gives the configurations it was run with."""
+    given, ends = [], list(ends)
+
+    def run_pipeline(config, output, runner):
+        given.append(config)
+        end = ends.pop(0)
+        if isinstance(end, Exception):
+            job.run(config.data.spans, failed="Trainer")
+            try:
+                raise RuntimeError("Beam says") from end
+            except RuntimeError as error:
+                raise runners.RunFailed(f"Trainer: {end}") from error
+        job.run(config.data.spans, version=end, blessed=end is not None)
+        return RunSummary(
+            nodes=[],
+            counts={"read": 1, "accepted": 1, "rejected": {}, "examples": {}},
+            verdict={
+                "blessed": end is not None, "examples": 1, "candidate": {}, "baseline": None,
+                "rules": [{"rule": "bleu >= 1", "metric": "bleu", "figure": 0.0, "bound": None,
+                           "note": "", "passed": end is not None}],
+                "confidence": 0.95, "intervals": {"candidate": {}},
+            },
+            infra={"faults": []},
+            pushed_to=end and str(Path("out/serving/seq2seq", str(end)).absolute()),
+            sentences=Path("nowhere"), model_run=Path("nowhere"),
+        )  # fmt: skip
+
+    monkeypatch.setattr(runners, "run_pipeline", run_pipeline)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "verdict", "event"),
+    [
+        (11, 0, "pushed", "blessed"),
+        (None, 3, "not_blessed", "not_blessed"),
+        (BadData("too many duplicates"), 5, "data_gate", "data_gate"),
+        (PipelineError("another architecture"), 1, "failed", "failed"),
+    ],
+)
+def test_each_end_has_its_code_its_record_and_its_event(
+    monkeypatch, job, end, code, verdict, event
+):
+    given = runs_that(monkeypatch, job, end)
+    result = run()
+    assert result.exit_code == code, result.stderr
+    assert len(given) == 1  # neither bad data nor a failed gate is tried again
+    (found,) = read_runs(Path("out"))
+    assert (found.verdict, found.spans) == (verdict, ["1"])
+    (payload,) = told()
+    assert (payload["event"], payload["exit_code"], payload["run"]) == (event, code, found.id)
+    assert payload["text"].startswith("seq2seq 'job': ")
+    assert payload["reason"] == found.reason
+    assert ("bleu >= 1" in found.reason) == (end is None)
+
+
+def test_what_may_pass_is_tried_again_and_told_once(monkeypatch, job):
+    given = runs_that(monkeypatch, job, OSError("no route"), MemoryError("killed"), 11)
+    result = run()
+    assert result.exit_code == 0 and len(given) == 3
+    assert "retry 1 of 2 in 0.01 s" in result.stderr and "retry 2 of 2 in 0.02 s" in result.stderr
+    assert [each.verdict for each in read_runs(Path("out"))] == ["failed", "failed", "pushed"]
+    assert [each["event"] for each in told()] == ["blessed"]
+
+
+def test_tries_end(monkeypatch, job):
+    given = runs_that(monkeypatch, job, *[OSError("no route")] * 3)
+    assert run().exit_code == 1 and len(given) == 3
+    assert [each["event"] for each in told()] == ["failed"]
+
+
+def test_missed_nights_are_run_oldest_first_each_from_the_last_blessed_model(monkeypatch, job):
+    Path("job.yaml").write_text(f"{JOB}training: {{warm_start: last_blessed}}\n")
+    runs_that(monkeypatch, job, 11)
+    assert run().exit_code == 0
+    for span in (2, 3, 4):
+        Path(f"pairs-{span}.tsv").write_text("a\tb\n")
+    given = runs_that(monkeypatch, job, 12, BadData("no"), 14)
+    result = run()
+    assert result.exit_code == 0
+    assert [config.data.spans for config in given] == [["2"], ["3"], ["4"]]
+    assert given[0].data.patterns == [str(Path("pairs-2.tsv").absolute())]
+    first, second = (job.artifacts[run, "Model"].uri for run in sorted(
+        {run for run, kind in job.artifacts if kind == "PushedModel"})[:2])  # fmt: skip
+    assert [config.training.warm_start for config in given] == [
+        f"{first}/Format-Serving", f"{second}/Format-Serving", f"{second}/Format-Serving",
+    ]  # fmt: skip
+    assert "spans: 3 (run 2 of 3)" in result.stdout
+
+
+def test_an_error_ends_the_catching_up_and_the_next_call_goes_on_there(monkeypatch, job):
+    runs_that(monkeypatch, job, 11)
+    run()
+    Path("pairs-2.tsv").write_text("a\tb\n")
+    Path("pairs-3.tsv").write_text("a\tb\n")
+    given = runs_that(monkeypatch, job, PipelineError("no"))
+    assert run().exit_code == 1 and len(given) == 1
+    given = runs_that(monkeypatch, job, 12, 13)
+    assert run().exit_code == 0
+    assert [config.data.spans for config in given] == [["2"], ["3"]]
+
+
+def test_a_run_that_would_not_fit_says_so_before_it_starts(monkeypatch, job):
+    text = JOB.replace("retries: 2", "retries: 2, reserve_mb: 1000000000")
+    Path("job.yaml").write_text(text)
+    given = runs_that(monkeypatch, job)
+    result = run()
+    assert (result.exit_code, given) == (1, [])
+    assert "MB free on the disk of out for this run, found" in result.stderr
+    assert "`seq2seq gc` makes room" in result.stderr and "Nothing was run" in result.stderr
+    assert [each["event"] for each in told()] == ["failed"]
+
+
+def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
+    Path("job.yaml").write_text(JOB.replace(json.dumps(sys.executable), '"/no/such/program"'))
+    runs_that(monkeypatch, job, 11)
+    result = run()
+    assert result.exit_code == 0
+    assert "warning: notify: /no/such/program cannot be started" in result.stderr
+
+
+def test_last_blessed_needs_spans(job):
+    Path("job.yaml").write_text(
+        JOB.replace("pairs-{SPAN}.tsv", "pairs-1.tsv") + "training: {warm_start: last_blessed}\n"
+    )
+    result = run()
+    assert result.exit_code == 2
+    assert "job.yaml:6: training.warm_start: needs {SPAN} or a date in data.input" in result.stderr
