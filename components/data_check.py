@@ -85,16 +85,12 @@ def check_pairs(
     scratch.mkdir()
     with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
         rows = pipeline | ReadFiles(files, config)
-        for name, found, as_json in (
-            (KEPT, rows.pairs, kept_as_json),
-            (REJECTED, rows.rejected, rejected_as_json),
+        for name, lines in (
+            (KEPT, rows.pairs | "KeptAsJson" >> beam.Map(kept_as_json)),
+            (REJECTED, rows.rejected | "RejectedAsJson" >> beam.Map(rejected_as_json)),
         ):
             # In shards as they come: one shard would have to pass through a shuffle.
-            _ = (
-                found
-                | f"AsJson_{name}" >> beam.Map(as_json)
-                | f"Write_{name}" >> beam.io.WriteToText(str(scratch / name))
-            )
+            _ = lines | f"Write_{name}" >> beam.io.WriteToText(str(scratch / name))
         statistics = (
             rows.pairs
             | "WithSplit" >> beam.Map(with_split, config.splits)

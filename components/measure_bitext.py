@@ -43,10 +43,12 @@ class MeasureBitext(beam.PTransform):
             | "Compare" >> beam.MapTuple(compare_splits)
             | "AddLeaks" >> beam.CombineGlobally(add_leaks)
         )
-        return counts | "Together" >> beam.Map(
-            lambda counts, leaks: json.dumps({**counts, **leaks}, ensure_ascii=False),
-            beam.pvalue.AsSingleton(leaks),
-        )
+        return counts | "Together" >> beam.Map(together_as_json, beam.pvalue.AsSingleton(leaks))
+
+
+def together_as_json(counts: dict[str, Any], leaks: dict[str, Any]) -> str:
+    """Counts and leaks as one line of JSON."""
+    return json.dumps({**counts, **leaks}, ensure_ascii=False)
 
 
 class CountBitext(beam.DoFn):

@@ -127,7 +127,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
             _ = (
                 rows.rejected
-                | "Reasons" >> beam.Map(lambda row: row[0])
+                | "Reasons" >> beam.Map(reason_of_row)
                 | "CountReasons" >> beam.combiners.Count.PerElement()
                 | "ReasonsToDict" >> beam.combiners.ToDict()
                 | "ReasonsAsJson" >> beam.Map(json.dumps)
@@ -155,6 +155,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "rejected": reasons,
             "examples": {split: read(f"examples_{split}") for split in SPLITS},
         }
+
+
+def reason_of_row(row: tuple[Any, ...]) -> str:
+    """Why a row was rejected."""
+    return str(row[0])
 
 
 def _write_count(rows: beam.PCollection, folder: str, name: str) -> None:

@@ -34,10 +34,11 @@ from .config_file import (
     plain,
     read_document,
 )
+from .runner_config import RunnerConfig
 
 
 class PipelineConfig(Section):
-    """A job: its name and one section for each component."""
+    """A job: its name, one section for each component, and where they run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     data: DataConfig
@@ -50,6 +51,7 @@ class PipelineConfig(Section):
     gate: GateConfig
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
+    runner: RunnerConfig = RunnerConfig()
 
     @model_validator(mode="before")
     @classmethod
