@@ -21,8 +21,8 @@ gate:
     bleu: {min: 1}
 """
 TOP = (
-    "data, data_validation, evaluation, gate, infra_validation, model, name, search, serving, "
-    "tokenizer, training"
+    "data, data_validation, evaluation, gate, infra_validation, model, name, runner, search, "
+    "serving, tokenizer, training"
 )
 
 
