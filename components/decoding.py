@@ -89,6 +89,21 @@ def length_group(row: Row) -> int:
     return int(math.log(max(len(row["source"]), 1), GROWTH))
 
 
+def with_length_group(row: Row) -> tuple[int, Row]:
+    """A row after the number of its group."""
+    return length_group(row), row
+
+
+def batches_of_group(_: int, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The batches of a group."""
+    return in_batches(rows)
+
+
+def worth(row: Row) -> tuple[int, str]:
+    """How much the attention of a row is worth a look, and what decides between equals."""
+    return -abs(len(row["source"]) - EXPLAINED), row["id"]
+
+
 @beam.ptransform_fn
 def DecodeOnce(
     rows: beam.PCollection, directories: Mapping[str, str], shared: Shared
@@ -96,9 +111,9 @@ def DecodeOnce(
     """Rows in, the same rows with the answers of each model out."""
     return (
         rows
-        | "ByLength" >> beam.Map(lambda row: (length_group(row), row))
+        | "ByLength" >> beam.Map(with_length_group)
         | "Group" >> beam.GroupByKey()
-        | "Batch" >> beam.FlatMap(lambda group: in_batches(group[1]))
+        | "Batch" >> beam.FlatMapTuple(batches_of_group)
         | "SpreadBatches" >> beam.Reshuffle()
         | "Answer" >> beam.ParDo(Answer(directories, shared))
     )
@@ -109,10 +124,6 @@ def ExplainSome(
     rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, number: int
 ) -> beam.PCollection:
     """The attention of the candidate's answers to a few rows, the same in any order."""
-
-    def worth(row: Row) -> tuple[int, str]:
-        return -abs(len(row["source"]) - EXPLAINED), row["id"]
-
     return (
         rows
         | "Choose" >> beam.combiners.Top.Of(number, key=worth)

@@ -163,7 +163,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
             _ = (
                 rows
-                | "References" >> beam.Map(lambda row: len(row["references"]))
+                | "References" >> beam.Map(number_of_references)
                 | "Distinct" >> beam.Distinct()
                 | "Numbers" >> beam.combiners.ToList()
                 | "Record" >> beam.Map(make_record, names)
@@ -184,6 +184,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     output_path=artifact_utils.get_single_uri(output_dict["evaluation"]),
                 )
             )
+
+
+def number_of_references(row: Row) -> int:
+    """With how many references a sentence is compared."""
+    return len(row["references"])
 
 
 def _trained_on(examples: list[types.Artifact]) -> Mapping[str, int]:

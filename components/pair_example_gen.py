@@ -163,7 +163,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 ("examples", numbers),
                 (
                     "accepted",
-                    rows.pairs | "Accepted" >> beam.Map(lambda batch: {"all": len(batch)}),
+                    rows.pairs | "Accepted" >> beam.Map(count_all),
                 ),
                 ("rejected", rows.rejected | "Reasons" >> beam.Map(count_reasons)),
             ):
@@ -197,6 +197,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "rejected": reasons,
             "examples": {split: examples.get(split, 0) for split in SPLITS},
         }
+
+
+def count_all(batch: list[Any]) -> dict[str, int]:
+    """How many rows a batch has."""
+    return {"all": len(batch)}
 
 
 def _require_data(counts: dict[str, Any], pattern: str) -> None:

@@ -38,10 +38,11 @@ from .config_file import (
     read_document,
 )
 from .night_config import NotifyConfig, UnattendedConfig
+from .runner_config import RunnerConfig
 
 
 class PipelineConfig(Section):
-    """A job: its name and one section for each component."""
+    """A job: its name, one section for each component, and where they run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     data: DataConfig
@@ -57,6 +58,7 @@ class PipelineConfig(Section):
     deployment: DeploymentConfig = DeploymentConfig()
     unattended: UnattendedConfig = UnattendedConfig()
     notify: NotifyConfig = NotifyConfig()
+    runner: RunnerConfig = RunnerConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -144,9 +144,9 @@ def _keys_at(root: Any, where: tuple[Any, ...]) -> list[str]:
             section = next((s for s in _sections_in(section) if _name_of(s) == part), section)
             continue
         section = field.annotation
-        for inner in getattr(section, "__args__", ()):
-            if hasattr(inner, "model_fields"):
-                section = inner
+        inner = [part for part in get_args(section) if hasattr(part, "model_fields")]
+        if len(inner) == 1:  # of several kinds, the next part of the place names one
+            section = inner[0]
     return list(getattr(section, "model_fields", {}))
 
 
@@ -159,7 +159,9 @@ def _sections_in(annotation: Any) -> Iterator[Any]:
 
 
 def _name_of(section: Any) -> str | None:
-    """What tells a section from others of its kind: the only value of its first key."""
-    first = next(iter(section.model_fields.values()), None)
-    names = get_args(first.annotation) if first else ()
-    return names[0] if len(names) == 1 else None
+    """What tells a section from others of its kind: the key that has one possible value."""
+    for field in section.model_fields.values():
+        names = get_args(field.annotation)
+        if get_origin(field.annotation) is Literal and len(names) == 1:
+            return str(names[0])
+    return None

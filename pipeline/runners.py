@@ -24,6 +24,7 @@ from ..components import interruption
 from ..components.errors import reason_of
 from ..components.progress import listening
 from .beam_args import BEAM_RUNNER
+from .beam_operator import beam_arguments
 from .config import PipelineConfig
 from .display import ComponentWatcher, LiveDisplay, PlainDisplay
 from .graph import create_pipeline
@@ -75,6 +76,7 @@ def run_pipeline(
     with exclusive(output), _quiet(output / LOG) as terminal:
         console = console or Console(file=terminal)
         pipeline = create_pipeline(config, output)
+        arguments = config.runner.beam.arguments()
         display = (
             LiveDisplay(console, len(pipeline.components))
             if console.is_terminal
@@ -84,7 +86,7 @@ def run_pipeline(
         logging.getLogger().addHandler(watcher)
         with interruption.stoppable():
             try:
-                with listening(display), _beam_left_alone():
+                with listening(display), _beam_left_alone(), beam_arguments(arguments):
                     RUNNERS[runner]().run(pipeline)
             except (Exception, interruption.Interrupted) as error:
                 if number := interruption.asked():

@@ -22,7 +22,7 @@ gate:
 """
 TOP = (
     "data, data_validation, deployment, evaluation, gate, infra_validation, model, name, "
-    "notify, search, serving, tokenizer, training, unattended"
+    "notify, runner, search, serving, tokenizer, training, unattended"
 )
 
 

@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import filelock
 import pytest
@@ -21,6 +22,7 @@ from tfx.orchestration.portable import launcher
 from seq2seq_tfx.components.errors import PipelineError, reason_of
 from seq2seq_tfx.pipeline import runners
 from seq2seq_tfx.pipeline.display import ComponentWatcher
+from seq2seq_tfx.pipeline.runner_config import RunnerConfig
 from seq2seq_tfx.pipeline.runners import OutputBusy
 
 
@@ -248,8 +250,9 @@ def test_a_failed_component_is_named_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(
         runners, "create_pipeline", lambda config, output: type("P", (), {"components": []})
     )
+    config = SimpleNamespace(runner=RunnerConfig())
     with pytest.raises(runners.RunFailed) as caught:
-        runners.run_pipeline(None, tmp_path / "new" / "output")
+        runners.run_pipeline(config, tmp_path / "new" / "output")
     assert str(caught.value) == "PairExampleGen: no pair was kept"
     log = Path(tmp_path / "new/output/run.log").read_text()
     assert "RuntimeError: wrapped" in log and "Traceback" in log

@@ -1,0 +1,168 @@
+"""The `runner` section: where the work of the pipeline is done. Imports nothing of the stack."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ..models.configuration import Section
+from .beam_args import BEAM_ARGS, BEAM_RUNNER
+
+Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
+Workers = Annotated[int, Field(ge=1)]
+
+
+class InMemory(Section):
+    """Beam in the process of the run: the fastest for small data."""
+
+    runner: Literal["in_memory"] = "in_memory"
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        return list(BEAM_ARGS)
+
+
+class MultiProcessing(Section):
+    """Beam in several processes of this machine, each of which imports the stack."""
+
+    runner: Literal["multi_processing"]
+    workers: Workers
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        return [
+            f"--runner={BEAM_RUNNER}",
+            "--direct_running_mode=multi_processing",
+            f"--direct_num_workers={self.workers}",
+        ]
+
+
+class _OnWorkers(Section):
+    """What runners share that start workers by Beam's portability: how a worker comes to be."""
+
+    environment: Literal["DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK"] = "DOCKER"
+    environment_config: str | None = None
+
+    @model_validator(mode="after")
+    def _environment_is_told(self) -> _OnWorkers:
+        needs = {
+            "DOCKER": "the image that workers run",
+            "PROCESS": 'JSON such as {"command": "/opt/boot"}',
+            "EXTERNAL": "HOST:PORT of a worker pool",
+        }
+        if self.environment in needs and not self.environment_config:
+            raise ValueError(
+                f"environment_config: environment {self.environment} needs "
+                f"{needs[self.environment]}, received none"
+            )
+        if self.environment == "LOOPBACK" and self.environment_config:
+            raise ValueError("environment_config: environment LOOPBACK takes none")
+        return self
+
+    def _of_environment(self) -> list[str]:
+        arguments = [f"--environment_type={self.environment}"]
+        if self.environment_config:
+            arguments.append(f"--environment_config={self.environment_config}")
+        # TFX would have each worker install it from an index, unless an image is named.
+        # Other environments have all that they need and do not look at this.
+        image = self.environment_config if self.environment == "DOCKER" else "unused"
+        return [*arguments, f"--sdk_container_image={image}"]
+
+
+class Portable(_OnWorkers):
+    """Any runner of Beam's that has a job service."""
+
+    runner: Literal["portable"]
+    job_endpoint: Address
+    workers: Workers = 1
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        return [
+            "--runner=PortableRunner",
+            f"--job_endpoint={self.job_endpoint}",
+            f"--sdk_worker_parallelism={self.workers}",
+            *self._of_environment(),
+        ]
+
+
+class Flink(_OnWorkers):
+    """A cluster of Flink; Beam starts the job server, which needs Java."""
+
+    runner: Literal["flink"]
+    master: Address
+    job_server_jar: str
+    parallelism: Workers = 1
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        return [
+            "--runner=FlinkRunner",
+            f"--flink_master={self.master}",
+            f"--flink_job_server_jar={self.job_server_jar}",
+            f"--parallelism={self.parallelism}",
+            *self._of_environment(),
+        ]
+
+
+class Spark(_OnWorkers):
+    """A cluster of Spark 3; Beam starts the job server, which needs Java."""
+
+    runner: Literal["spark"]
+    master: Annotated[str, Field(pattern=r"^(spark://[^\s:/]+:\d{1,5}|local(\[(\d+|\*)\])?|yarn)$")]
+    job_server_jar: str
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        return [
+            "--runner=SparkRunner",
+            f"--spark_master_url={self.master}",
+            f"--spark_job_server_jar={self.job_server_jar}",
+            *self._of_environment(),
+        ]
+
+
+class Dataflow(Section):
+    """Google Cloud Dataflow."""
+
+    runner: Literal["dataflow"]
+    project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9:.-]*[a-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+\d+$")]
+    temp_location: Annotated[str, Field(pattern=r"^gs://[^/]+/.+")]
+    container_image: str
+    machine_type: str | None = None
+    max_workers: Workers | None = None
+    service_account: str | None = None
+    subnetwork: str | None = None
+    public_ips: bool = True
+
+    def arguments(self) -> list[str]:
+        """The options of Beam."""
+        named = {
+            "project": self.project,
+            "region": self.region,
+            "temp_location": self.temp_location,
+            "sdk_container_image": self.container_image,
+            "machine_type": self.machine_type,
+            "max_num_workers": self.max_workers,
+            "service_account_email": self.service_account,
+            "subnetwork": self.subnetwork,
+        }
+        return [
+            "--runner=DataflowRunner",
+            *(f"--{name}={value}" for name, value in named.items() if value is not None),
+            *([] if self.public_ips else ["--no_use_public_ips"]),
+        ]
+
+
+AnyBeam = Annotated[
+    InMemory | MultiProcessing | Portable | Flink | Spark | Dataflow,
+    Field(discriminator="runner"),
+]
+
+
+class RunnerConfig(Section):
+    """The `runner` section: it says where work is done, and changes no result."""
+
+    beam: AnyBeam = InMemory()

@@ -1,0 +1,164 @@
+"""Two workers that have only the source distribution do what one process does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import pytest
+import tensorflow as tf
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.local_job_service import LocalJobServicer
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+
+from seq2seq_tfx.components.data_config import DataConfig
+from seq2seq_tfx.components.pair_example_gen import PairExampleGen
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+from seq2seq_tfx.pipeline.beam_operator import beam_arguments
+from seq2seq_tfx.pipeline.runner_config import Portable
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+# Beam's servers listen everywhere unless they are kept from it.
+LOOPBACK = """
+import sys, grpc
+from concurrent import futures
+kind = type(grpc.server(futures.ThreadPoolExecutor(1)))
+bind = kind.add_insecure_port
+kind.add_insecure_port = lambda self, at: bind(self, at.replace("[::]", "localhost"))
+from apache_beam.runners.worker import worker_pool_main
+worker_pool_main.main(["--service_port", sys.argv[1]])
+"""
+
+
+@pytest.fixture(scope="module")
+def worker_python(tmp_path_factory):
+    """Python with the locked packages and the built source distribution, and not the checkout."""
+    folder = tmp_path_factory.mktemp("worker")
+    build = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", folder]
+    subprocess.run([*build, "sdist", "--dist-dir", folder / "dist"], cwd=ROOT, check=True)
+    (archive,) = (folder / "dist").glob("seq2seq*.tar.gz")
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (site,) = environment.glob("lib/python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", site, archive], check=True)
+    # A folder named in a .pth is searched, but its own .pth files, such as that of the
+    # checkout, are not obeyed.
+    (site / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = environment / "bin" / "python"
+    code = "import importlib.util as u; print(u.find_spec('seq2seq_tfx.components').origin)"
+    found = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert found.stdout.startswith(str(site)), (found.stdout, found.stderr)
+    return python
+
+
+@pytest.fixture
+def pool(worker_python, tmp_path):
+    """The address of a worker pool, and its log."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path / "pool.log"
+    path = f"{worker_python.parent}{os.pathsep}{os.environ['PATH']}"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [worker_python, "-c", LOOPBACK, str(port)],
+            cwd=tmp_path,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "PATH": path},
+        )
+    try:
+        grpc.channel_ready_future(grpc.insecure_channel(f"localhost:{port}")).result(120)
+        yield f"localhost:{port}", log
+    finally:
+        process.send_signal(2)  # it stops its workers on its way out
+        process.wait(60)
+
+
+@pytest.fixture
+def job_service(monkeypatch):
+    """Beam's job service for Python, with two workers for each job."""
+
+    class TwoWorkers(fn_runner.FnApiRunner):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self._num_workers = 2
+
+    server_type = type(grpc.server(futures.ThreadPoolExecutor(1)))
+    bind = server_type.add_insecure_port
+    monkeypatch.setattr(
+        server_type,
+        "add_insecure_port",
+        lambda self, address: bind(self, address.replace("[::]", "localhost")),
+    )
+    monkeypatch.setattr(fn_runner, "FnApiRunner", TwoWorkers)
+    service = LocalJobServicer()
+    yield f"localhost:{service.start_grpc_server()}"
+    service.stop()
+
+
+def run(config, output, arguments):
+    """Runs PairExampleGen by TFX; gives the rows of each split, and those rejected."""
+    pipeline = Pipeline(
+        pipeline_name="pairs",
+        pipeline_root=str(output / "artifacts"),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(output / "metadata.sqlite")
+        ),
+        components=[PairExampleGen(config)],
+        enable_cache=True,
+        beam_pipeline_args=BEAM_ARGS,
+    )
+    with beam_arguments(arguments):
+        LocalDagRunner().run(pipeline)
+    folder = output / "artifacts" / "PairExampleGen"
+    rows = {}
+    for split in ("train", "validation", "test"):
+        files = [str(file) for file in folder.glob(f"examples/*/Split-{split}/*.gz")]
+        dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+        rows[split] = sorted(dataset.as_numpy_iterator())
+    (rejected,) = folder.glob("rejected/*/rejected.jsonl")
+    rows["rejected"] = sorted(rejected.read_text("utf-8").splitlines())
+    (counts,) = folder.glob("rejected/*/counts.json")
+    return rows, json.loads(counts.read_text())
+
+
+def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, pool, job_service):
+    for number in range(4):
+        lines = [f"Source {i % 700}\tZiel {i % 900}" for i in range(number, 4000, 3)]
+        lines += ["bad", "a  b\ta b", "x\t\x07"]
+        (tmp_path / f"{number}.tsv").write_text("".join(f"{line}\n" for line in lines))
+    filters = ["normalize", "identical", "control_characters", "duplicates", "near_duplicates"]
+    config = DataConfig(
+        input=str(tmp_path / "*.tsv"), cleaning=[{"filter": name} for name in filters]
+    )
+    address, log = pool
+    portable = Portable(
+        runner="portable",
+        job_endpoint=job_service,
+        workers=2,
+        environment="EXTERNAL",
+        environment_config=address,
+    ).arguments()
+
+    here, counts = run(config, tmp_path / "here", BEAM_ARGS)
+    there, counts_there = run(config, tmp_path / "there", portable)
+    assert log.read_text().count("Starting worker with command") == 2
+    assert counts == counts_there
+    assert here == there
+    assert all(here.values())
+
+    # Where work was done is no input: the rows made here serve there.
+    again, _ = run(config, tmp_path / "here", portable)
+    assert log.read_text().count("Starting worker with command") == 2
+    assert again == here
