@@ -52,9 +52,8 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
         LocalModel(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "damage", ["garbage", "cut short", "empty", pytest.param("no weights", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["garbage", "cut short", "empty", "no weights"])
 def test_a_damaged_model_is_refused_by_its_name(exported, tmp_path, damage):
     folder = tmp_path / "1"
     shutil.copytree(exported.directory, folder)

@@ -29,6 +29,8 @@ from .asking import (
     variant,
 )
 
+pytestmark = [pytest.mark.slow, pytest.mark.modern]  # an export
+
 K = 3  # hypotheses of the export
 
 
@@ -111,7 +113,6 @@ def test_the_signatures_take_and_give_what_they_promise(exported):
         assert {k: (v.dtype, v.shape.as_list()) for k, v in outputs.items()} == gives
 
 
-@pytest.mark.slow
 def test_no_rows_are_answered_with_no_rows(exported):
     best = dict.fromkeys(NAMES, (0,))
     many = dict.fromkeys(NAMES, (0, K))
@@ -274,7 +275,6 @@ def consistent(row):
     }
 
 
-@pytest.mark.slow
 @any_examples(40)
 @given(st.lists(ROW.map(consistent), max_size=5))
 def test_any_request_within_the_limits_is_answered(exported, rows):
