@@ -13,14 +13,14 @@ MARK    ?= slow
 PAIRS   ?= 100000 1000000
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
-FIRST   := tests/test_end_to_end.py tests/test_failures.py
+FIRST   := tests/test_nights.py tests/test_end_to_end.py tests/test_failures.py tests/pipeline/test_calibrate_command.py
 REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))
 
 # Our own modules deserve byte code as well: the pipeline starts many processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving nights test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,11 @@ fuzz-serving: setup  ## send the local server 12,000 hostile requests
 
 nights: setup  ## live through five unattended nights: two of them bad, and no harm done
 	$(PYTHON_BIN) scripts/nights.py
+
+airflow: setup  ## run a small job by Airflow and its scheduler, in an environment of their own
+	@test -x .cache/airflow/bin/airflow || $(UV) venv --quiet --python $(PYTHON_BIN) .cache/airflow
+	@$(UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
+	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest tests/test_airflow.py
 
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh
@@ -89,6 +94,8 @@ docs: setup  ## renew the pages' links to lines of code, and their pictures
 lock: setup  ## renew both lock files (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --python-version 3.10 --python-platform x86_64-manylinux_2_17 -o requirements/wide.txt
 	$(COMPILE) --python-version 3.11 --universal -o requirements/modern.txt
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	  $(UPGRADE) --python-version 3.10 --universal -o requirements/airflow.txt requirements/airflow.in
 
 clean:  ## remove build products and tool caches; data, output and .venv stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

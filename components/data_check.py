@@ -102,15 +102,11 @@ def check_pairs(
         (scratch / aside).mkdir(parents=True)
     with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
         rows = pipeline | ReadFiles(files, config, str(scratch / "rows"))
-        for name, found, as_json in (
-            (KEPT, rows.pairs, kept_as_json),
-            (REJECTED, rows.rejected, rejected_as_json),
+        for name, lines in (
+            (KEPT, rows.pairs | "KeptAsJson" >> beam.Map(kept_as_json)),
+            (REJECTED, rows.rejected | "RejectedAsJson" >> beam.Map(rejected_as_json)),
         ):
-            _ = (
-                found
-                | f"AsJson_{name}" >> beam.Map(as_json)
-                | f"Write_{name}" >> WriteLines(str(scratch / name))
-            )
+            _ = lines | f"Write_{name}" >> WriteLines(str(scratch / name))
         statistics = (
             rows.pairs
             | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))

@@ -65,7 +65,7 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["cron", "systemd"]))
+@click.argument("kind", type=click.Choice(["cron", "systemd", "airflow"]))
 @click.option(
     "--config",
     "config_path",

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .config_file import ConfigurationError, read_document
-from .schedule_files import Job, cron_files, systemd_files
+from .schedule_files import Job, airflow_files, cron_files, systemd_files
 
-FILES: dict[str, Callable[[Job], dict[str, str]]] = {"cron": cron_files, "systemd": systemd_files}
+FILES: dict[str, Callable[[Job], dict[str, str]]] = {
+    "cron": cron_files,
+    "systemd": systemd_files,
+    "airflow": airflow_files,
+}
 
 
 class CannotSchedule(Exception):
@@ -61,7 +65,13 @@ def write_schedule(kind: str, job: Job) -> str:
         path.write_text(text, "utf-8")
         written.append(f"written: {path}")
     unit = job.unit
+    dag = f"{unit.replace('-', '_')}_dag.py"
     how = {
+        "airflow": (
+            f"install:  cp {dag} $AIRFLOW_HOME/dags/\n"
+            f"          airflow dags unpause {unit}\n"
+            f"try it:   airflow dags test {unit}"
+        ),
         "cron": f"install:  (crontab -l; cat {unit}.cron) | crontab -",
         "systemd": (
             "install:  mkdir -p ~/.config/systemd/user\n"

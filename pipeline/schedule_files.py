@@ -1,4 +1,4 @@
-"""Files that have cron or systemd run a job every night."""
+"""Files that have cron, systemd or Airflow run a job every night."""
 
 from __future__ import annotations
 
@@ -123,6 +123,61 @@ WantedBy=timers.target
         f"{job.unit}.timer": timer,
         rotation.name: _logrotate(job),
     }
+
+
+def airflow_files(job: Job) -> dict[str, str]:
+    """A DAG for Airflow 2, whose scheduler never imports the job's environment."""
+    secrets = shlex.quote(str(job.secrets))
+    before = (
+        f"cd {shlex.quote(str(job.folder))} && "
+        f"if [ -f {secrets} ]; then set -a; . {secrets}; set +a; fi"
+    )
+    commands = {
+        "run": shlex.join(job.command("run", "--config", str(job.config))),
+        "gc": shlex.join(job.command("gc", "--keep", str(job.keep))),
+    }
+    run, gc = (repr(_no_template(f"{before}; {command}")) for command in commands.values())
+    dag = f'''\
+"""The job {job.name!r}, every night. Written by `seq2seq schedule airflow`.
+
+It belongs into Airflow's folder of DAGs. What a run says stands in its task's log. A task
+that was killed is tried again, and the run goes on from what is finished.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow import DAG
+from airflow.operators.bash import BashOperator
+
+with DAG(
+    dag_id={job.unit!r},
+    schedule="{job.minute} {job.hour} * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,  # spans that nights have missed are caught up by the job itself
+    max_active_runs=1,
+    default_args={{
+        "env": {_environment()!r},
+        "append_env": True,
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),
+    }},
+    tags=["seq2seq"],
+) as dag:
+    run = BashOperator(
+        task_id="run",
+        bash_command={run},
+        # Not blessed, another run is under way, the data gate: the old model serves on.
+        skip_on_exit_code=[3, 4, 5],
+    )
+    gc = BashOperator(task_id="gc", bash_command={gc}, trigger_rule="all_done")
+    run >> gc
+'''
+    return {f"{job.unit.replace('-', '_')}_dag.py": dag}
+
+
+def _no_template(command: str) -> str:
+    """A command in which Airflow's templates see nothing, and no file to be read."""
+    return f"{{% raw %}}{command} {{% endraw %}}"
 
 
 def _logrotate(job: Job) -> str:

@@ -83,7 +83,7 @@ def test_examples_that_are_not_as_a_curated_schema_has_them_stop_the_run(tmp_pat
     job.write_text(job.read_text() + "data_validation: {schema_file: schema.pbtxt}\n")
     done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
     error = done.stderr.decode()
-    assert done.returncode == 1 and "Traceback" not in error
+    assert done.returncode == 5 and "Traceback" not in error
     assert "data_validation.schema_file: found 3, at most 0" in error
     assert "target in train: Examples contain values missing from the schema: ab" in error
     (imported,) = (tmp_path / "out/artifacts/ImportedSchema").glob("schema/*/schema.pbtxt")

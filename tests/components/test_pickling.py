@@ -18,7 +18,7 @@ from apache_beam.utils.shared import Shared
 from seq2seq_tfx import components
 from seq2seq_tfx.components.data_config import DataConfig
 from seq2seq_tfx.components.readers.registry import InputFile
-from seq2seq_tfx.components.splits import SplitShares
+from seq2seq_tfx.components.splits import SplitShares, splitter
 
 pytestmark = pytest.mark.slow  # imports TFX twice
 
@@ -32,11 +32,15 @@ MODULES = [
 FUNCTIONS = {
     "Map", "FlatMap", "MapTuple", "FlatMapTuple", "Filter", "CombinePerKey", "CombineGlobally",
 }  # fmt: skip
+FILES = [InputFile(("pairs.tsv",), "tsv")]
 ARGUMENTS = {
-    "ReadPairs": (CONFIG,),
-    "PackKeys": (CONFIG,),
-    "Compare": (CONFIG, [InputFile(("pairs.tsv",), "tsv")]),
-    "MakeExamples": (SplitShares(),),
+    "ReadBatches": (CONFIG,),
+    "LayAside": (CONFIG, "scratch", 2),
+    "Compare": (CONFIG,),
+    "TakeUp": (FILES, CONFIG, True),
+    "PackSources": ("scratch", True),
+    "FindNearLeaks": (0.8,),
+    "WriteExamples": (splitter(SplitShares(), FILES), {"train": "folder"}, 2),
     "ReadRow": (["source_length"], {"word": 1}),
     "Answer": ({"candidate": "model"}, Shared()),
     "Explain": ({"candidate": "model"}, Shared()),

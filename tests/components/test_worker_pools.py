@@ -29,8 +29,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 # Beam's servers listen everywhere unless they are kept from it.
 LOOPBACK = """
-import sys, grpc
+import signal, sys, grpc
 from concurrent import futures
+# A shell may have had what it started in the background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 kind = type(grpc.server(futures.ThreadPoolExecutor(1)))
 bind = kind.add_insecure_port
 kind.add_insecure_port = lambda self, at: bind(self, at.replace("[::]", "localhost"))
