@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ..jobs import seq2seq, words, write_job
+from .jobs import seq2seq, words, write_job
 
 pytestmark = pytest.mark.slow
 
