@@ -23,7 +23,7 @@ class Airflow:
 
     def __init__(self, home):
         self.environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{os.path.dirname(AIRFLOW)}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -41,11 +41,14 @@ class Airflow:
 
     def states(self, run):
         """The state of each task of a run."""
-        told = self("tasks", "states-for-dag-run", DAG, run, "--output", "json")
-        return {task["task_id"]: task["state"] for task in json.loads(told)}
+        tasks = self.listed("tasks", "states-for-dag-run", DAG, run)
+        return {task["task_id"]: task["state"] for task in tasks}
 
     def runs(self):
-        return json.loads(self("dags", "list-runs", "--dag-id", DAG, "--output", "json"))
+        return self.listed("dags", "list-runs", "--dag-id", DAG)
+
+    def listed(self, *arguments):
+        return json.loads(self(*arguments, "--output", "json").splitlines()[-1])
 
 
 @pytest.fixture
@@ -70,12 +73,12 @@ def runs_of(folder):
 
 def test_a_test_of_the_dag_and_a_scheduled_interval_run_the_job(airflow, tmp_path):
     assert "No data found" in airflow("dags", "list-import-errors")
+    airflow("dags", "reserialize")
     airflow("dags", "test", DAG, "2026-03-01")
     (tested,) = airflow.runs()
     assert airflow.states(tested["run_id"]) == {"run": "success", "gc": "success"}
     assert len(list((tmp_path / "output/tiny/serving/seq2seq").iterdir())) == 1
 
-    airflow("dags", "reserialize")
     airflow("dags", "unpause", DAG)
     scheduler = subprocess.Popen(
         [AIRFLOW, "scheduler"],
