@@ -67,6 +67,7 @@ def test_only_the_command_line_knows_the_dashboard():
                 assert not module.startswith("seq2seq_tfx.report.dashboard"), path
 
 
+@pytest.mark.slow
 def test_browsing_imports_neither_tensorflow_nor_tfx():
     check = (
         "import sys; from seq2seq_tfx.pipeline import dashboard_command as command; "

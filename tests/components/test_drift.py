@@ -66,6 +66,7 @@ def test_words_are_counted_as_by_hand_and_unknown_ones_named():
     assert VocabularyCounts().as_dict()["unknown"] == 0
 
 
+@pytest.mark.slow
 def test_how_many_words_are_unknown_is_estimated_well_though_many_share_a_bin():
     counts = VocabularyCounts()
     counts.add([" ".join(f"w{i}" for i in range(400_000))])

@@ -3,6 +3,7 @@
 import random
 
 import pyarrow as pa
+import pytest
 
 from seq2seq_tfx.components import near_leaks
 from seq2seq_tfx.components.aside import Aside, RowsAside
@@ -32,6 +33,7 @@ def grams(text):
     return {text[i : i + 4] for i in range(len(text) - 3)}
 
 
+@pytest.mark.slow
 def test_twins_are_those_that_brute_force_finds(tmp_path):
     generator = random.Random(1)
     words = ["".join(generator.choices("abcdefgh", k=5)) for _ in range(200)]

@@ -154,7 +154,7 @@ def test_without_a_rate_training_computes_what_serving_does(kind):
     np.testing.assert_allclose(weights, whole(kind)[1], atol=1e-5)
 
 
-@few_kinds
+@pytest.mark.parametrize("kind", slow_but(KINDS, ["default", "transformer2017"]))
 def test_a_training_step_with_dropout_reaches_every_weight(kind):
     keras.utils.set_random_seed(5)
     model = new(config_of(kind))

@@ -12,7 +12,7 @@ from seq2seq_tfx.models.search_options import IMPOSSIBLE
 
 from . import brute_force
 from .brute_force import Asked, Table, found_in, options
-from .tiny import ON_TENSORFLOW, config_of, new, randomize, scored, slow_but
+from .tiny import KINDS, ON_TENSORFLOW, config_of, new, randomize, scored, slow_but
 
 # PAD, BOS, EOS, UNK and two words: 1 + 3 + 9 + 27 hypotheses of up to four tokens.
 VOCABULARY, LIMIT = 6, 4
@@ -279,7 +279,7 @@ def network(kind):
     return made
 
 
-@every_kind
+@pytest.mark.parametrize("kind", slow_but(KINDS, ["default", "gnmt2016"]))
 def test_a_wide_beam_over_a_model_finds_what_enumeration_finds(kind):
     model = network(kind)
     covers = model.model.has_attention

@@ -108,6 +108,7 @@ def test_a_command_that_fails_is_a_warning(command, fault):
     assert [told[: len(f"notify: {fault}")] for told in found] == [f"notify: {fault}"] * bool(fault)
 
 
+@pytest.mark.slow
 def test_a_webhook_that_hangs_drips_refuses_or_is_gone_is_a_warning_without_its_address():
     def hang(handler):
         time.sleep(20)
