@@ -29,6 +29,15 @@ class Models:
         self.by_name = {name: LocalModel(Path(path)) for name, path in directories.items()}
 
 
+def let_go_of_models() -> None:
+    """Frees what this process has loaded, once no pipeline asks it any more.
+
+    Beam keeps what was shared last until something else is. Models that are left until
+    Python ends complain that TensorFlow went before them.
+    """
+    Shared().acquire(lambda: None)
+
+
 class _AsksModels(beam.DoFn):
     """Has the models at hand, loaded once in a process.
 

@@ -26,7 +26,7 @@ from ..models import features
 from .artifacts import EvaluatedSentences
 from .challenge_sets import digest_of, read_challenge_sets
 from .code_digest import code_digest
-from .decoding import DecodeOnce, ExplainSome
+from .decoding import DecodeOnce, ExplainSome, let_go_of_models
 from .errors import PipelineError
 from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
 from .sentences import (
@@ -184,6 +184,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     output_path=artifact_utils.get_single_uri(output_dict["evaluation"]),
                 )
             )
+        let_go_of_models()
 
 
 def number_of_references(row: Row) -> int:

@@ -13,6 +13,7 @@ import click
 from .cli_common import (
     ERROR,
     EXIT_CODES,
+    asks_a_job,
     asks_a_model,
     fail,
     refuse,
@@ -57,19 +58,7 @@ for command in (
 
 
 @main.command(epilog=EXIT_CODES)
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline_config.yaml"),
-    show_default=True,
-    help="The job.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where all that the run makes goes.  [default: output/NAME]",
-)
+@asks_a_job
 @click.option(
     "--runner",
     type=click.Choice(["local", "beam"]),
@@ -80,11 +69,11 @@ for command in (
 def run(config_path: Path, output: Path | None, runner: str) -> None:
     """Run the pipeline of a configuration."""
     config = _load(config_path)
-    from . import runners
+    from .run_folder import LOG
     from .unattended import run_job
 
     output = output or Path("output") / config.name
-    log = output / runners.LOG
+    log = output / LOG
     click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     sys.exit(run_job(config, config_path, output, runner))
 

@@ -50,6 +50,24 @@ def asks_a_model(command: Callable[..., None]) -> Callable[..., None]:
     return model(output(command))
 
 
+def asks_a_job(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command about a job: its configuration and its output folder."""
+    config = click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=Path("pipeline_config.yaml"),
+        show_default=True,
+        help="The job.",
+    )
+    output = click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where all that its runs make goes.  [default: output/NAME]",
+    )
+    return config(output(command))
+
+
 def refuse(error: ConfigurationError) -> NoReturn:
     """Ends the command with all problems of a configuration."""
     count = len(error.problems)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .cli_common import BUSY, ERROR, STOPPED, fail, refuse
+from .cli_common import BUSY, ERROR, STOPPED, asks_a_job, fail, refuse
 
 
 @click.group()
@@ -15,19 +15,7 @@ def gate() -> None:
 
 
 @gate.command("calibrate")
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline_config.yaml"),
-    show_default=True,
-    help="The job.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Its folder; the trainings go below it.  [default: output/NAME]",
-)
+@asks_a_job
 @click.option("--seeds", type=click.IntRange(min=2), default=5, show_default=True, help="How many.")
 def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
     """Train with several seeds, and tell which margin such trainings need.
@@ -37,7 +25,8 @@ def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
     """
     from .calibrate_command import CannotCalibrate, calibrate_gate, print_calibrations
     from .config import ConfigurationError, load_config
-    from .runners import OutputBusy, RunFailed, RunStopped
+    from .run_folder import OutputBusy
+    from .runners import RunFailed, RunStopped
 
     try:
         config = load_config(config_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .cli_common import BUSY, ERROR, EXIT_CODES, fail, refuse
+from .cli_common import BUSY, ERROR, EXIT_CODES, asks_a_job, fail, refuse
 
 OUTPUT = click.option(
     "--output",
@@ -53,12 +53,12 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
     from ..serving.promotion import PromotionError
     from .cleanup import CannotClean
     from .gc_command import collect
-    from .run_folder import FolderBusy
+    from .run_folder import OutputBusy
     from .run_records import NoRuns
 
     try:
         collect(output, keep, dry_run)
-    except FolderBusy as error:
+    except OutputBusy as error:
         fail(str(error), BUSY)
     except (NoRuns, CannotClean, PromotionError, OSError) as error:
         fail(str(error), ERROR)
@@ -66,19 +66,7 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("kind", type=click.Choice(["cron", "systemd", "airflow"]))
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline_config.yaml"),
-    show_default=True,
-    help="The job.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where all that the runs make goes.  [default: output/NAME]",
-)
+@asks_a_job
 @click.option("--at", default="02:30", show_default=True, help="The time of day.")
 @click.option("--keep", type=click.IntRange(min=1), default=14, show_default=True, help="Of gc.")
 def schedule(kind: str, config_path: Path, output: Path | None, at: str, keep: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli_common import ERROR, asks_a_model, fail, refuse
+from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse
 
 if TYPE_CHECKING:
     from ..serving.promotion import Promotion
@@ -96,19 +96,7 @@ def bench_serving(
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline_config.yaml"),
-    show_default=True,
-    help="The job; its `deployment` section says how it is served.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Of the runs; labels of its versions are taken up.  [default: output/NAME]",
-)
+@asks_a_job
 @click.option(
     "--to",
     type=click.Path(path_type=Path, file_okay=False),

@@ -15,7 +15,8 @@ from ..report.dashboard.application import Application
 from ..report.dashboard.library import Library
 from ..report.dashboard.source import Outside, Source
 from ..serving.local_model import LocalModel, ModelError
-from .run_store import DATABASE, read_store
+from .run_folder import METADATA
+from .run_store import read_store
 
 if TYPE_CHECKING:
     from ..report.dashboard.source import Model
@@ -47,7 +48,7 @@ def outside() -> Outside:
     """What other rooms do for the dashboard."""
     return Outside(
         read_store=read_store,
-        database=lambda folder: folder / DATABASE,
+        database=lambda folder: folder / METADATA,
         library=load_library,
         load_model=_load_model,
         labels=_labels,
@@ -66,12 +67,12 @@ def find_stores(outputs: Iterable[Path]) -> dict[str, Path]:
     """
     looked, found = [*outputs], []
     for folder in looked:
-        below = sorted(folder.glob(f"*/{DATABASE}"))
-        places = [folder] if (folder / DATABASE).is_file() else [path.parent for path in below]
+        below = sorted(folder.glob(f"*/{METADATA}"))
+        places = [folder] if (folder / METADATA).is_file() else [path.parent for path in below]
         found += [place.resolve() for place in places if place.resolve() not in found]
     if not found:
         raise CannotShow(
-            f"expected runs below {', '.join(map(str, looked))}, found no {DATABASE}; "
+            f"expected runs below {', '.join(map(str, looked))}, found no {METADATA}; "
             "`seq2seq run` makes one"
         )
     named: dict[str, Path] = {}

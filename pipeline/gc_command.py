@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .cleanup import Plan, clean, plan
-from .run_folder import held
+from .run_folder import exclusive
 
 
 def collect(output: Path, keep: int, dry_run: bool) -> None:
@@ -20,13 +20,13 @@ def collect(output: Path, keep: int, dry_run: bool) -> None:
       dry_run: only say what would go.
 
     Raises:
-      FolderBusy: a run is using it.
+      OutputBusy: a run is using it.
       NoRuns: it holds no record.
       CannotClean: it was moved.
       PromotionError: the labels of versions cannot be read.
       OSError: something cannot be removed; what was done is done.
     """
-    with held(output):
+    with exclusive(output):
         planned = plan(output, keep)
         print_plan(planned, dry_run)
         if not dry_run:

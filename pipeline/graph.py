@@ -25,16 +25,17 @@ from ..components.trainer import Trainer
 from ..components.transform import Transform
 from .beam_args import BEAM_ARGS
 from .config import PipelineConfig
+from .run_folder import ARTIFACTS, METADATA, SERVING
 
 
 def serving_dir(config: PipelineConfig, output: Path) -> Path:
     """Where versions of the model are pushed, as TensorFlow Serving wants them."""
-    return output / "serving" / config.serving.model_name
+    return output / SERVING / config.serving.model_name
 
 
 def metadata_path(output: Path) -> Path:
     """Where the runs are recorded."""
-    return output / "metadata.sqlite"
+    return output / METADATA
 
 
 def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
@@ -89,7 +90,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     )
     return Pipeline(
         pipeline_name=config.name,
-        pipeline_root=str(output / "artifacts"),
+        pipeline_root=str(output / ARTIFACTS),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(metadata_path(output))
         ),

@@ -1,4 +1,4 @@
-"""The output folder of a job, for commands that do without the stack."""
+"""The output folder of a job: what its parts are called, and who is using it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ SERVING = "serving"
 LOG = "run.log"
 
 
-class FolderBusy(Exception):
-    """A run is using the folder."""
+class OutputBusy(Exception):
+    """Another run is using the output folder."""
 
 
 @contextmanager
-def held(output: Path) -> Iterator[None]:
-    """Keeps runs from an output folder; the kernel lets go when the process dies.
+def exclusive(output: Path) -> Iterator[None]:
+    """Holds an output folder for one run; the kernel lets go when the process dies.
 
     Raises:
-      FolderBusy: a run is using it.
+      OutputBusy: another process holds it.
     """
     lock = filelock.FileLock(output / LOCK)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout as error:
-        raise FolderBusy(f"a run is using {output}: wait for it to end") from error
+        raise OutputBusy(
+            f"another run is using {output}: wait for it to end, or choose another --output"
+        ) from error
     try:
         yield
     finally:
@@ -40,9 +42,9 @@ def held(output: Path) -> Iterator[None]:
 def is_busy(output: Path) -> bool:
     """Whether a run is using an output folder now."""
     try:
-        with held(output):
+        with exclusive(output):
             return False
-    except FolderBusy:
+    except OutputBusy:
         return True
 
 

@@ -22,7 +22,7 @@ Verdict = Literal["pushed", "not_blessed", "data_gate", "failed", "stopped", "ru
 SETTLED: tuple[Verdict, ...] = ("pushed", "not_blessed", "data_gate")
 VERDICT, REASON = "verdict", "reason"
 
-_STATES = {
+STATES = {  # what a component is called that ML Metadata knows to be so
     pb.Execution.COMPLETE: "done",
     pb.Execution.CACHED: "cached",
     pb.Execution.RUNNING: "running",
@@ -182,7 +182,7 @@ def _run(
     components, spans, pushed = {}, [], None
     for execution in executions:
         node = node_of.get(execution.id, "?")
-        components[node] = _STATES.get(execution.last_known_state, "failed")
+        components[node] = STATES.get(execution.last_known_state, "failed")
         if node == "PairExampleGen":
             spans = spans_read_by(execution)
         if node == "Pusher":

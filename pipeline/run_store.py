@@ -10,13 +10,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
 from ..report.dashboard.records import Artifact, Execution, Run, Store
-
-DATABASE = "metadata.sqlite"
-_STATES = {
-    pb2.Execution.COMPLETE: "done",
-    pb2.Execution.CACHED: "cached",
-    pb2.Execution.RUNNING: "running",
-}
+from .run_records import STATES, open_store
 
 
 def read_store(folder: Path, name: str) -> Store:
@@ -26,10 +20,7 @@ def read_store(folder: Path, name: str) -> Store:
       folder: the output folder.
       name: by which addresses call it.
     """
-    config = pb2.ConnectionConfig()
-    config.sqlite.filename_uri = str(folder / DATABASE)
-    config.sqlite.connection_mode = pb2.SqliteMetadataSourceConfig.READONLY
-    store = mlmd.MetadataStore(config)
+    store = open_store(folder)
     executions = _executions(store)
     runs = []
     for context in store.get_contexts_by_type("pipeline_run"):
@@ -68,7 +59,7 @@ def _executions(store: mlmd.MetadataStore) -> dict[int, tuple[str, Execution]]:
             Execution(
                 one.id,
                 component,
-                _STATES.get(one.last_known_state, "failed"),
+                STATES.get(one.last_known_state, "failed"),
                 started,
                 one.last_update_time_since_epoch / 1000 - started,
                 _properties(one),

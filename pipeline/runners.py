@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import filelock
 from absl import logging as absl_logging
 from apache_beam.options.pipeline_options import StandardOptions
 from rich.console import Console
@@ -28,15 +27,10 @@ from .beam_operator import beam_arguments
 from .config import PipelineConfig
 from .display import ComponentWatcher, LiveDisplay, PlainDisplay
 from .graph import create_pipeline
+from .run_folder import LOG, exclusive
 from .summary import RunSummary, summarize
 
-LOG = "run.log"
-LOCK = "run.lock"
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
-
-
-class OutputBusy(Exception):
-    """Another run is using the output folder."""
 
 
 class RunStopped(Exception):
@@ -99,26 +93,6 @@ def run_pipeline(
                 logging.getLogger().removeHandler(watcher)
                 display.close()
         return summarize(output)
-
-
-@contextmanager
-def exclusive(output: Path) -> Iterator[None]:
-    """Holds an output folder for one run; the kernel lets go when the process dies.
-
-    Raises:
-      OutputBusy: another process holds it.
-    """
-    lock = filelock.FileLock(output / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise OutputBusy(
-            f"another run is using {output}: wait for it to end, or choose another --output"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

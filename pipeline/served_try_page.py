@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..report import try_page
+from ..report.html_document import HEADERS
 from ..serving.local_model import Explanation, Hypothesis
 
 
@@ -14,6 +15,8 @@ class ServedTryPage:
     Args:
       name: of the model.
     """
+
+    headers = HEADERS
 
     def __init__(self, name: str):
         self._name = name

@@ -14,6 +14,7 @@ from ..components.gate import VERDICT
 from ..components.infra_validator import REPORT
 from ..components.pair_example_gen import COUNTS
 from .graph import metadata_path
+from .run_records import STATES
 
 
 class NodeRun(NamedTuple):
@@ -41,13 +42,6 @@ class RunSummary(NamedTuple):
         return self.pushed_to is not None
 
 
-_STATES = {
-    mlmd_pb2.Execution.COMPLETE: "done",
-    mlmd_pb2.Execution.CACHED: "cached",
-    mlmd_pb2.Execution.RUNNING: "running",
-}
-
-
 def summarize(output: Path) -> RunSummary:
     """Reads the newest run of an output folder."""
     store = _store(output)
@@ -56,7 +50,7 @@ def summarize(output: Path) -> RunSummary:
     for execution in sorted(store.get_executions_by_context(run.id), key=lambda e: e.id):
         node = _node_of(store, execution)
         took = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-        state = _STATES.get(execution.last_known_state, "failed")
+        state = STATES.get(execution.last_known_state, "failed")
         nodes.append(NodeRun(node, state, took / 1000))
         artifacts.update(_outputs(store, node, execution))
 

@@ -23,6 +23,7 @@ from .lineage import last_blessed
 from .night_config import Event
 from .notify import notify
 from .reporting import print_summary
+from .run_folder import LOG, OutputBusy
 from .run_records import SETTLED, NoRuns, RunRecord, Verdict, newest_id, read_runs, record
 from .run_report import write_report
 from .span_plan import due
@@ -138,7 +139,7 @@ def _run_once(config: PipelineConfig, output: Path, runner: str) -> Ended:
         return Ended("failed", ERROR, lacking)
     try:
         summary = runners.run_pipeline(config, output, runner)
-    except runners.OutputBusy as error:
+    except OutputBusy as error:
         return Ended("running", BUSY, str(error))
     except runners.RunStopped as error:
         return Ended("stopped", STOPPED + error.number, f"stopped by {error}")
@@ -177,7 +178,7 @@ def _close(
 ) -> int:
     """Says why a run ended early, and tells the hooks."""
     if ended.code not in (0, NOT_RELEASED):
-        story = f"\nThe whole story is in {output / runners.LOG}" if ended.logged else ""
+        story = f"\nThe whole story is in {output / LOG}" if ended.logged else ""
         failure(f"{ended.reason}{story}")
     event = EVENTS.get(ended.verdict)
     if event:

@@ -21,6 +21,15 @@ LONGEST = 400  # clusters of a text that are shown
 WHOLE = 20_000  # where the text is what one came for
 TEMPLATES = Path(__file__).parent / "templates"
 
+# What a page is served with: no script, nothing from elsewhere, in no frame.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
 
 def html_document(template: str, **values: Any) -> str:
     """Writes a document.

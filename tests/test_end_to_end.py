@@ -41,6 +41,7 @@ def reverse(tmp_path_factory):
     (folder / "pairs.tsv").write_text("\n".join(lines) + "\n")
     done = seq2seq("run", "--config", write_job(folder, "reverse"), "--output", "out", cwd=folder)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"Exception ignored" not in done.stderr, done.stderr.decode()
     return folder, done.stdout.decode()
 
 
@@ -196,4 +197,5 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_pat
     job = write_job(tmp_path, "copy", tokenizer=SHARED_UNIGRAM, worst=0.2)
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"Exception ignored" not in done.stderr, done.stderr.decode()
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from ..html_document import html_document
+from ..html_document import HEADERS, html_document
 from .compare_page import compare_page
 from .records import Run, Store
 from .runs_page import data_report, run_page, runs_page
@@ -22,13 +22,6 @@ from .source import NotThere, Source
 from .trying import try_page
 
 LOG = logging.getLogger(__name__)
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 THREADS = 4
 FORM_BYTES = 1 << 20
 _RUN = r"/runs/{store}/{run:\d{1,12}}"

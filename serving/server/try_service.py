@@ -19,17 +19,13 @@ from .metrics import Metrics
 from .prediction import answer
 from .versions import Version, Versions
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
 
 class TryPage(Protocol):
     """Reads the form and writes the page: `pipeline.served_try_page`."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What its answer comes with."""
 
     def read(self, fields: Mapping[str, str]) -> tuple[str, dict[str, float | str]]:
         """The source and the options that a form asks with; a ValueError says what is wrong."""
@@ -63,7 +59,7 @@ class TryService:
 
     async def show(self, request: web.Request) -> web.Response:
         """The empty form."""
-        return _html(self._page.write({}, None, None, None))
+        return self._html(self._page.write({}, None, None, None))
 
     async def answer(self, request: web.Request) -> web.Response:
         """The form with its answers."""
@@ -88,10 +84,19 @@ class TryService:
         page = await loop.run_in_executor(
             None, self._page.write, fields, number, found, explanation
         )
-        return _html(page)
+        return self._html(page)
+
+    def _html(self, text: str, status: int = 200) -> web.Response:
+        return web.Response(
+            body=text.encode("utf-8", "replace"),
+            status=status,
+            content_type="text/html",
+            charset="utf-8",
+            headers=self._page.headers,
+        )
 
     def _refused(self, fields: Mapping[str, str], status: int, told: str) -> web.Response:
-        return _html(self._page.write(fields, None, None, None, told), status)
+        return self._html(self._page.write(fields, None, None, None, told), status)
 
     async def _ask(
         self, version: Version, text: str, options: Mapping[str, float | str]
@@ -127,10 +132,3 @@ class TryService:
         self, version: Version, signature: str, inputs: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         return await answer(version, signature, inputs, self._limits, self._metrics)
-
-
-def _html(text: str, status: int = 200) -> web.Response:
-    body = text.encode("utf-8", "replace")
-    return web.Response(
-        body=body, status=status, content_type="text/html", charset="utf-8", headers=HEADERS
-    )

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from seq2seq_tfx.pipeline import cli, predict_command, runners
+from seq2seq_tfx.pipeline.run_folder import LOCK, exclusive
 from seq2seq_tfx.pipeline.summary import NodeRun, RunSummary
 from seq2seq_tfx.serving import local_model
 
@@ -101,14 +102,14 @@ def test_a_wrong_command_line_is_refused(arguments):
 
 def test_a_busy_output_is_left_alone():
     Path("out").mkdir()
-    with runners.exclusive(Path("out")):
+    with exclusive(Path("out")):
         result = invoke("run", "--config", "job.yaml", "--output", "out")
     assert result.exit_code == 4
     assert result.stderr == (
         f"error: another run is using {Path('out').absolute()}: "
         "wait for it to end, or choose another --output\n"
     )
-    assert [path.name for path in Path("out").iterdir()] in ([], [runners.LOCK])
+    assert [path.name for path in Path("out").iterdir()] in ([], [LOCK])
 
 
 def test_a_failed_run_says_why_and_where_the_log_is(monkeypatch):

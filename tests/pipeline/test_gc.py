@@ -125,9 +125,9 @@ def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded)
 
 
 def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, tmp_path):
-    with run_folder.held(recorded.output):
+    with run_folder.exclusive(recorded.output):
         busy = seq2seq("gc", "--output", recorded.output)
-    assert busy.returncode == 4 and "a run is using" in busy.stderr
+    assert busy.returncode == 4 and "another run is using" in busy.stderr
     shutil.copytree(recorded.output, tmp_path / "moved")
     with pytest.raises(CannotClean, match="the folder was moved"):
         plan(tmp_path / "moved", 1)

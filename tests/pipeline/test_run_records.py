@@ -42,7 +42,7 @@ def test_a_run_without_an_end_was_stopped_unless_it_is_running_now(tmp_path):
     Recorded(tmp_path).context("pipeline_run", "begun")
     assert [run.verdict for run in read_runs(tmp_path)] == ["stopped"]
     assert " stopped " in seq2seq("runs", "--output", tmp_path).stdout
-    with run_folder.held(tmp_path):
+    with run_folder.exclusive(tmp_path):
         assert " running " in seq2seq("runs", "--output", tmp_path).stdout
 
 
@@ -60,7 +60,7 @@ def test_runs_are_listed_for_people_and_machines_without_the_stack(tmp_path):
     told = seq2seq("runs", "--output", tmp_path).stdout
     assert "2026-11-24" in told and "pushed" in told and "1 done, Trainer failed" in told
     assert f"run {run}: [no] memory" in told
-    with run_folder.held(tmp_path):
+    with run_folder.exclusive(tmp_path):
         rows = json.loads(seq2seq("runs", "--output", tmp_path, "--json").stdout)
     assert [row["version"] for row in rows] == ["7", None]
     assert rows[0]["started"].endswith("+00:00")

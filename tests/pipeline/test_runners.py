@@ -22,27 +22,27 @@ from tfx.orchestration.portable import launcher
 from seq2seq_tfx.components.errors import PipelineError, reason_of
 from seq2seq_tfx.pipeline import runners
 from seq2seq_tfx.pipeline.display import ComponentWatcher
+from seq2seq_tfx.pipeline.run_folder import LOCK, OutputBusy, exclusive
 from seq2seq_tfx.pipeline.runner_config import RunnerConfig
-from seq2seq_tfx.pipeline.runners import OutputBusy
 
 
 def test_an_output_has_one_run_at_a_time(tmp_path):
     message = f"another run is using {tmp_path}: wait for it to end, or choose another --output"
-    with runners.exclusive(tmp_path):
-        with pytest.raises(OutputBusy) as caught, runners.exclusive(tmp_path):
+    with exclusive(tmp_path):
+        with pytest.raises(OutputBusy) as caught, exclusive(tmp_path):
             pytest.fail("two runs at once")
         assert str(caught.value) == message
         (tmp_path / "other").mkdir()
-        with runners.exclusive(tmp_path / "other"):
+        with exclusive(tmp_path / "other"):
             pass
-    with runners.exclusive(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
 def test_an_output_is_free_again_when_its_run_failed(tmp_path):
-    with pytest.raises(ZeroDivisionError), runners.exclusive(tmp_path):
+    with pytest.raises(ZeroDivisionError), exclusive(tmp_path):
         raise ZeroDivisionError
-    with runners.exclusive(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
@@ -51,8 +51,8 @@ def test_an_output_is_free_again_when_its_run_was_killed(tmp_path):
     code = (
         "import time, filelock\nfrom collections.abc import Iterator\n"
         "from contextlib import contextmanager\nfrom pathlib import Path\n"
-        f"LOCK = {runners.LOCK!r}\nclass OutputBusy(Exception): pass\n"
-        f"{inspect.getsource(runners.exclusive)}\n"
+        f"LOCK = {LOCK!r}\nclass OutputBusy(Exception): pass\n"
+        f"{inspect.getsource(exclusive)}\n"
         f"with exclusive(Path({str(tmp_path)!r})):\n"
         "    print('held', flush=True)\n    time.sleep(60)\n"
     )
@@ -60,12 +60,12 @@ def test_an_output_is_free_again_when_its_run_was_killed(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(OutputBusy), runners.exclusive(tmp_path):
+        with pytest.raises(OutputBusy), exclusive(tmp_path):
             pytest.fail("two runs at once")
     finally:
         os.kill(holder.pid, signal.SIGKILL)
         holder.communicate()
-    with runners.exclusive(tmp_path):
+    with exclusive(tmp_path):
         pass
 
 
