@@ -16,6 +16,7 @@ from tfx.components.trainer import fn_args_utils
 from tfx.dsl.io import fileio
 
 from ..models.losses import TokenAccuracy, TokenCrossEntropy
+from ..models.scheduled_sampling import ScheduledSampling
 from ..models.seq2seq import build_seq2seq
 from ..serving.predictor import Predictor
 from .checkpoints import Checkpoints
@@ -47,17 +48,6 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     training = settings.training
     keras.utils.set_random_seed(training.seed)
 
-    source_tokenizer, target_tokenizer = read_tokenizers(fn_args.custom_config[TOKENIZER])
-    model = build_seq2seq(
-        settings.model, source_tokenizer.vocabulary_size, target_tokenizer.vocabulary_size
-    )
-    logging.info("%d parameters", model.count_params())
-    if training.warm_start:
-        kept = warm_start(
-            model, training.warm_start, source_tokenizer.model, target_tokenizer.model
-        )
-        logging.info("warm start from %s: %s", training.warm_start, kept)
-
     train_files = _files(fn_args.train_files)
     validation_files = _files(fn_args.eval_files)
     cut = (training.batch_size, training.max_tokens)
@@ -70,6 +60,24 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
                 f"training.max_tokens: all {counted.too_long:,} examples of the {split} split "
                 f"are longer than {training.max_tokens} tokens. Raise the limit."
             )
+
+    source_tokenizer, target_tokenizer = read_tokenizers(fn_args.custom_config[TOKENIZER])
+    sampling = None
+    if training.scheduled_sampling:
+        updates = -(-training.epochs * corpus.batches // training.accumulate)
+        sampling = ScheduledSampling(training.scheduled_sampling, updates)
+    model = build_seq2seq(
+        settings.model,
+        source_tokenizer.vocabulary_size,
+        target_tokenizer.vocabulary_size,
+        sampling,
+    )
+    logging.info("%d parameters", model.count_params())
+    if training.warm_start:
+        kept = warm_start(
+            model, training.warm_start, source_tokenizer.model, target_tokenizer.model
+        )
+        logging.info("warm start from %s: %s", training.warm_start, kept)
 
     model.compile(
         optimizer=optimizer_of(training, corpus.batches),

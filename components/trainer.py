@@ -47,6 +47,7 @@ class TrainingConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 200
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    scheduled_sampling: Annotated[float, Field(ge=0, le=1)] = 0.0  # share, at the end
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # how much of the average stays
     average_epochs: Count = 1
     early_stopping_epochs: Count = 3

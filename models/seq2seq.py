@@ -13,6 +13,7 @@ from .decoders import RecurrentDecoder
 from .embeddings import TokenEmbedding
 from .encoders import RecurrentEncoder
 from .model_config import ModelConfig
+from .scheduled_sampling import ScheduledSampling
 from .transformer import TransformerDecoder, TransformerEncoder
 
 
@@ -30,6 +31,7 @@ class Seq2Seq(keras.Model):
       source_vocabulary_size: how many source ids there are.
       target_vocabulary_size: V.
       settings: the fields of `ModelConfig`.
+      scheduled_sampling: what a training by `fit` makes of the targets. Not in the config.
 
     Raises:
       ValueError: parts that share a vocabulary were given two.
@@ -40,6 +42,7 @@ class Seq2Seq(keras.Model):
         source_vocabulary_size: int,
         target_vocabulary_size: int,
         settings: dict[str, Any],
+        scheduled_sampling: ScheduledSampling | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -66,14 +69,19 @@ class Seq2Seq(keras.Model):
             )
         self.encoder = _encoder(config, source_vocabulary_size, embedding, self.dtype_policy)
         self.decoder = _decoder(config, target_vocabulary_size, embedding, self.dtype_policy)
+        self.scheduled_sampling = scheduled_sampling
 
     def build(self, *_: Any) -> None:
         """Builds nothing: see `composite.Composite`."""
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> Any:
         encoded = self.encoder(inputs[features.SOURCE_IDS], training=training)
+        target_ids = inputs[features.TARGET_IDS]
+        if training and self.scheduled_sampling:
+            forced, _ = self.decoder(target_ids, encoded, training=False)
+            target_ids = self.scheduled_sampling(target_ids, forced, step=self.optimizer.iterations)
         logits, _ = self.decoder(
-            inputs[features.TARGET_IDS],
+            target_ids,
             encoded,
             inputs.get(features.TARGET_POSITIONS),
             training=training,
@@ -95,10 +103,15 @@ class Seq2Seq(keras.Model):
 
 
 def build_seq2seq(
-    config: ModelConfig, source_vocabulary_size: int, target_vocabulary_size: int
+    config: ModelConfig,
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    scheduled_sampling: ScheduledSampling | None = None,
 ) -> Seq2Seq:
     """Builds a model with its weights allocated."""
-    model = Seq2Seq(source_vocabulary_size, target_vocabulary_size, config.model_dump())
+    model = Seq2Seq(
+        source_vocabulary_size, target_vocabulary_size, config.model_dump(), scheduled_sampling
+    )
     model.build_from_config({})
     return model
 

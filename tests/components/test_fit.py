@@ -20,6 +20,7 @@ from seq2seq_tfx.components.training_data import batches, survey
 from seq2seq_tfx.components.training_faults import Diverged, NotFinite
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
 from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.scheduled_sampling import ScheduledSampling
 from seq2seq_tfx.models.seq2seq import build_seq2seq
 
 pytestmark = [pytest.mark.slow, pytest.mark.modern]
@@ -57,11 +58,12 @@ def make_fit(
     validation="validation",
     decoded=None,
     optimizer=None,
+    sampling=None,
     **plan,
 ):
     keras.utils.set_random_seed(1)
     config = ModelConfig(size={"embedding": 4, "units": 6}, dropout=0.3)
-    model = build_seq2seq(config, VOCABULARY, VOCABULARY)
+    model = build_seq2seq(config, VOCABULARY, VOCABULARY, sampling and ScheduledSampling(*sampling))
     schedule = keras.optimizers.schedules.CosineDecay(rate, EPOCHS * STEPS)
     model.compile(
         optimizer or keras.optimizers.Adam(schedule),
@@ -241,12 +243,17 @@ AVERAGES = {
 }
 
 
-@pytest.mark.parametrize(("kind", "step"), [("mean", None), ("ema", 3 * STEPS + 2)])
-def test_averages_outlast_an_interruption(files, tmp_path, monkeypatch, kind, step):
-    whole = make_fit(files, tmp_path / "whole", **AVERAGES[kind]())
+@pytest.mark.parametrize(
+    ("kind", "step"), [("mean", None), ("ema", 3 * STEPS + 2), ("sampled", STEPS + 2)]
+)
+def test_averages_and_what_is_sampled_outlast_an_interruption(
+    files, tmp_path, monkeypatch, kind, step
+):
+    options = {**AVERAGES, "sampled": lambda: {"sampling": (0.8, EPOCHS * STEPS)}}[kind]
+    whole = make_fit(files, tmp_path / "whole", **options())
     expected = validation(whole.run())
-    interrupted(make_fit(files, tmp_path / "1", **AVERAGES[kind]()), step, monkeypatch)
-    again = make_fit(files, tmp_path / "1", **AVERAGES[kind]())
+    interrupted(make_fit(files, tmp_path / "1", **options()), step, monkeypatch)
+    again = make_fit(files, tmp_path / "1", **options())
     assert validation(again.run()) == expected
     assert weights(again) == weights(whole)
 

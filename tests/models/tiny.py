@@ -90,11 +90,11 @@ def randomize(layer, seed=7, scale=1.2):
     return layer
 
 
-def new(config, source_vocabulary=None, target_vocabulary=None):
+def new(config, source_vocabulary=None, target_vocabulary=None, sampling=None):
     """A model of its own, for a test that changes it or wants other vocabularies."""
     source, target = vocabularies(config)
     settings = config.model_dump()
-    model = Seq2Seq(source_vocabulary or source, target_vocabulary or target, settings)
+    model = Seq2Seq(source_vocabulary or source, target_vocabulary or target, settings, sampling)
     ids = ops.ones((1, 2), dtype="int32")
     model({features.SOURCE_IDS: ids, features.TARGET_IDS: ids})
     return model
