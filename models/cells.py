@@ -21,7 +21,9 @@ class Cell(keras.layers.Layer):
 
     The product W x + b does not depend on the recurrence, so the caller makes
     it for all steps at once and the cell holds the recurrent weights U alone.
-    The first state is the output h.
+    The first state is the output h. A step may be given a mask of h, which applies
+    to what U is multiplied by and nowhere else: the variational dropout of Gal and
+    Ghahramani (2016), who keep it for all steps of a sequence.
 
     Args:
       units: the hidden size H.
@@ -49,6 +51,10 @@ class Cell(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+def _dropped(hidden_BH: Any, kept_BH: Any) -> Any:
+    return hidden_BH if kept_BH is None else hidden_BH * kept_BH
+
+
 class SimpleRNNCell(Cell):
     """h_t = phi(W x_t + U h_{t-1} + b): Elman (1990).
 
@@ -69,9 +75,10 @@ class SimpleRNNCell(Cell):
             shape=(self.units, self.units), initializer=start, name="recurrent_kernel"
         )
 
-    def call(self, projected_BG: Any, states: Any) -> tuple[Any, list[Any]]:
+    def call(self, projected_BG: Any, states: Any, kept_BH: Any = None) -> tuple[Any, list[Any]]:
         """Returns the output [B, H] and the new state (h,)."""
-        hidden_BH = self._phi(projected_BG + ops.matmul(states[0], self.recurrent_kernel))
+        before_BH = _dropped(states[0], kept_BH)
+        hidden_BH = self._phi(projected_BG + ops.matmul(before_BH, self.recurrent_kernel))
         return hidden_BH, [hidden_BH]
 
     def get_config(self) -> dict[str, Any]:
@@ -96,13 +103,13 @@ class GRUCell(Cell):
             shape=(self.units, self.units), initializer="orthogonal", name="candidate_kernel"
         )
 
-    def call(self, projected_BG: Any, states: Any) -> tuple[Any, list[Any]]:
+    def call(self, projected_BG: Any, states: Any, kept_BH: Any = None) -> tuple[Any, list[Any]]:
         """Returns the output [B, H] and the new state (h,)."""
-        hidden_BH = states[0]
+        hidden_BH, before_BH = states[0], _dropped(states[0], kept_BH)
         gates_BG, candidate_BH = ops.split(projected_BG, [2 * self.units], axis=-1)
-        gates_BG = ops.sigmoid(gates_BG + ops.matmul(hidden_BH, self.gate_kernel))
+        gates_BG = ops.sigmoid(gates_BG + ops.matmul(before_BH, self.gate_kernel))
         r_BH, z_BH = ops.split(gates_BG, 2, axis=-1)
-        candidate_BH = ops.tanh(candidate_BH + ops.matmul(r_BH * hidden_BH, self.candidate_kernel))
+        candidate_BH = ops.tanh(candidate_BH + ops.matmul(r_BH * before_BH, self.candidate_kernel))
         hidden_BH = z_BH * hidden_BH + (1 - z_BH) * candidate_BH
         return hidden_BH, [hidden_BH]
 
@@ -126,10 +133,11 @@ class LSTMCell(Cell):
             name="recurrent_kernel",
         )
 
-    def call(self, projected_BG: Any, states: Any) -> tuple[Any, list[Any]]:
+    def call(self, projected_BG: Any, states: Any, kept_BH: Any = None) -> tuple[Any, list[Any]]:
         """Returns the output [B, H] and the new states (h, c), each [B, H]."""
         hidden_BH, memory_BH = states
-        gates_BG = projected_BG + ops.matmul(hidden_BH, self.recurrent_kernel)
+        before_BH = _dropped(hidden_BH, kept_BH)
+        gates_BG = projected_BG + ops.matmul(before_BH, self.recurrent_kernel)
         i_BH, f_BH, o_BH, g_BH = ops.split(gates_BG, self.GATES, axis=-1)
         memory_BH = ops.sigmoid(f_BH) * memory_BH + ops.sigmoid(i_BH) * ops.tanh(g_BH)
         hidden_BH = ops.sigmoid(o_BH) * ops.tanh(memory_BH)
@@ -186,7 +194,11 @@ class Recurrent(Composite):
         )
 
     def call(
-        self, inputs_BTE: Any, mask_BT: Any = None, initial_state: Any = None
+        self,
+        inputs_BTE: Any,
+        mask_BT: Any = None,
+        initial_state: Any = None,
+        kept_BH: Any = None,
     ) -> tuple[Any, list[Any]]:
         """Runs the cell over all steps.
 
@@ -195,6 +207,7 @@ class Recurrent(Composite):
           mask_BT: True where a position is real; None where all are. A masked
             position leaves the state as it was.
           initial_state: the cell's states, each [B, H]; zeros if None.
+          kept_BH: the dropout of the state, the same at all steps; None for none.
 
         Returns:
           The outputs [B, T, H] in the order of the inputs, and the last states.
@@ -209,12 +222,12 @@ class Recurrent(Composite):
 
         if not self.cell.built:
             self.cell.build()
-        outputs_BTH, states = recurrence(self.cell, projected_BTG, initial_state, mask_BT)
+        outputs_BTH, states = recurrence(self.cell, projected_BTG, initial_state, mask_BT, kept_BH)
         return ops.flip(outputs_BTH, axis=1) if self.reverse else outputs_BTH, states
 
-    def step(self, inputs_BE: Any, states: Any) -> tuple[Any, list[Any]]:
+    def step(self, inputs_BE: Any, states: Any, kept_BH: Any = None) -> tuple[Any, list[Any]]:
         """Runs the cell for one step: output [B, H] and the new states."""
-        return self.cell(self.input_projection(inputs_BE), states)
+        return self.cell(self.input_projection(inputs_BE), states, kept_BH)
 
     def get_config(self) -> dict[str, Any]:
         return {

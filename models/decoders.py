@@ -19,6 +19,7 @@ from keras import ops
 from .attention import ATTENTIONS
 from .cells import CELLS, Recurrent
 from .composite import Composite
+from .dropout import SequenceDropout
 from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
@@ -81,6 +82,7 @@ class RecurrentDecoder(Composite):
       residual_from: the first layer, from 1, whose input is added to its output.
       tied_output: the embedding is the output layer as well.
       dropout: share of each layer's input that is dropped while training.
+      variational_dropout: the same features at all steps, and of states as well.
       embedding: shared with another layer; None makes one. Not in the config.
     """
 
@@ -105,6 +107,7 @@ class RecurrentDecoder(Composite):
         residual_from: int | None = None,
         tied_output: bool = False,
         dropout: float = 0.0,
+        variational_dropout: bool = False,
         embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
@@ -129,6 +132,7 @@ class RecurrentDecoder(Composite):
             "residual_from": residual_from,
             "tied_output": tied_output,
             "dropout": dropout,
+            "variational_dropout": variational_dropout,
         }
         self.units, self.readout_units = units, readout_units or units
         self.attends = attention != "none"
@@ -168,7 +172,7 @@ class RecurrentDecoder(Composite):
         )
         self.coverage = coverage
         self.copy_head = CopyHead(dtype="float32", name="copy_head") if copy_head else None
-        self.dropout = keras.layers.Dropout(dropout, **same)
+        self.dropout = SequenceDropout(dropout, variational_dropout, **same)
 
     def begin(self, encoded: Encoded, max_length: int = 0) -> tuple[DecoderState, Source]:
         """The state before the first token, and the source as `step` wants it.
@@ -227,12 +231,18 @@ class RecurrentDecoder(Composite):
         if self.sequential:
             read, known, weights = self._one_by_one(embedded_BTE, state, source, training)
         else:
+
+            def run(i: int, inputs_BTX: Any) -> Any:
+                before = state.layers[i]
+                kept_BH = self.dropout.of_state(before[0], training)
+                return self.layers[i](inputs_BTX, initial_state=before, kept_BH=kept_BH)[0]
+
             read, known, weights, _ = self._through(
                 embedded_BTE,
                 state,
                 source,
-                lambda i, inputs: self.layers[i](inputs, initial_state=state.layers[i])[0],
-                lambda _, inputs: self.dropout(inputs, training=training),
+                run,
+                lambda _, inputs: self.dropout.over_time(inputs, training),
             )
         if positions_N is None:
             return self._logits(read, known, weights, source, training), weights
@@ -361,6 +371,7 @@ class RecurrentDecoder(Composite):
         embedded_TBE = ops.transpose(embedded_BTE, (1, 0, 2))
         # Drawn before the loop: not every backend can draw inside of one.
         masks = self._dropout_masks(embedded_TBE, state, source) if training else []
+        kept = [self.dropout.of_state(layer[0], training) for layer in state.layers]
 
         projected_TBG: Any = ()
         width = embedded_TBE.shape[-1]
@@ -377,8 +388,8 @@ class RecurrentDecoder(Composite):
             def step(i: int, inputs_BX: Any) -> tuple[Any, list[Any]]:
                 if i == 0 and self.feeds:
                     projected = projected_BG + project_fed(inputs_BX[:, width:])
-                    return self.layers[0].cell(projected, state.layers[0])
-                return self.layers[i].step(inputs_BX, state.layers[i])
+                    return self.layers[0].cell(projected, state.layers[0], kept[0])
+                return self.layers[i].step(inputs_BX, state.layers[i], kept[i])
 
             read, known, weights, state = self._advance(
                 embedded_BE,
@@ -400,11 +411,8 @@ class RecurrentDecoder(Composite):
         widths = [width]
         for i in range(1, len(self.layers)):
             widths.append(self.units + (context if i > self.asker else 0))
-        leading = ops.shape(embedded_TBE)[:2]
-        return [
-            self.dropout(ops.ones((*leading, width), self.compute_dtype), training=True)
-            for width in widths
-        ]
+        steps, batch = ops.shape(embedded_TBE)[:2]
+        return [self.dropout.masks(steps, batch, width, self.compute_dtype) for width in widths]
 
     def _fed_width(self, state: DecoderState, source: Source) -> int:
         """The features of what is fed in beside the token, where a decoder is sequential."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-import keras
 from keras import ops
 
 from . import features
 from .cells import Recurrent
 from .composite import Composite
+from .dropout import SequenceDropout
 from .embeddings import TokenEmbedding
 
 Bidirectional = Literal["none", "first", "all"]
@@ -35,7 +35,7 @@ class RecurrentEncoder(Composite):
     With two directions a layer reads the source both ways and its output is
     [forward; backward]: Schuster and Paliwal (1997), Bahdanau et al. (2015),
     section 3.2. The summary is the last state of each direction of the last
-    layer, side by side. Dropout falls between layers: Zaremba et al. (2014).
+    layer, side by side. Dropout falls between layers: see `dropout.SequenceDropout`.
 
     Args:
       vocabulary_size: how many source ids there are.
@@ -50,6 +50,7 @@ class RecurrentEncoder(Composite):
       residual_from: the first layer, from 1, whose input is added to its output:
         Wu et al. (2016), section 3.1. None for no such layer.
       dropout: share of each layer's input that is dropped while training.
+      variational_dropout: the same features at all steps, and of states as well.
       embedding: shared with another layer; None makes one. Not in the config.
     """
 
@@ -64,6 +65,7 @@ class RecurrentEncoder(Composite):
         reverse_source: bool = False,
         residual_from: int | None = None,
         dropout: float = 0.0,
+        variational_dropout: bool = False,
         embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
@@ -78,6 +80,7 @@ class RecurrentEncoder(Composite):
             "reverse_source": reverse_source,
             "residual_from": residual_from,
             "dropout": dropout,
+            "variational_dropout": variational_dropout,
         }
         self.reverse_source, self.residual_from = reverse_source, residual_from
         self.embedding = embedding or TokenEmbedding(
@@ -93,7 +96,7 @@ class RecurrentEncoder(Composite):
             Recurrent(cell, units, reverse=True, dtype=self.dtype_policy, name=f"backward_{i}")
             for i in range(both_ways)
         ]
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.dropout = SequenceDropout(dropout, variational_dropout, dtype=self.dtype_policy)
 
     def call(self, source_ids_BS: Any, training: bool | None = None) -> Encoded:
         """Encodes token ids padded on the right with `features.PAD`."""
@@ -103,13 +106,15 @@ class RecurrentEncoder(Composite):
             order_BS = _reversed_words(mask_BS)
             read_ids_BS = ops.take_along_axis(source_ids_BS, order_BS, axis=1)
         memory = self.embedding(read_ids_BS)
+        start_BH = ops.zeros((ops.shape(memory)[0], self.settings["units"]), self.compute_dtype)
         states_of_layers, last = [], []
         for number, forward in enumerate(self.forward, start=1):
             below = memory
-            memory = self.dropout(memory, training=training)
+            memory = self.dropout.over_time(memory, training)
             outputs, states_of_directions = [], []
             for direction in (forward, *self.backward[number - 1 : number]):
-                output_BSH, states = direction(memory, mask_BS)
+                kept_BH = self.dropout.of_state(start_BH, training)
+                output_BSH, states = direction(memory, mask_BS, kept_BH=kept_BH)
                 outputs.append(output_BSH)
                 states_of_directions.append(states)
             memory = ops.concatenate(outputs, axis=-1)

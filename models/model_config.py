@@ -65,6 +65,7 @@ class ModelConfig(Section):
     tied_embeddings: Literal["none", "output", "all"] = "none"
     norm: Norm = "post"
     dropout: Share = 0.2
+    variational_dropout: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -157,6 +158,10 @@ class ModelConfig(Section):
                 not recurrent
                 and (self.input_feeding or self.readout != "state" or bool(self.residual_from)),
                 "input_feeding, readout and residual_from: belong to a recurrent decoder",
+            ),
+            (
+                self.variational_dropout and not recurrent and self.encoder == "transformer",
+                "variational_dropout: belongs to a recurrent encoder or decoder",
             ),
             (
                 self.initial_state == "copy"

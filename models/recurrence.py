@@ -14,7 +14,7 @@ from .scan import scan
 
 
 def recurrence(
-    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None
+    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None, kept_BH: Any = None
 ) -> tuple[Any, list[Any]]:
     """Runs a cell over all steps.
 
@@ -24,6 +24,7 @@ def recurrence(
       states: before the first step, each [B, H].
       mask_BT: True where a position is real; None where all are. A masked position
         leaves the state as it was.
+      kept_BH: the dropout of the state, the same at all steps; None for none.
 
     Returns:
       The outputs [B, T, H], and the last states.
@@ -31,19 +32,20 @@ def recurrence(
     if keras.backend.backend() == "tensorflow" and cell.KERNEL:
         from .recurrence_tensorflow import KERNELS
 
-        return KERNELS[cell.KERNEL](projected_BTG, *cell.recurrent_weights, states, mask_BT)
-    return plain_recurrence(cell, projected_BTG, states, mask_BT)
+        kernel = KERNELS[cell.KERNEL]
+        return kernel(projected_BTG, *cell.recurrent_weights, states, mask_BT, kept_BH)
+    return plain_recurrence(cell, projected_BTG, states, mask_BT, kept_BH)
 
 
 def plain_recurrence(
-    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None
+    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None, kept_BH: Any = None
 ) -> tuple[Any, list[Any]]:
     """As `recurrence`, for every cell and backend."""
     real_TB1 = () if mask_BT is None else ops.transpose(mask_BT)[..., None]
 
     def advance(states: list[Any], now: Any) -> Any:
         projected_BG, real_B1 = now
-        _, new = cell(projected_BG, states)
+        _, new = cell(projected_BG, states, kept_BH)
         if mask_BT is not None:
             new = [ops.where(real_B1, *pair) for pair in zip(new, states, strict=True)]
         return new, new[0]

@@ -20,7 +20,9 @@ from typing import Any
 import tensorflow as tf
 
 
-def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple[Any, list[Any]]:
+def lstm(
+    projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any, kept_BH: Any = None
+) -> tuple[Any, list[Any]]:
     """Runs `cells.LSTMCell` over time.
 
     Args:
@@ -29,11 +31,13 @@ def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple
       states: h and c before the first step, each [B, H].
       mask_BT: True where a position is real; None where all are. A masked position
         leaves the state as it was.
+      kept_BH: what h is multiplied by before U, at each step; None for nothing.
 
     Returns:
       The outputs [B, T, H], and the last states.
     """
     real_T1B = None if mask_BT is None else tf.transpose(mask_BT)[:, tf.newaxis]
+    kept_HB = None if kept_BH is None else tf.transpose(kept_BH)
 
     @tf.custom_gradient
     def run(projected_BTG: Any, kernel_HG: Any, h_BH: Any, c_BH: Any) -> Any:
@@ -42,7 +46,7 @@ def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple
         def advance(now: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
             projected_GB, real_1B = now[0], now[1] if len(now) > 1 else None
             h_HB, c_HB = states
-            gates_GB = projected_GB + tf.matmul(kernel_GH, h_HB)
+            gates_GB = projected_GB + tf.matmul(kernel_GH, _times(h_HB, kept_HB))
             ifo_3HB, g_HB = tf.split(gates_GB, [3 * units, units])
             ifo_3HB, g_HB = tf.sigmoid(ifo_3HB), tf.tanh(g_HB)
             i_HB, f_HB, o_HB = tf.split(ifo_3HB, 3)
@@ -79,7 +83,7 @@ def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple
                 d_gates_GB = tf.concat(
                     [d_c_HB * to_i, d_c_HB * to_f, d_h_HB * to_o, d_c_HB * to_g], axis=0
                 )
-                d_before_HB = tf.matmul(kernel_HG, d_gates_GB)
+                d_before_HB = _times(tf.matmul(kernel_HG, d_gates_GB), kept_HB)
                 d_c_before_HB = d_c_HB * f_HB
                 if passed:
                     d_before_HB += passed[0] * d_h_HB
@@ -95,7 +99,7 @@ def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple
             )
             d_projected_BTG = tf.transpose(d_gates_TGB, [2, 0, 1])
             h_before_BTH = tf.concat([h_BH[:, tf.newaxis], outputs_BTH[:, :-1]], axis=1)
-            d_kernel_HG = _outer(h_before_BTH, d_projected_BTG)
+            d_kernel_HG = _outer(_times(h_before_BTH, kept_BH, 1), d_projected_BTG)
             return (d_projected_BTG, d_kernel_HG, *map(tf.transpose, after))
 
         return (outputs_BTH, *map(tf.transpose, states)), gradient
@@ -105,7 +109,12 @@ def lstm(projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any) -> tuple
 
 
 def gru(
-    projected_BTG: Any, gate_kernel: Any, candidate_kernel: Any, states: Any, mask_BT: Any
+    projected_BTG: Any,
+    gate_kernel: Any,
+    candidate_kernel: Any,
+    states: Any,
+    mask_BT: Any,
+    kept_BH: Any = None,
 ) -> tuple[Any, list[Any]]:
     """Runs `cells.GRUCell` over time.
 
@@ -115,11 +124,13 @@ def gru(
       candidate_kernel: U of the candidate, [H, H].
       states: h before the first step, [B, H].
       mask_BT: as of `lstm`.
+      kept_BH: as of `lstm`.
 
     Returns:
       The outputs [B, T, H], and the last state.
     """
     real_T1B = None if mask_BT is None else tf.transpose(mask_BT)[:, tf.newaxis]
+    kept_HB = None if kept_BH is None else tf.transpose(kept_BH)
 
     @tf.custom_gradient
     def run(projected_BTG: Any, gate_kernel: Any, candidate_kernel: Any, h_BH: Any) -> Any:
@@ -130,8 +141,9 @@ def gru(
             projected_GB, real_1B = now[0], now[1] if len(now) > 1 else None
             (h_HB,) = states
             gates, candidate = tf.split(projected_GB, [2 * units, units])
-            r_HB, z_HB = tf.split(tf.sigmoid(gates + tf.matmul(to_gates, h_HB)), 2)
-            g_HB = tf.tanh(candidate + tf.matmul(to_candidate, r_HB * h_HB))
+            dropped_HB = _times(h_HB, kept_HB)
+            r_HB, z_HB = tf.split(tf.sigmoid(gates + tf.matmul(to_gates, dropped_HB)), 2)
+            g_HB = tf.tanh(candidate + tf.matmul(to_candidate, r_HB * dropped_HB))
             new = _kept([z_HB * h_HB + (1 - z_HB) * g_HB], states, real_1B)
             return new, [*new, r_HB, z_HB, g_HB]
 
@@ -145,7 +157,7 @@ def gru(
             h_before_THB = _before(outputs_THB, start[0])
             factors = [
                 (1 - z_THB) * (1 - g_THB * g_THB),
-                h_before_THB * r_THB * (1 - r_THB),
+                _times(h_before_THB, kept_HB) * r_THB * (1 - r_THB),
                 (h_before_THB - g_THB) * z_THB * (1 - z_THB),
             ]
             factors, kept = _masked([*factors, z_THB], real_T1B)
@@ -156,7 +168,8 @@ def gru(
                 d_g_HB = d_h_HB * to_g
                 d_reset_HB = tf.matmul(candidate_kernel, d_g_HB)
                 d_gates = tf.concat([d_reset_HB * to_r, d_h_HB * to_z], axis=0)
-                d_before_HB = d_h_HB * z_HB + d_reset_HB * r_HB + tf.matmul(gate_kernel, d_gates)
+                d_dropped_HB = d_reset_HB * r_HB + tf.matmul(gate_kernel, d_gates)
+                d_before_HB = d_h_HB * z_HB + _times(d_dropped_HB, kept_HB)
                 if passed:
                     d_before_HB += passed[0] * d_h_HB
                 return [d_before_HB], [d_gates, d_g_HB]
@@ -170,10 +183,11 @@ def gru(
             )
             d_gates, d_g = tf.transpose(d_gates, [2, 0, 1]), tf.transpose(d_g, [2, 0, 1])
             h_before_BTH = tf.concat([h_BH[:, tf.newaxis], outputs_BTH[:, :-1]], axis=1)
-            reset_BTH = tf.transpose(r_THB, [2, 0, 1]) * h_before_BTH
+            dropped_BTH = _times(h_before_BTH, kept_BH, 1)
+            reset_BTH = tf.transpose(r_THB, [2, 0, 1]) * dropped_BTH
             return (
                 tf.concat([d_gates, d_g], axis=-1),
-                _outer(h_before_BTH, d_gates),
+                _outer(dropped_BTH, d_gates),
                 _outer(reset_BTH, d_g),
                 tf.transpose(after[0]),
             )
@@ -235,6 +249,13 @@ def _kept(new: list[Any], old: list[Any], real_1B: Any) -> list[Any]:
     if real_1B is None:
         return new
     return [tf.where(real_1B, *pair) for pair in zip(new, old, strict=True)]
+
+
+def _times(x: Any, kept: Any, axis: int = 0) -> Any:
+    """What dropout leaves of a state at each step, time being at that axis if there is one."""
+    if kept is None:
+        return x
+    return x * (kept if len(x.shape) == len(kept.shape) else tf.expand_dims(kept, axis))
 
 
 def _masked(factors: list[Any], real_T1B: Any) -> tuple[list[Any], list[Any]]:

@@ -40,9 +40,17 @@ def equal(one, other, tolerance):
     "in_graph",
     [pytest.param(False, id="eager"), pytest.param(True, id="graph", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("mask", [None, PADDED, HOLES], ids=["whole", "padded", "holes"])
+@pytest.mark.parametrize(
+    ("mask", "drops"),
+    [
+        pytest.param(None, False, id="whole"),
+        pytest.param(PADDED, False, id="padded"),
+        pytest.param(HOLES, False, id="holes"),
+        pytest.param(HOLES, True, id="variational"),
+    ],
+)
 @pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.KERNEL])
-def test_a_recurrence_equals_the_plain_one(name, mask, in_graph):
+def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
     rng = np.random.default_rng(1)
     cell_class, settings = CELLS[name]
     cell = cell_class(UNITS, **settings)
@@ -53,12 +61,15 @@ def test_a_recurrence_equals_the_plain_one(name, mask, in_graph):
     randomize(cell)
     variables = [weight.value for weight in cell.trainable_weights]
     given = [projected, *states[:1], *variables]
+    kept = tf.constant(2.0 * rng.integers(0, 2, (BATCH, UNITS)), tf.float32) if drops else None
     found = []
     for run in (recurrence, plain_recurrence):
 
         def measured(run=run):
             return with_gradients(
-                lambda: run(cell, projected, states, None if mask is None else tf.constant(mask)),
+                lambda: run(
+                    cell, projected, states, None if mask is None else tf.constant(mask), kept
+                ),
                 given,
             )
 

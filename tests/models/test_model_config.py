@@ -105,6 +105,11 @@ MISFITS = {
         "input_feeding, readout and residual_from: belong to a recurrent decoder",
         {"residual_from": 2},
     ),
+    "variational-transformer": (
+        {**TRANSFORMER, "encoder": "transformer", "variational_dropout": True},
+        "variational_dropout: belongs to a recurrent encoder or decoder",
+        {"variational_dropout": True},
+    ),
     "copy-both_ways": (
         {"initial_state": "copy"},
         "initial_state: 'copy' needs a recurrent encoder in one direction (bidirectional: none) "

@@ -14,7 +14,8 @@ LOGITS = np.random.default_rng(1).normal(size=(*TARGETS.shape, 11)).astype("floa
 
 
 def mixed(share, step=10, targets=TARGETS, logits=LOGITS, steps=10):
-    return np.array(ScheduledSampling(share, steps)(ops.array(targets), ops.array(logits), step=step))
+    layer = ScheduledSampling(share, steps)
+    return np.array(layer(ops.array(targets), ops.array(logits), step=step))
 
 
 def test_before_the_first_update_all_tokens_are_the_references():
