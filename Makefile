@@ -20,7 +20,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ bench-training: setup  ## target tokens per CPU second beside JoeyNMT's, on an i
 
 bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/decoding.py
+
+bench-quality: setup  ## minutes until validation BLEU, beside JoeyNMT's (DATA=DIR), two hours on an idle machine
+	$(PYTHON_BIN) benchmarks/quality.py $(if $(DATA),--data "$(DATA)")
 
 bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000"), on an idle machine
 	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS)

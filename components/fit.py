@@ -17,25 +17,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tensorflow.core.framework import summary_pb2
 
 from ..models.seq2seq import Seq2Seq
 from . import interruption, progress
 from .averaging import Averaging
 from .checkpoints import Checkpoints
+from .curves import Curves
 from .decoded_validation import DecodedValidation
 from .fit_reporter import Reporter
+from .gradient_norm import gradient_norm
+from .shown_samples import ShownSamples
 from .training_data import Corpus
 from .training_faults import Diverged, NotFinite
 
 Data = Callable[[int], tf.data.Dataset]
 CURVE_STEPS = 50  # of a training, from one point of its curves to the next
 WORSE_THAN_GUESSING = 2.0  # times the loss of a guess is no loss of a model that learns
-
-# As `tf.summary.scalar` marks them, which wants TensorBoard installed to write for it.
-_SCALAR = summary_pb2.SummaryMetadata(
-    plugin_data={"plugin_name": "scalars"}, data_class=summary_pb2.DATA_CLASS_SCALAR
-)
 
 
 class Plan(NamedTuple):
@@ -59,8 +56,9 @@ class Fit:
       corpus: what an epoch has.
       plan: when it ends.
       checkpoints: where its state is kept.
-      curves: a folder for what TensorBoard shows, made if there is anything to show.
+      curves: what TensorBoard shows.
       decoded: a figure of what the model answers, to decide in place of the loss.
+      samples: answers that are shown after each epoch.
     """
 
     def __init__(
@@ -71,15 +69,15 @@ class Fit:
         corpus: Corpus,
         plan: Plan,
         checkpoints: Checkpoints,
-        curves: str,
+        curves: Curves,
         decoded: DecodedValidation | None = None,
+        samples: ShownSamples | None = None,
     ):
         self._model, self._data, self._validation = model, data, validation
         self._plan, self._checkpoints = plan, checkpoints
         self._steps_an_epoch = corpus.batches
         self._reporter = Reporter(corpus, plan.epochs)
-        self._curves = tf.summary.create_file_writer(curves)
-        self._decoded = decoded
+        self._curves, self._decoded, self._samples = curves, decoded, samples
         self._averaging = Averaging(model, plan.averaged_epochs)
         self._saved = time.monotonic()
         self.epoch = 0  # that is under way, or next
@@ -125,6 +123,8 @@ class Fit:
         self._reporter.trained()
         with self._averaging.averaged() as weights:
             measured = self._validated()
+            if self._samples:
+                self._samples.show(self._steps)
         logs = {**self._logs, **{f"val_{name}": value for name, value in measured.items()}}
         self.history.append(logs)
         self._waited += 1
@@ -135,7 +135,8 @@ class Fit:
             rate = self._model.optimizer.learning_rate
             rate.assign(rate * self._plan.plateau_factor)
         self._reporter.tell(self.step, logs["loss"], logs["val_loss"])
-        self._draw({f"validation/{name}": value for name, value in measured.items()})
+        points = {f"validation/{name}": value for name, value in measured.items()}
+        self._curves.points(self._steps, points)
         self.epoch, self.step, self._logs = self.epoch + 1, 0, {}
         self._save()
 
@@ -168,13 +169,7 @@ class Fit:
             self._compare_with_guessing()
         self._reporter.maybe_tell(self.step, self._logs["loss"])
         if self._steps % CURVE_STEPS == 0:
-            self._draw(
-                {
-                    **{f"train/{name}": value for name, value in self._logs.items()},
-                    "train/learning_rate": self._learning_rate(),
-                    "train/target_tokens_per_second": self._reporter.rate(self.step),
-                }
-            )
+            self._curves.points(self._steps, self._points())
         self.stop_if_asked()
         if time.monotonic() - self._saved >= self._plan.checkpoint_seconds:
             self._save()
@@ -246,11 +241,14 @@ class Fit:
     def _learning_rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self._model.optimizer.learning_rate))
 
-    def _draw(self, points: dict[str, float]) -> None:
-        """Adds a point to each curve, where the training is now."""
-        with self._curves.as_default(self._steps):
-            for name, value in points.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=_SCALAR)
+    def _points(self) -> dict[str, float]:
+        """Of the curves of training, where it is now."""
+        points = {f"train/{name}": value for name, value in self._logs.items()}
+        points["train/learning_rate"] = self._learning_rate()
+        points["train/target_tokens_per_second"] = self._reporter.rate(self.step)
+        if (norm := gradient_norm(self._model.optimizer)) is not None:
+            points["train/gradient_norm"] = norm
+        return points
 
 
 class _AfterSteps(keras.callbacks.Callback):

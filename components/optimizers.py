@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from .fused_adam import FusedAdam
+from .gradient_norm import MeasuredSGD
 from .trainer import TrainingConfig
 
 
@@ -57,7 +58,7 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
         "ema_momentum": training.ema or 0.99,
     }
     if training.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=training.momentum, **settings)
+        return MeasuredSGD(momentum=training.momentum, **settings)
     return FusedAdam(**settings)
 
 

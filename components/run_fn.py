@@ -21,14 +21,17 @@ from ..models.seq2seq import build_seq2seq
 from ..serving.predictor import Predictor
 from .checkpoints import Checkpoints
 from .code_digest import code_digest
+from .curves import Curves
 from .decoded_validation import DecodedValidation
 from .errors import PipelineError
 from .fit import Fit, Plan
 from .optimizers import optimizer_of
 from .preprocessing import read_tokenizers
+from .shown_samples import ShownSamples
 from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings
 from .training_data import batches, survey
 from .training_faults import Diverged, NotFinite, advice, keep_batch, out_of_memory
+from .validation_sample import ValidationSample
 from .warm_start import warm_start
 
 HISTORY = "history.json"
@@ -91,18 +94,23 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     validation_data = batches(validation_files, *cut, batch_tokens=training.batch_tokens).apply(
         tf.data.experimental.assert_cardinality(validation.batches)
     )
+    sample = partial(
+        ValidationSample,
+        model,
+        source_tokenizer,
+        target_tokenizer,
+        settings.search,
+        validation_data,
+        max_tokens=training.max_tokens,
+    )
     decoded = None
     if training.early_stopping_metric != "loss":
-        decoded = DecodedValidation(
-            model,
-            source_tokenizer,
-            target_tokenizer,
-            settings.search,
-            validation_data,
-            training.early_stopping_metric,
-            training.early_stopping_examples,
-            training.max_tokens,
-        )
+        asked = sample(examples=training.early_stopping_examples)
+        decoded = DecodedValidation(asked, training.early_stopping_metric)
+    curves = Curves(fn_args.model_run_dir)
+    shown = None
+    if training.shown_examples:
+        shown = ShownSamples(sample(examples=training.shown_examples), curves)
     fit = Fit(
         model,
         partial(batches, train_files, *cut, training.seed, batch_tokens=training.batch_tokens),
@@ -116,8 +124,9 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
             training.plateau_factor if training.schedule == "plateau" else None,
         ),
         checkpoints,
-        fn_args.model_run_dir,
+        curves,
         decoded,
+        shown,
     )
     try:
         history = fit.run()
@@ -163,7 +172,7 @@ def _identity(
     decodes = settings.training.early_stopping_metric != "loss"
     decisive = {
         "model": settings.model.model_dump(),
-        "training": settings.training.model_dump(exclude={"checkpoint_minutes"}),
+        "training": settings.training.model_dump(exclude={"checkpoint_minutes", "shown_examples"}),
         "search": settings.search.model_dump() if decodes else None,
         "tokenizer": tokenizer,
         "files": [(path, tf.io.gfile.stat(path).length) for path in train_files + validation_files],

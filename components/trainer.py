@@ -53,6 +53,7 @@ class TrainingConfig(Section):
     early_stopping_epochs: Count = 3
     early_stopping_metric: Literal["loss"] | MetricName = "loss"
     early_stopping_examples: Count = 500  # that are decoded for it
+    shown_examples: Annotated[int, Field(ge=0, le=50)] = 0  # in TensorBoard, after each epoch
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0

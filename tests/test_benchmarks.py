@@ -1,5 +1,6 @@
 """Our side of the benchmarks in a short form: that it learns and decodes, not how fast."""
 
+import gzip
 import importlib.util
 import json
 import os
@@ -78,6 +79,49 @@ def test_both_sides_of_decoding_write_answers_of_the_full_length(benchmark, tmp_
     record = asked("decoding_ours.py", sources, *sizes, *where)
     assert record["sources"] == 3 and len(record["seconds"]) == 1
     assert record["longest"] == 5  # words; the last place is EOS's
+
+
+def test_our_side_of_time_to_quality_tells_bleu_by_minutes(benchmark, tmp_path):
+    for split, rows in (("train", 120), ("val", 5)):
+        for side, line in (("source", "{0} a b c"), ("target", "c b a {0}")):
+            text = "".join(
+                line.format("xyz"[row % 3] * (1 + row % 5)) + "\n" for row in range(rows)
+            )
+            (tmp_path / f"{split}.{side}").write_text(text)
+    record = asked("quality_ours.py", tmp_path, 8, 20, 1e-6, 33)
+    (first,) = record["course"]
+    assert first["minutes"] > 0 and 0 <= first["bleu"] <= 100 and first["loss"] > 0
+    assert (tmp_path / "pieces.txt").read_text("utf-8").count("\n") == 20 - 4
+    told = benchmark("quality").described({"course": [first, {"minutes": 9.5, "bleu": 26.0}]})
+    assert told["minutes_to"] == {"20": 9.5, "25": 9.5, "30": None, "33": None}
+    assert told["best_bleu"] == 26.0
+
+
+def test_pairs_of_moses_files_stand_line_by_line(benchmark, tmp_path):
+    quality = benchmark("quality")
+    for name, text in (("train.en", "a\n\nb\n"), ("train.de", "1\n2\n3\n"), ("val.de", "4\n")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"c\n"))
+    found = quality.pairs_of(tmp_path, "en", "de")
+    assert found == {"train": [("a", "1"), ("b", "3")], "val": [("c", "4")]}
+    (tmp_path / "val.de").write_text("4\n5\n")
+    with pytest.raises(SystemExit, match="1 and 2 lines"):
+        quality.pairs_of(tmp_path, "en", "de")
+
+
+def test_joeynmts_course_is_read_from_its_log(benchmark):
+    peer = benchmark("peers/joeynmt_quality")
+    score = "INFO - joeynmt.prediction - Evaluation result (greedy): bleu: %6.2f, loss: 3"
+    lines = [
+        "2026-01-01 10:00:00,000 - INFO - joeynmt.training - EPOCH 1",
+        f"2026-01-01 10:01:30,000 - {score % 7.25}",
+        f"2026-01-01 10:03:00,500 - {score % 12}",
+    ]
+    log = "\n".join(lines)
+    assert [(round(one["minutes"], 2), one["bleu"]) for one in peer.course_of(log)] == [
+        (1.5, 7.25),
+        (3.01, 12.0),
+    ]
 
 
 def test_the_dashboard_answers_every_page_of_a_small_store(tmp_path):

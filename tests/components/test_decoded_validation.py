@@ -1,13 +1,20 @@
-"""A figure of the validation split is that of what the exported model would answer."""
+"""What is asked of the validation split in training is what the exported model would answer."""
+
+import io
 
 import numpy as np
 import pytest
 import sacrebleu
 import tensorflow as tf
+from PIL import Image
+from tensorflow.core.util import event_pb2
 
+from seq2seq_tfx.components.curves import Curves
 from seq2seq_tfx.components.decoded_validation import DecodedValidation
+from seq2seq_tfx.components.shown_samples import ShownSamples
 from seq2seq_tfx.components.tokenizer_trainer import SideConfig, train_tokenizer
 from seq2seq_tfx.components.training_data import teacher_forcing
+from seq2seq_tfx.components.validation_sample import ValidationSample
 from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
@@ -35,10 +42,14 @@ def trained():
     return model, tokenizer, tf.data.Dataset.from_tensors(teacher_forcing(batch))
 
 
-def figure(trained, metric="chrf", examples=10):
+def sample(trained, examples=10):
     model, tokenizer, data = trained
     search = SearchConfig(beam_size=3, max_length=6)
-    return DecodedValidation(model, tokenizer, tokenizer, search, data, metric, examples, 20)
+    return ValidationSample(model, tokenizer, tokenizer, search, data, examples, 20)
+
+
+def figure(trained, metric="chrf"):
+    return DecodedValidation(sample(trained), metric)
 
 
 def test_the_figure_is_that_of_the_answers_of_a_greedy_export(trained):
@@ -52,7 +63,7 @@ def test_the_figure_is_that_of_the_answers_of_a_greedy_export(trained):
 
 
 def test_of_more_examples_than_asked_for_the_shortest_and_the_longest_are_among_the_sample(trained):
-    assert figure(trained, examples=2)._pairs == [
+    assert sample(trained, examples=2).pairs == [
         tuple(text.encode() for text in pair) for pair in (PAIRS[0], PAIRS[-1])
     ]
 
@@ -60,3 +71,25 @@ def test_of_more_examples_than_asked_for_the_shortest_and_the_longest_are_among_
 def test_a_better_figure_is_a_higher_one_of_some_metrics_and_a_lower_one_of_others(trained):
     assert figure(trained, "bleu").higher_is_better
     assert not figure(trained, "token_error_rate").higher_is_better
+
+
+def test_tensorboard_shows_the_answers_and_where_the_model_looked(trained, tmp_path):
+    curves = Curves(str(tmp_path))
+    ShownSamples(sample(trained), curves).show(7)
+    curves.flush()
+    (log,) = tmp_path.iterdir()
+    shown = {}
+    for record in tf.data.TFRecordDataset(str(log)):
+        event = event_pb2.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            plugin = value.metadata.plugin_data.plugin_name
+            shown[value.tag] = (event.step, plugin, tf.make_ndarray(value.tensor))
+    step, plugin, table = shown.pop("answers")
+    assert (step, plugin) == (7, "text")
+    answers = [sentence.hypothesis.encode() for sentence in sample(trained).answers()]
+    rows = zip(SOURCES, TARGETS, answers, strict=True)
+    assert table.tolist()[1:] == [[s.encode(), t.encode(), a] for s, t, a in rows]
+    assert sorted(shown) == [f"attention/{i}" for i in (1, 2, 3, 4)]  # EOS looks, too
+    for step, plugin, (width, height, png) in shown.values():
+        assert (step, plugin) == (7, "images")
+        assert Image.open(io.BytesIO(png)).size == (int(width), int(height))

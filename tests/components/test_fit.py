@@ -15,7 +15,9 @@ from tensorflow.core.util import event_pb2
 from seq2seq_tfx.components import fit as fit_module
 from seq2seq_tfx.components import interruption, progress
 from seq2seq_tfx.components.checkpoints import Checkpoints
+from seq2seq_tfx.components.curves import Curves
 from seq2seq_tfx.components.fit import Fit, Plan
+from seq2seq_tfx.components.fused_adam import FusedAdam
 from seq2seq_tfx.components.training_data import batches, survey
 from seq2seq_tfx.components.training_faults import Diverged, NotFinite
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
@@ -66,7 +68,7 @@ def make_fit(
     model = build_seq2seq(config, VOCABULARY, VOCABULARY, sampling and ScheduledSampling(*sampling))
     schedule = keras.optimizers.schedules.CosineDecay(rate, EPOCHS * STEPS)
     model.compile(
-        optimizer or keras.optimizers.Adam(schedule),
+        optimizer or FusedAdam(schedule),
         TokenCrossEntropy(0.1),
         metrics=[TokenAccuracy()],
         jit_compile=False,
@@ -81,7 +83,7 @@ def make_fit(
         survey(train, BATCH, MAX_TOKENS),
         Plan(EPOCHS, patience, seconds, **plan),
         Checkpoints(folder),
-        str(folder / "curves"),
+        Curves(str(folder / "curves")),
         decoded,
     )
 
@@ -195,7 +197,8 @@ def test_tensorboard_finds_every_curve_at_its_step(files, tmp_path, monkeypatch)
     # Step 10 is the last of its epoch, and the epoch's mean is what history has.
     assert dict(curves["train/loss"])[10] == pytest.approx(history[1]["loss"])
     every = list(range(2, EPOCHS * STEPS + 1, 2))
-    for name in ("loss", "token_accuracy", "learning_rate", "target_tokens_per_second"):
+    of_training = ("learning_rate", "target_tokens_per_second", "gradient_norm")
+    for name in ("loss", "token_accuracy", *of_training):
         assert [step for step, _ in curves[f"train/{name}"]] == every
     rates = [0.025 * (1 + math.cos(math.pi * n / (EPOCHS * STEPS))) for n in every]
     assert [rate for _, rate in curves["train/learning_rate"]] == pytest.approx(rates, abs=1e-6)

@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from seq2seq_tfx.components.gradient_norm import gradient_norm
 from seq2seq_tfx.components.optimizers import InverseSquareRoot, optimizer_of
 from seq2seq_tfx.components.trainer import TrainingConfig
 
@@ -45,6 +47,16 @@ def test_the_schedule_serializes():
         keras.optimizers.schedules.serialize(schedule),
     )
     assert float(again(20)) == float(schedule(20))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_norm_of_the_gradient_is_told_as_it_was_before_it_was_cut(optimizer):
+    made = optimizer_of(TrainingConfig(optimizer=optimizer, clip_norm=0.1), 10)
+    weights = [keras.Variable(np.zeros(shape, "float32")) for shape in ((2,), (3, 2))]
+    made.build(weights)
+    rows = tf.IndexedSlices([[2.0, 0.0], [1.0, 0.0]], [1, 1], [3, 2])  # 3 in one place
+    made.apply([tf.constant([0.0, 4.0]), rows])
+    assert gradient_norm(made) == pytest.approx(5.0)
 
 
 def moved(gradients, **settings):

@@ -1,0 +1,140 @@
+"""Time to quality: minutes of training until validation BLEU reaches its marks, beside JoeyNMT.
+
+    make bench-quality [DATA=DIR]
+
+DIR has Moses-style pairs train.SRC, train.TGT, val.SRC and val.TGT, packed with gzip or
+not; without it the Home Assistant pairs are taken. Both sides train JoeyNMT's recurrent
+model on the same pieces of one SentencePiece model, in equal sizes, with Adam at a
+constant rate, dropout and label smoothing alike, one after the other with all cores to
+itself. After each epoch the validation split is answered greedily and scored by
+sacreBLEU, cased; that time counts, the start of the process does not. A side ends when it
+reaches the last mark or its minutes are over. Writes benchmarks/results/quality.json,
+whose `ratios` are our minutes over JoeyNMT's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from side_by_side import ROOT, machine, peer_python, write
+
+HERE = Path(__file__).parent
+MARKS = (20, 25, 30, 33)
+SPLITS = ("train", "val")
+
+
+def lines_of(folder: Path, name: str) -> list[str]:
+    """The lines of a file, packed or not."""
+    path, packed = folder / name, folder / f"{name}.gz"
+    content = gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
+    return content.decode("utf-8").splitlines()
+
+
+def pairs_of(folder: Path, source: str, target: str) -> dict[str, list[tuple[str, str]]]:
+    """The pairs of each split; both sides must have text."""
+    found = {}
+    for split in SPLITS:
+        sides = [lines_of(folder, f"{split}.{language}") for language in (source, target)]
+        if len(sides[0]) != len(sides[1]):
+            sys.exit(f"{folder}/{split}: {len(sides[0])} and {len(sides[1])} lines")
+        found[split] = [pair for pair in zip(*sides, strict=True) if all(map(str.strip, pair))]
+    return found
+
+
+def home_assistant() -> dict[str, list[tuple[str, str]]]:
+    """The pairs of `seq2seq data home_assistant`: every twentieth source is for validation."""
+    path = ROOT / "data" / "home_assistant_en_de" / "pairs.tsv"
+    if not path.exists():
+        command = [sys.executable, "-m", "seq2seq_tfx.pipeline.cli", "data", "home_assistant"]
+        subprocess.run(command, cwd=ROOT, check=True)
+    by_source: dict[str, str] = {}
+    for line in path.read_text("utf-8").splitlines():
+        source, target = line.split("\t")[:2]
+        by_source.setdefault(source, target)
+    found: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    for number, pair in enumerate(sorted(by_source.items())):
+        found["val" if number % 20 == 0 else "train"].append(pair)
+    return found
+
+
+def minutes_to(course: list[dict], mark: float) -> float | None:
+    """When a validation first reached a mark."""
+    return next((round(one["minutes"], 2) for one in course if one["bleu"] >= mark), None)
+
+
+def described(record: dict) -> dict:
+    """A side's figures."""
+    course = record["course"]
+    return {
+        "minutes_to": {str(mark): minutes_to(course, mark) for mark in MARKS},
+        "best_bleu": max((one["bleu"] for one in course), default=None),
+        **record,
+    }
+
+
+def main() -> None:
+    """Measures, prints a table, writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--source", default="en")
+    parser.add_argument("--target", default="de")
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--vocabulary", type=int, default=8000)
+    parser.add_argument("--minutes", type=float, default=60, help="of each side")
+    parser.add_argument("--sides", nargs="*", default=["ours", "joeynmt"])
+    arguments = parser.parse_args()
+    pairs = (
+        pairs_of(arguments.data, arguments.source, arguments.target)
+        if arguments.data
+        else home_assistant()
+    )
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        task = Path(folder) / "task"
+        task.mkdir()
+        for split, some in pairs.items():
+            for side, lines in zip(("source", "target"), zip(*some, strict=True), strict=True):
+                text = "".join(f"{line}\n" for line in lines)
+                (task / f"{split}.{side}").write_text(text, "utf-8")
+        common = [task, arguments.hidden, arguments.vocabulary, arguments.minutes, MARKS[-1]]
+        # Ours first, for it learns the pieces; JoeyNMT is given them.
+        scripts = {"ours": "quality_ours.py", "joeynmt": "peers/joeynmt_quality.py"}
+        for side in arguments.sides:
+            python = sys.executable if side == "ours" else peer_python()
+            command = [python, HERE / scripts[side], *common]
+            done = subprocess.run(
+                list(map(str, command)), stdout=subprocess.PIPE, text=True, check=False
+            )
+            if done.returncode:
+                sys.exit(f"{scripts[side]} ended with {done.returncode}; what it said is above")
+            measured[side] = described(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{side:8} best {measured[side]['best_bleu']}  {measured[side]['minutes_to']}")
+    ratios = {}
+    if len(measured) == 2:
+        for mark in map(str, MARKS):
+            one, other = (measured[side]["minutes_to"][mark] for side in ("ours", "joeynmt"))
+            if one and other:
+                ratios[f"minutes_to_{mark}"] = round(one / other, 3)
+    record = {
+        "what": "minutes of training until validation BLEU; ratios are ours over JoeyNMT's",
+        "machine": machine(),
+        "data": {
+            "kind": "given" if arguments.data else "Home Assistant, en-de",
+            **{split: len(some) for split, some in pairs.items()},
+        },
+        "settings": {"hidden": arguments.hidden, "vocabulary": arguments.vocabulary}
+        | {"minutes": arguments.minutes},
+        "ratios": ratios,
+        "measured": measured,
+    }
+    print(f"written: {write('quality', record)}")
+
+
+if __name__ == "__main__":
+    main()
