@@ -18,6 +18,7 @@ from .cli_common import (
     fail,
     refuse,
 )
+from .cli_compile import compile_
 from .cli_dashboard import dashboard
 from .cli_data import data
 from .cli_gate import gate
@@ -53,6 +54,7 @@ for command in (
     runs,
     gc,
     schedule,
+    compile_,
 ):
     main.add_command(command)
 
