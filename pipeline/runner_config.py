@@ -11,6 +11,7 @@ from .beam_args import BEAM_ARGS, BEAM_RUNNER
 
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Workers = Annotated[int, Field(ge=1)]
+KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class InMemory(Section):
@@ -230,8 +231,26 @@ class KubeflowConfig(TaskConfig):
         return TaskConfig.model_validate({**usual, **given})
 
 
+class KubernetesConfig(Section):
+    """The `runner.kubernetes` section: who trains together in a cluster of Kubernetes."""
+
+    image: Annotated[str, Field(pattern=r"^[a-z0-9]\S*$")]
+    workers: Annotated[int, Field(ge=2)]
+    # The volume that all of them write to at once, where it is mounted, and where paths in
+    # the configuration start.
+    claim: KubernetesName
+    folder: Annotated[str, Field(pattern=r"^/\S+$")] = "/job"
+    namespace: KubernetesName = "default"
+    cpu: Annotated[float, Field(gt=0)] = 4.0
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "8Gi"
+    accelerator: Accelerator | None = None
+    port: Annotated[int, Field(ge=1024, le=65535)] = 2222
+    retries: Annotated[int, Field(ge=0)] = 3  # of single pods, for what may pass
+
+
 class RunnerConfig(Section):
     """The `runner` section: it says where work is done, and changes no result."""
 
     beam: AnyBeam = InMemory()
     kubeflow: KubeflowConfig | None = None
+    kubernetes: KubernetesConfig | None = None

@@ -138,6 +138,8 @@ def test_what_cannot_be_scheduled_is_refused(tmp_path, monkeypatch):
             job_of(Path("job.yaml"), None, at, 1)
     with pytest.raises(CannotSchedule, match="line break"):
         job_of(Path("job.yaml"), Path("a\nb"), "1:00", 1)
+    wrong = seq2seq("schedule", "cron", "--config", "job.yaml", "--tasks", "components")
+    assert wrong.returncode == 2 and "--tasks components is for airflow" in wrong.stderr
     Path("other.yaml").write_text("name: [x]\n")
     wrong = seq2seq("schedule", "cron", "--config", "other.yaml")
     assert wrong.returncode == 2 and "other.yaml: name: expected the job's name" in wrong.stderr
