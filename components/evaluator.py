@@ -189,7 +189,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 def _has_export(models: list[types.Artifact] | None) -> bool:
     """Whether there is a model: a baseline may be missing, or a folder with nothing in it."""
-    return bool(models) and fileio.exists(path_utils.serving_model_dir(models[0].uri))
+    return bool(models and fileio.exists(path_utils.serving_model_dir(models[0].uri)))
 
 
 def number_of_references(row: Row) -> int:
