@@ -131,9 +131,8 @@ def pipeline_job(config: PipelineConfig, settings: KubeflowConfig) -> Spec:
             }
         if name in UNCACHED:
             task.pop("cachingOptions", None)
-    for parameter in (
-        job["pipelineSpec"]["root"].get("inputDefinitions", {}).get("parameters", {}).values()
-    ):
+    asked = job["pipelineSpec"]["root"].get("inputDefinitions", {}).get("parameters", {})
+    for parameter in asked.values():
         parameter["defaultValue"] = NEWEST  # TFX leaves it out
     # Raises where a field is not one of the format's.
     json_format.ParseDict(job["pipelineSpec"], pipeline_spec_pb2.PipelineSpec())
