@@ -1,4 +1,7 @@
-"""Artifact types of our own, beside TFX's standard ones."""
+"""Artifact types of our own, beside TFX's standard ones.
+
+Kubeflow Pipelines takes a type's name as NAMESPACE.Title, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,31 @@ from tfx.types.artifact import Artifact
 class RejectedPairs(Artifact):
     """What ingestion did not keep: `rejected.jsonl`, and the counts in `counts.json`."""
 
-    TYPE_NAME = "Seq2SeqRejectedPairs"
+    TYPE_NAME = "seq2seq.RejectedPairs"
 
 
 class BitextReport(Artifact):
     """What text pairs are like: `statistics.json`, and `report.html` for people."""
 
-    TYPE_NAME = "Seq2SeqBitextReport"
+    TYPE_NAME = "seq2seq.BitextReport"
 
 
 class TokenizerModel(Artifact):
     """The SentencePiece models of both sides, and their vocabularies to read."""
 
-    TYPE_NAME = "Seq2SeqTokenizerModel"
+    TYPE_NAME = "seq2seq.TokenizerModel"
 
 
 class GateVerdict(Artifact):
     """Why a model was blessed or not: `verdict.json`."""
 
-    TYPE_NAME = "Seq2SeqGateVerdict"
+    TYPE_NAME = "seq2seq.GateVerdict"
 
 
 class EvaluatedSentences(Artifact):
     """Each evaluated source with its answers and their statistics: see `sentences`."""
 
-    TYPE_NAME = "Seq2SeqEvaluatedSentences"
+    TYPE_NAME = "seq2seq.EvaluatedSentences"
+
+
+OWN_TYPES = (RejectedPairs, BitextReport, TokenizerModel, GateVerdict, EvaluatedSentences)

@@ -20,6 +20,7 @@ from .readers.registry import ENDINGS, InputFile, format_of
 from .spans import Span, anything, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
 
+NEWEST = "newest"  # spans that a run finds out when it reads
 PART_BYTES = 1 << 26
 MOST_PARTS = 256  # each has open files
 UNPACKED = 5  # times the size of a compressed file, about
@@ -186,6 +187,24 @@ def available_spans(config: DataConfig) -> list[Span]:
     if not found:
         raise PipelineError(f"data.input: expected a span that all of {spanned} have, found none")
     return found
+
+
+def chosen_spans(config: DataConfig, wanted: str) -> list[Span]:
+    """The spans that somebody asks for, oldest first.
+
+    Args:
+      config: the section; its patterns name spans.
+      wanted: NEWEST for the window that ends with the newest, or spans with commas between.
+
+    Raises:
+      PipelineError: it is something else, or patterns name spans, and there is none.
+    """
+    if wanted.strip() == NEWEST:
+        return available_spans(config)[-config.window :]
+    try:
+        return [Span.parse(label.strip()) for label in wanted.split(",")]
+    except ValueError as error:
+        raise PipelineError(f"spans: '{NEWEST}', or {error}") from error
 
 
 def patterns_of(given: Any) -> Iterator[str]:

@@ -126,7 +126,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         directories = {
             name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
             for name, key in ((CANDIDATE, "model"), (BASELINE, "baseline_model"))
-            if input_dict.get(key)
+            if _has_export(input_dict.get(key))
         }
         models, names = list(directories), config.measured
         folder = artifact_utils.get_single_uri(output_dict["sentences"])
@@ -185,6 +185,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 )
             )
         let_go_of_models()
+
+
+def _has_export(models: list[types.Artifact] | None) -> bool:
+    """Whether there is a model: a baseline may be missing, or a folder with nothing in it."""
+    return bool(models and fileio.exists(path_utils.serving_model_dir(models[0].uri)))
 
 
 def number_of_references(row: Row) -> int:

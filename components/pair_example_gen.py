@@ -23,7 +23,7 @@ from ..models import features
 from .artifacts import RejectedPairs
 from .aside import join_files, part_of
 from .code_digest import code_digest
-from .data_config import DataConfig, SpannedData, files_of, parts_of
+from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
 from .errors import BadData
 from .example_files import encode_example, write_tfrecord
 from .ingestion import (
@@ -47,6 +47,7 @@ class PairExampleGenSpec(ComponentSpec):
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
         "data": ExecutionParameter(type=str),
+        "spans": ExecutionParameter(type=str, optional=True),
         "code_digest": ExecutionParameter(type=str),
     }
     INPUTS: dict[str, ChannelParameter] = {}
@@ -137,10 +138,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         rejected = artifact_utils.get_single_instance(output_dict["rejected"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        input_config = example_gen_pb2.Input()
-        proto_utils.json_to_proto(exec_properties["input_config"], input_config)
-        # The driver has filled in the span and the version.
-        config = config.with_patterns([split.pattern for split in input_config.splits])
+        if wanted := exec_properties.get("spans"):  # where no driver runs
+            spans = chosen_spans(config, wanted)
+            config = with_spans(config, spans)
+            examples.set_int_custom_property(utils.SPAN_PROPERTY_NAME, spans[-1].number)
+        else:
+            input_config = example_gen_pb2.Input()
+            proto_utils.json_to_proto(exec_properties["input_config"], input_config)
+            # The driver has filled in the span and the version.
+            config = config.with_patterns([split.pattern for split in input_config.splits])
         files = files_of(config)
 
         scratch = os.path.join(rejected.uri, "scratch")
@@ -253,13 +259,14 @@ class PairExampleGen(base_beam_component.BaseBeamComponent):
 
     Args:
       config: the `data` section.
+      spans: what `chosen_spans` reads, where no driver of TFX's runs.
     """
 
     SPEC_CLASS = PairExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
     DRIVER_CLASS = Driver
 
-    def __init__(self, config: DataConfig):
+    def __init__(self, config: DataConfig, spans: Any = None):
         input_config = example_gen_pb2.Input(
             splits=[
                 example_gen_pb2.Input.Split(name=f"input_{number}", pattern=pattern)
@@ -285,6 +292,7 @@ class PairExampleGen(base_beam_component.BaseBeamComponent):
                 output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
                 output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
                 data=config.model_dump_json(),
+                spans=spans,
                 code_digest=code_digest(__name__),
                 examples=types.Channel(type=standard_artifacts.Examples),
                 rejected=types.Channel(type=RejectedPairs),

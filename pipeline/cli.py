@@ -18,6 +18,7 @@ from .cli_common import (
     fail,
     refuse,
 )
+from .cli_compile import compile_
 from .cli_dashboard import dashboard
 from .cli_data import data
 from .cli_gate import gate
@@ -53,6 +54,7 @@ for command in (
     runs,
     gc,
     schedule,
+    compile_,
 ):
     main.add_command(command)
 
@@ -66,15 +68,23 @@ for command in (
     show_default=True,
     help="Run components one by one, or the DAG as a Beam pipeline.",
 )
-def run(config_path: Path, output: Path | None, runner: str) -> None:
+@click.option("--component", help="Run this one alone, of the run that --run-id names.")
+@click.option("--run-id", help="Any name: components that are run with the same make one run.")
+def run(
+    config_path: Path, output: Path | None, runner: str, component: str | None, run_id: str | None
+) -> None:
     """Run the pipeline of a configuration."""
+    if (component is None) != (run_id is None):
+        raise click.UsageError("--component and --run-id need one another")
     config = _load(config_path)
     from .run_folder import LOG
-    from .unattended import run_job
+    from .unattended import run_job, run_one
 
     output = output or Path("output") / config.name
     log = output / LOG
     click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
+    if component and run_id:
+        sys.exit(run_one(config, config_path, output, component, run_id))
     sys.exit(run_job(config, config_path, output, runner))
 
 

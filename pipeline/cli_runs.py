@@ -69,17 +69,30 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
 @asks_a_job
 @click.option("--at", default="02:30", show_default=True, help="The time of day.")
 @click.option("--keep", type=click.IntRange(min=1), default=14, show_default=True, help="Of gc.")
-def schedule(kind: str, config_path: Path, output: Path | None, at: str, keep: int) -> None:
+@click.option(
+    "--tasks",
+    type=click.Choice(["pipeline", "components"]),
+    default="pipeline",
+    show_default=True,
+    help="Of airflow: one task for the pipeline, or one for each component.",
+)
+def schedule(
+    kind: str, config_path: Path, output: Path | None, at: str, keep: int, tasks: str
+) -> None:
     """Write files that run a job every night, and say how to install them.
 
     They go into the working directory, where the job's paths start. Each night, logs are
     rotated, the job is run, and `gc` removes what only older runs need.
     """
     from .config_file import ConfigurationError
-    from .schedule_command import CannotSchedule, job_of, write_schedule
+    from .schedule_command import CannotSchedule, job_of, with_components, write_schedule
 
+    if tasks == "components" and kind != "airflow":
+        raise click.UsageError(f"--tasks components is for airflow, received {kind}")
     try:
-        click.echo(write_schedule(kind, job_of(config_path, output, at, keep)))
+        job = job_of(config_path, output, at, keep)
+        job = with_components(job) if tasks == "components" else job
+        click.echo(write_schedule(kind, job))
     except ConfigurationError as error:
         refuse(error)
     except CannotSchedule as error:

@@ -112,8 +112,8 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
     """
     from ..serving.production import write_files
     from ..serving.promotion import PromotionError, read
+    from .binding import serving_dir
     from .config import ConfigurationError, load_config
-    from .graph import serving_dir
 
     try:
         config = load_config(config_path)

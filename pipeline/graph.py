@@ -8,44 +8,31 @@ from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 
-from ..components.baseline import baseline_resolver
 from ..components.bitext_validator import BitextValidator
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
 from ..components.pair_example_gen import PairExampleGen
-from ..components.previous_span import previous_span_resolver
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
-from .beam_args import BEAM_ARGS
+from .binding import Binding, here
 from .config import PipelineConfig
-from .run_folder import ARTIFACTS, METADATA, SERVING
 
 
-def serving_dir(config: PipelineConfig, output: Path) -> Path:
-    """Where versions of the model are pushed, as TensorFlow Serving wants them."""
-    return output / SERVING / config.serving.model_name
-
-
-def metadata_path(output: Path) -> Path:
-    """Where the runs are recorded."""
-    return output / METADATA
-
-
-def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
+def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     """Builds the pipeline; each component gets its own section and no more.
 
     Args:
       config: the job.
-      output: the folder of all that it makes.
+      place: the folder of all that it makes, or what another runner decides.
     """
-    pairs = PairExampleGen(config.data)
+    bound = place if isinstance(place, Binding) else here(config, place)
+    pairs = PairExampleGen(config.data, bound.spans)
     examples = pairs.outputs["examples"]
     statistics = StatisticsGen(examples=examples)
     curated = config.data_validation.schema_file
@@ -57,7 +44,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    previous = previous_span_resolver(examples) if config.data_validation.limits_drift else None
+    previous = bound.previous_span(examples) if config.data_validation.limits_drift else None
     bitext = BitextValidator(
         examples,
         pairs.outputs["rejected"],
@@ -74,7 +61,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
         config.trainer_settings,
     )
     model = trainer.outputs["model"]
-    baseline = baseline_resolver(model)
+    baseline = bound.baseline(model)
     evaluator = Evaluator(examples, model, baseline.outputs["model"], config.evaluation)
     gate = Gate(evaluator.outputs["evaluation"], evaluator.outputs["sentences"], model, config.gate)
     infra_validator = InfraValidator(model, examples, config.infra_validation)
@@ -83,17 +70,13 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
         model_blessing=gate.outputs["blessing"],
         infra_blessing=infra_validator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(
-                base_directory=str(serving_dir(config, output))
-            )
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=bound.serving)
         ),
     )
     return Pipeline(
         pipeline_name=config.name,
-        pipeline_root=str(output / ARTIFACTS),
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(metadata_path(output))
-        ),
+        pipeline_root=bound.artifacts,
+        metadata_connection_config=bound.metadata,
         components=[
             pairs,
             statistics,
@@ -111,5 +94,5 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             pusher,
         ],
         enable_cache=True,
-        beam_pipeline_args=BEAM_ARGS,
+        beam_pipeline_args=bound.beam_args,
     )

@@ -106,6 +106,14 @@ def record(output: Path, after: int, verdict: Verdict, reason: str = "") -> int 
     return int(run.id)
 
 
+def run_named(output: Path, name: str) -> RunRecord | None:
+    """The run of an id that a scheduler gave; None where nothing of it has begun."""
+    try:
+        return next((run for run in read_runs(output) if run.name == name), None)
+    except NoRuns:
+        return None
+
+
 def read_runs(output: Path, last: int | None = None) -> list[RunRecord]:
     """The runs of an output folder, oldest first.
 

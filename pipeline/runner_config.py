@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from .beam_args import BEAM_ARGS, BEAM_RUNNER
 
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Workers = Annotated[int, Field(ge=1)]
+KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class InMemory(Section):
@@ -162,7 +163,94 @@ AnyBeam = Annotated[
 ]
 
 
+# The nodes of `create_pipeline`, whatever a job has of them.
+ComponentName = Literal[
+    "PairExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ImportedSchema",
+    "ExampleValidator",
+    "BitextValidator",
+    "TokenizerTrainer",
+    "Transform",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Gate",
+    "InfraValidator",
+    "Pusher",
+]
+
+
+class Accelerator(Section):
+    """What a task computes on beside CPUs."""
+
+    # As the platform names it: nvidia.com/gpu, or NVIDIA_TESLA_T4 on Vertex AI.
+    type: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*$")]
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class TaskConfig(Section):
+    """What a task of a cluster gets, and how often it is tried again."""
+
+    cpu: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] | None = None
+    accelerator: Accelerator | None = None
+    retries: Annotated[int, Field(ge=0)] = 0
+
+    def specification(self) -> dict[str, Any]:
+        """KFP's ResourceSpec as JSON: CPUs, and memory in 10^9 bytes."""
+        found: dict[str, Any] = {}
+        if self.cpu:
+            found["cpuLimit"] = self.cpu
+        if self.memory:
+            size = int(self.memory[:-2]) << (30 if self.memory.endswith("Gi") else 20)
+            found["memoryLimit"] = size / 1e9
+        if self.accelerator:
+            kind, count = self.accelerator.type, str(self.accelerator.count)
+            found["accelerator"] = {"type": kind, "count": count}
+        return found
+
+
+class KubeflowConfig(TaskConfig):
+    """The `runner.kubeflow` section: what `seq2seq compile kubeflow` needs.
+
+    What it says of tasks is for those that `components` does not name.
+    """
+
+    image: Annotated[str, Field(pattern=r"^[a-z0-9]\S*$")]
+    pipeline_root: Annotated[str, Field(pattern=r"^gs://[^/\s]+(/\S*)?$")]
+    backoff_seconds: Annotated[int, Field(ge=1)] = 60  # before the first retry; then doubled
+    components: dict[ComponentName, TaskConfig] = {}
+
+    def of(self, component: str) -> TaskConfig:
+        """What a component's task gets: keys of its own before those of all."""
+        own = {name: config for name, config in self.components.items() if name == component}
+        given = own[component].model_dump(exclude_unset=True) if component in own else {}
+        usual = {name: getattr(self, name) for name in TaskConfig.model_fields}
+        return TaskConfig.model_validate({**usual, **given})
+
+
+class KubernetesConfig(Section):
+    """The `runner.kubernetes` section: who trains together in a cluster of Kubernetes."""
+
+    image: Annotated[str, Field(pattern=r"^[a-z0-9]\S*$")]
+    workers: Annotated[int, Field(ge=2)]
+    # The volume that all of them write to at once, where it is mounted, and where paths in
+    # the configuration start.
+    claim: KubernetesName
+    folder: Annotated[str, Field(pattern=r"^/\S+$")] = "/job"
+    namespace: KubernetesName = "default"
+    cpu: Annotated[float, Field(gt=0)] = 4.0
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "8Gi"
+    accelerator: Accelerator | None = None
+    port: Annotated[int, Field(ge=1024, le=65535)] = 2222
+    retries: Annotated[int, Field(ge=0)] = 3  # of single pods, for what may pass
+
+
 class RunnerConfig(Section):
     """The `runner` section: it says where work is done, and changes no result."""
 
     beam: AnyBeam = InMemory()
+    kubeflow: KubeflowConfig | None = None
+    kubernetes: KubernetesConfig | None = None

@@ -11,16 +11,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from absl import logging as absl_logging
 from apache_beam.options.pipeline_options import StandardOptions
 from rich.console import Console
+from tfx.dsl.compiler import constants
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.portable import runtime_parameter_utils
 
 from ..components import interruption
-from ..components.errors import reason_of
+from ..components.errors import PipelineError, reason_of
 from ..components.progress import listening
 from .beam_args import BEAM_RUNNER
 from .beam_operator import beam_arguments
@@ -66,33 +68,86 @@ def run_pipeline(
       RunStopped: SIGTERM or SIGINT; a training has put its state away.
     """
     output = output.absolute()
+    with _alone(output) as terminal:
+        _execute(config, output, RUNNERS[runner](), console or Console(file=terminal))
+        return summarize(output)
+
+
+def run_component(config: PipelineConfig, output: Path, component: str, run_id: str) -> None:
+    """Runs one component of a run whose earlier components have run.
+
+    Args:
+      config: the job.
+      output: the folder of all that it makes.
+      component: its name.
+      run_id: the run's; the first of its components begins the run.
+
+    Raises:
+      As `run_pipeline`.
+    """
+    output = output.absolute()
+    with _alone(output) as terminal:
+        _execute(config, output, OneComponent(component, run_id), Console(file=terminal))
+
+
+class OneComponent(LocalDagRunner):
+    """Launches one component as part of a run that several processes make.
+
+    Args:
+      component: its name.
+      run_id: the run's.
+    """
+
+    def __init__(self, component: str, run_id: str):
+        super().__init__()
+        self._component, self._run_id = component, run_id
+
+    def run_with_ir(self, pipeline: Any, run_options: Any = None) -> None:
+        names = [node.pipeline_node.node_info.id for node in pipeline.nodes]
+        if self._component not in names:
+            expected = ", ".join(names)
+            raise PipelineError(f"expected one of {expected}, received '{self._component}'")
+        given = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
+        runtime_parameter_utils.substitute_runtime_parameter(pipeline, given)
+        for node in pipeline.nodes:
+            if node.pipeline_node.node_info.id != self._component:
+                node.pipeline_node.execution_options.skip.SetInParent()
+        super().run_with_ir(pipeline, run_options)
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[IO[str]]:
+    """Holds an output folder, and gives the terminal past the log."""
     output.mkdir(parents=True, exist_ok=True)
     with exclusive(output), _quiet(output / LOG) as terminal:
-        console = console or Console(file=terminal)
-        pipeline = create_pipeline(config, output)
-        arguments = config.runner.beam.arguments()
-        display = (
-            LiveDisplay(console, len(pipeline.components))
-            if console.is_terminal
-            else PlainDisplay(console)
-        )
-        watcher = ComponentWatcher(display)
-        logging.getLogger().addHandler(watcher)
-        with interruption.stoppable():
-            try:
-                with listening(display), _beam_left_alone(), beam_arguments(arguments):
-                    RUNNERS[runner]().run(pipeline)
-            except (Exception, interruption.Interrupted) as error:
-                if number := interruption.asked():
-                    logging.warning("the run was stopped: %s", error)
-                    raise RunStopped(_interrupted(error, number), number) from error
-                logging.exception("the run failed")
-                where = f"{watcher.current}: " if watcher.current else ""
-                raise RunFailed(f"{where}{reason_of(error)}") from error
-            finally:
-                logging.getLogger().removeHandler(watcher)
-                display.close()
-        return summarize(output)
+        yield terminal
+
+
+def _execute(config: PipelineConfig, output: Path, runner: Any, console: Console) -> None:
+    """Runs what a runner runs of the pipeline, with errors that say where."""
+    pipeline = create_pipeline(config, output)
+    arguments = config.runner.beam.arguments()
+    display = (
+        LiveDisplay(console, len(pipeline.components))
+        if console.is_terminal
+        else PlainDisplay(console)
+    )
+    watcher = ComponentWatcher(display)
+    logging.getLogger().addHandler(watcher)
+    with interruption.stoppable():
+        try:
+            with listening(display), _beam_left_alone(), beam_arguments(arguments):
+                runner.run(pipeline)
+        except (Exception, interruption.Interrupted) as error:
+            if number := interruption.asked():
+                logging.warning("the run was stopped: %s", error)
+                raise RunStopped(_interrupted(error, number), number) from error
+            logging.exception("the run failed")
+            where = f"{watcher.current}: " if watcher.current else ""
+            raise RunFailed(f"{where}{reason_of(error)}") from error
+        finally:
+            logging.getLogger().removeHandler(watcher)
+            display.close()
 
 
 @contextmanager

@@ -46,6 +46,27 @@ def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
     return Job(name, config, output, folder, int(clock[1]), int(clock[2]), keep)
 
 
+def with_components(job: Job) -> Job:
+    """The job with its pipeline's components as tasks.
+
+    Raises:
+      ConfigurationError: the configuration is wrong.
+      CannotSchedule: components cannot make such runs.
+    """
+    from .config import load_config
+    from .graph import create_pipeline
+
+    config = load_config(job.config)
+    if config.unattended.catch_up:
+        raise CannotSchedule(
+            "unattended.catch_up: a run of single components reads one window; "
+            "expected --tasks pipeline, received components"
+        )
+    nodes = create_pipeline(config, job.output).components
+    waits = {node.id: sorted(each.id for each in node.upstream_nodes) for node in nodes}
+    return job._replace(components=waits)
+
+
 def write_schedule(kind: str, job: Job) -> str:
     """Writes the files beside the configuration's working directory.
 

@@ -23,6 +23,7 @@ class Job(NamedTuple):
     hour: int
     minute: int
     keep: int  # runs that `gc` leaves
+    components: dict[str, list[str]] | None = None  # tasks, with what each waits for
 
     @property
     def unit(self) -> str:
@@ -137,6 +138,13 @@ def airflow_files(job: Job) -> dict[str, str]:
         "gc": shlex.join(job.command("gc", "--keep", str(job.keep))),
     }
     run, gc = (repr(_no_template(f"{before}; {command}")) for command in commands.values())
+    environment = repr(_environment())
+    tasks, more = _ONE_TASK.format(run=run), ""
+    if job.components:
+        waits = "".join(f"        {name!r}: {after!r},\n" for name, after in job.components.items())
+        tasks = _TASKS.format(run=run, waits=waits)
+        environment = repr(_environment() | {"SEQ2SEQ_RUN": "{{ run_id }}"})
+        more = "\n    max_active_tasks=1,  # one process at a time uses an output folder"
     dag = f'''\
 """The job {job.name!r}, every night. Written by `seq2seq schedule airflow`.
 
@@ -154,25 +162,43 @@ with DAG(
     schedule="{job.minute} {job.hour} * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,  # spans that nights have missed are caught up by the job itself
-    max_active_runs=1,
+    max_active_runs=1,{more}
     default_args={{
-        "env": {_environment()!r},
+        "env": {environment},
         "append_env": True,
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
     }},
     tags=["seq2seq"],
 ) as dag:
-    run = BashOperator(
-        task_id="run",
-        bash_command={run},
-        # Not blessed, another run is under way, the data gate: the old model serves on.
-        skip_on_exit_code=[3, 4, 5],
-    )
+    # Not blessed, another run is under way, the data gate: the old model serves on.
+    ends = [3, 4, 5]
+{tasks}
     gc = BashOperator(task_id="gc", bash_command={gc}, trigger_rule="all_done")
-    run >> gc
+    list(tasks.values()) >> gc
 '''
     return {f"{job.unit.replace('-', '_')}_dag.py": dag}
+
+
+_ONE_TASK = """\
+    run = BashOperator(task_id="run", bash_command={run}, skip_on_exit_code=ends)
+    tasks = {{"run": run}}"""
+# Its tasks are those of one run, which its id holds together in ML Metadata.
+_TASKS = """\
+    run = {run}
+    waits = {{
+{waits}    }}
+    tasks = {{
+        name: BashOperator(
+            task_id=name,
+            bash_command=f'{{run}} --component {{name}} --run-id "$SEQ2SEQ_RUN"',
+            skip_on_exit_code=ends,
+        )
+        for name in waits
+    }}
+    for name, others in waits.items():
+        for other in others:
+            tasks[other] >> tasks[name]"""
 
 
 def _no_template(command: str) -> str:

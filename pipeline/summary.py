@@ -13,7 +13,7 @@ from tfx.orchestration import metadata
 from ..components.gate import VERDICT
 from ..components.infra_validator import REPORT
 from ..components.pair_example_gen import COUNTS
-from .graph import metadata_path
+from .binding import metadata_path
 from .run_records import STATES
 
 

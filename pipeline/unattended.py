@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,10 +25,21 @@ from .night_config import Event
 from .notify import notify
 from .reporting import print_summary
 from .run_folder import LOG, OutputBusy
-from .run_records import SETTLED, NoRuns, RunRecord, Verdict, newest_id, read_runs, record
+from .run_records import (
+    SETTLED,
+    NoRuns,
+    RunRecord,
+    Verdict,
+    newest_id,
+    read_runs,
+    record,
+    run_named,
+)
 from .run_report import write_report
 from .span_plan import due
-from .summary import RunSummary
+from .summary import RunSummary, summarize
+
+LAST = "Pusher"  # of the components of a run
 
 EVENTS: dict[Verdict, Event] = {
     "pushed": "blessed",
@@ -124,21 +136,84 @@ def _night(
         wait = settings.backoff_seconds * 2**attempt
         failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
         time.sleep(wait)
+    return _conclude(config, config_path, output, run, ended, spans), ended.verdict in SETTLED
+
+
+def _conclude(
+    config: PipelineConfig,
+    config_path: Path,
+    output: Path,
+    run: int | None,
+    ended: Ended,
+    spans: list[Span],
+) -> int:
+    """Says what came of a run, to the terminal, in a report and to the hooks."""
     if ended.summary:
         print_summary(ended.summary, config_path)
         try:
             click.echo(f"report: {write_report(config.name, ended.summary, output)}")
         except OSError as error:  # the run itself is done, and its exit code stays
             click.echo(f"warning: the report cannot be written: {error}", err=True)
-    return _close(config, output, run, ended, spans), ended.verdict in SETTLED
+    return _close(config, output, run, ended, spans)
+
+
+def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, run: str) -> int:
+    """Runs one component for a scheduler whose tasks are components.
+
+    The first of them chooses the spans, the others take its choice. How the run ended is
+    kept, and told, where a component fails and after the last.
+
+    Args:
+      config: the job.
+      config_path: where it is written.
+      output: the folder of all that it makes.
+      name: the component's.
+      run: the id that all components of the run share.
+
+    Returns:
+      The exit code.
+    """
+    spans: list[Span] = []
+    begun = run_named(output, run)
+    try:
+        if begun and "PairExampleGen" in begun.components:
+            spans = list(map(Span.parse, begun.spans))
+        else:
+            spans = _due(config, output)[0]
+    except PipelineError as error:
+        return _close(config, output, None, Ended("failed", ERROR, str(error)), [])
+
+    def work(chosen: PipelineConfig) -> RunSummary | None:
+        runners.run_component(chosen, output, name, run)
+        return summarize(output) if name == LAST else None
+
+    ended = _ended(resolved(config, output, spans), output, work)
+    if ended is None:
+        return 0
+    begun = run_named(output, run)
+    if begun and ended.code != BUSY:
+        record(output, begun.id - 1, ended.verdict, ended.reason)
+    return _conclude(config, config_path, output, begun.id if begun else None, ended, spans)
 
 
 def _run_once(config: PipelineConfig, output: Path, runner: str) -> Ended:
+    def work(chosen: PipelineConfig) -> RunSummary:
+        return runners.run_pipeline(chosen, output, runner)
+
+    ended = _ended(config, output, work)
+    assert ended is not None
+    return ended
+
+
+def _ended(
+    config: PipelineConfig, output: Path, work: Callable[[PipelineConfig], RunSummary | None]
+) -> Ended | None:
+    """How work ended; None if it went well and there is more to do."""
     lacking = _lacking_space(config, output)
     if lacking:
         return Ended("failed", ERROR, lacking)
     try:
-        summary = runners.run_pipeline(config, output, runner)
+        summary = work(config)
     except OutputBusy as error:
         return Ended("running", BUSY, str(error))
     except runners.RunStopped as error:
@@ -149,6 +224,8 @@ def _run_once(config: PipelineConfig, output: Path, runner: str) -> Ended:
             return Ended("data_gate", DATA_GATE, str(error), logged=True)
         mendable = any(isinstance(link, PipelineError) for link in chain)
         return Ended("failed", ERROR, str(error), logged=True, may_pass=not mendable)
+    if summary is None:
+        return None
     if summary.released:
         return Ended("pushed", 0, summary=summary)
     broken = [rule["rule"] for rule in summary.verdict["rules"] if not rule["passed"]]

@@ -183,7 +183,7 @@ def write_files(
         for file, text in files_of(config, name, label, promoted).items()
     }
     texts["Dockerfile"] = container_file(config, name)
-    texts["kubernetes.yaml"] = _yaml(manifests(config, name, labels, promoted))
+    texts["kubernetes.yaml"] = as_yaml(manifests(config, name, labels, promoted))
     paths = []
     for file, text in texts.items():
         paths.append(folder / file)
@@ -192,7 +192,8 @@ def write_files(
     return paths
 
 
-def _yaml(documents: list[dict[str, Any]]) -> str:
+def as_yaml(documents: list[dict[str, Any]]) -> str:
+    """Documents of one YAML file."""
     yaml, stream = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.dump_all(documents, stream)

@@ -55,15 +55,22 @@ class Airflow:
 def airflow(tmp_path):
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
-    pairs = "".join(f"{word}\t{word[0]}\n" for word in words(1, 600))
-    (tmp_path / "pairs.tsv").write_text(pairs)
-    job = write_job(tmp_path, "tiny", epochs=4, worst=0.9)
-    told = seq2seq("schedule", "airflow", "--config", job, "--at", "2:30", cwd=tmp_path)
-    assert told.returncode == 0, told.stderr
-    (tmp_path / "seq2seq_tiny_dag.py").rename(home / "dags" / "seq2seq_tiny_dag.py")
     command = Airflow(home)
     command("db", "migrate")
     return command
+
+
+def install(folder, *options, retry_delay="timedelta(minutes=5)", **values):
+    """Has Airflow know the job, as its user would."""
+    pairs = "".join(f"{word}\t{word[0]}\n" for word in words(1, 600))
+    (folder / "pairs.tsv").write_text(pairs)
+    job = write_job(folder, "tiny", **{"epochs": 4, "worst": 0.9, **values})
+    schedule = ("schedule", "airflow", "--config", job, "--at", "2:30", *options)
+    told = seq2seq(*schedule, cwd=folder)
+    assert told.returncode == 0, told.stderr
+    written = folder / "seq2seq_tiny_dag.py"
+    text = written.read_text().replace("timedelta(minutes=5)", retry_delay)
+    (folder / "airflow" / "dags" / written.name).write_text(text)
 
 
 def runs_of(folder):
@@ -72,6 +79,7 @@ def runs_of(folder):
 
 
 def test_a_test_of_the_dag_and_a_scheduled_interval_run_the_job(airflow, tmp_path):
+    install(tmp_path)
     assert "No data found" in airflow("dags", "list-import-errors")
     airflow("dags", "reserialize")
     airflow("dags", "test", DAG, "2026-03-01")
@@ -103,3 +111,77 @@ def test_a_test_of_the_dag_and_a_scheduled_interval_run_the_job(airflow, tmp_pat
     (run,) = scheduled
     assert airflow.states(run["run_id"]) == {"run": "success", "gc": "success"}
     assert [one["verdict"] for one in runs_of(tmp_path)] == ["pushed", "pushed"]
+
+
+COMPONENTS = [
+    "PairExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "BitextValidator",
+    "TokenizerTrainer",
+    "Transform",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Gate",
+    "InfraValidator",
+    "Pusher",
+]
+
+
+def test_components_are_tasks_and_a_killed_training_is_gone_on_with(airflow, tmp_path):
+    install(tmp_path, "--tasks", "components", retry_delay="timedelta(seconds=1)", epochs=30)
+    assert "No data found" in airflow("dags", "list-import-errors")
+    airflow("dags", "reserialize")
+    test = subprocess.Popen(
+        [AIRFLOW, "dags", "test", DAG, "2026-03-01"],
+        env=airflow.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log, killed = [], None
+    for line in test.stdout:
+        log.append(line)
+        if killed is None and "--component Trainer" in line:
+            killed = kill_after_a_checkpoint(tmp_path / "output/tiny")
+    assert test.wait() == 0, "".join(log)
+    (run,) = airflow.runs()
+    assert airflow.states(run["run_id"]) == dict.fromkeys([*COMPONENTS, "gc"], "success")
+    # One night is one run, whatever its processes.
+    (told,) = runs_of(tmp_path)
+    assert told["name"] == run["run_id"] and told["verdict"] == "pushed"
+    assert set(told["components"]) == set(COMPONENTS)
+    assert "going on from" in (tmp_path / "output/tiny/run.log").read_text()
+
+
+def kill_after_a_checkpoint(output):
+    """Kills the process that trains, as the kernel does where memory is short."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        if list(output.glob("artifacts/Trainer/checkpoints/*/*.npz")):
+            # Not the shell around it.
+            pattern = f"^[^ ]*python[^ ]* .*{output} --component Trainer"
+            found = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True)
+            for process in found.stdout.split():
+                os.kill(int(process), 9)
+            return found.stdout
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint was written")
+
+
+def test_the_data_gate_ends_the_night_and_is_not_tried_again(airflow, tmp_path):
+    install(tmp_path, "--tasks", "components", retry_delay="timedelta(seconds=1)")
+    (tmp_path / "pairs.tsv").write_text("".join(f"{word}\t{word}\n" for word in words(1, 600)))
+    with (tmp_path / "tiny.yaml").open("a") as job:
+        job.write("data_validation: {max_identical: 0.1}\n")
+    airflow("dags", "reserialize")
+    airflow("dags", "test", DAG, "2026-03-01")
+    (run,) = airflow.runs()
+    passed = {"PairExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "gc"}
+    assert airflow.states(run["run_id"]) == {
+        name: "success" if name in passed else "skipped" for name in [*COMPONENTS, "gc"]
+    }
+    (told,) = runs_of(tmp_path)
+    assert (told["verdict"], told["components"]["BitextValidator"]) == ("data_gate", "failed")

@@ -16,7 +16,7 @@ from seq2seq_tfx.components.evaluator import Executor
 from seq2seq_tfx.components.metrics import MEASURES
 from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, read_record, read_rows
 from seq2seq_tfx.models import features
-from seq2seq_tfx.pipeline.graph import BEAM_ARGS
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.modern]
 

@@ -22,7 +22,7 @@ from seq2seq_tfx.components.data_config import (
 from seq2seq_tfx.components.errors import PipelineError
 from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen
 from seq2seq_tfx.components.splits import SplitShares, split_of
-from seq2seq_tfx.pipeline.graph import BEAM_ARGS
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 
 pytestmark = pytest.mark.slow  # each is a Beam pipeline
 

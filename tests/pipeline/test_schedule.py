@@ -2,15 +2,19 @@
 
 import configparser
 import re
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from seq2seq_tfx.pipeline.schedule_command import CannotSchedule, job_of
+from seq2seq_tfx.pipeline.schedule_files import airflow_files
 
 from .test_run_records import seq2seq
 
@@ -80,6 +84,41 @@ def test_units_are_what_systemd_takes(folder):
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, monkeypatch):
+    waits = {"First": [], "Second": ["First"], "Third": ["First", "Second"]}
+    job = job_of(Path("job.yaml"), None, "3:07", 5)._replace(components=waits)
+    (text,) = airflow_files(job).values()
+    made = {}
+
+    class Task:
+        def __init__(self, task_id, bash_command, **options):
+            self.name, self.command, self.options, self.after = task_id, bash_command, options, []
+            made[task_id] = self
+
+        def __rshift__(self, other):
+            other.after.append(self.name)
+
+        def __rrshift__(self, others):
+            self.after += [other.name for other in others]
+
+    options = {}
+    dag = lambda **given: options.update(given) or nullcontext()  # noqa: E731
+    operators = SimpleNamespace(BashOperator=Task)
+    monkeypatch.setitem(sys.modules, "airflow", SimpleNamespace(DAG=dag))
+    monkeypatch.setitem(sys.modules, "airflow.operators", SimpleNamespace(bash=operators))
+    monkeypatch.setitem(sys.modules, "airflow.operators.bash", operators)
+    exec(text, {})
+    assert {name: task.after for name, task in made.items()} == waits | {"gc": list(waits)}
+    assert made["gc"].options == {"trigger_rule": "all_done"}
+    assert options["max_active_tasks"] == 1 and options["schedule"] == "7 3 * * *"
+    assert options["default_args"]["env"]["SEQ2SEQ_RUN"] == "{{ run_id }}"
+    for name in waits:
+        command = made[name].command.replace("{% raw %}", "").replace("{% endraw %}", "")
+        assert shlex.split(command)[-4:] == ["--component", name, "--run-id", "$SEQ2SEQ_RUN"]
+        assert command.startswith(f"cd {shlex.quote(str(folder))} && ")
+        assert made[name].options == {"skip_on_exit_code": [3, 4, 5]}
+
+
 def test_logs_are_rotated_without_losing_the_open_one(folder):
     seq2seq("schedule", "cron", "--config", "job.yaml")
     rotation = Path("seq2seq-job.logrotate").read_text()
@@ -99,6 +138,8 @@ def test_what_cannot_be_scheduled_is_refused(tmp_path, monkeypatch):
             job_of(Path("job.yaml"), None, at, 1)
     with pytest.raises(CannotSchedule, match="line break"):
         job_of(Path("job.yaml"), Path("a\nb"), "1:00", 1)
+    wrong = seq2seq("schedule", "cron", "--config", "job.yaml", "--tasks", "components")
+    assert wrong.returncode == 2 and "--tasks components is for airflow" in wrong.stderr
     Path("other.yaml").write_text("name: [x]\n")
     wrong = seq2seq("schedule", "cron", "--config", "other.yaml")
     assert wrong.returncode == 2 and "other.yaml: name: expected the job's name" in wrong.stderr

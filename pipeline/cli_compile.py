@@ -1,0 +1,93 @@
+"""The commands that write the pipeline down for other runners: compile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .cli_common import ERROR, fail, refuse
+
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline_config.yaml"),
+    show_default=True,
+    help="The job.",
+)
+
+
+@click.group("compile")
+def compile_() -> None:
+    """Write the pipeline of a configuration down for a cluster. Nothing is sent anywhere."""
+
+
+@compile_.command()
+@CONFIG
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="FILE.yaml: the specification. FILE.json: the whole job, for Vertex AI.",
+)
+def kubeflow(config_path: Path, output: Path) -> None:
+    """Write the specification for Kubeflow Pipelines v2 or Vertex AI.
+
+    The configuration needs a section `runner.kubeflow`.
+    """
+    if output.suffix not in (".yaml", ".yml", ".json"):
+        raise click.BadParameter(
+            f"expected a name that ends in .yaml or .json, received '{output}'",
+            param_hint="--output",
+        )
+    from .config import ConfigurationError, load_config
+    from .kubeflow import compile_file, tasks_of
+
+    try:
+        spec = compile_file(config_path, load_config(config_path), output)
+    except ConfigurationError as error:
+        refuse(error)
+    except OSError as error:
+        fail(f"{output} cannot be written: {error}", ERROR)
+    tasks = tasks_of(spec)
+    for name, waits in tasks.items():
+        click.echo(f"{name:17}after {', '.join(waits) or 'nothing'}")
+    click.echo(f"written: {output}, {len(tasks)} tasks")
+
+
+@compile_.command()
+@CONFIG
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="FILE.yaml: the manifests, for `kubectl apply`.",
+)
+def kubernetes(config_path: Path, output: Path) -> None:
+    """Write a Job of Kubernetes whose workers train together.
+
+    The configuration needs a section `runner.kubernetes`, and stands in the manifests: a
+    changed one asks for new ones.
+    """
+    from ..serving.production import as_yaml
+    from .config import ConfigurationError, load_config
+    from .kubernetes_training import manifests
+
+    try:
+        config = load_config(config_path)
+        if config.runner.kubernetes is None:
+            raise ConfigurationError(
+                [f"{config_path}: runner.kubernetes: required section is missing"]
+            )
+        text = config_path.read_text("utf-8")
+        made = manifests(config.name, config.runner.kubernetes, text)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(as_yaml(made), "utf-8")
+    except ConfigurationError as error:
+        refuse(error)
+    except OSError as error:
+        fail(f"{output} cannot be written: {error}", ERROR)
+    for document in made:
+        click.echo(f"{document['kind']:10} {document['metadata']['name']}")
+    click.echo(f"written: {output}")

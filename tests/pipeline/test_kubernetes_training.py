@@ -1,0 +1,97 @@
+"""The promises of `seq2seq compile kubernetes`: fields that Kubernetes knows, workers that meet."""
+
+import json
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from seq2seq_tfx.pipeline import cli
+from seq2seq_tfx.pipeline.kubernetes_training import FINAL, manifests
+from seq2seq_tfx.pipeline.runner_config import KubernetesConfig
+
+from ..jobs import write_job
+from ..serving.test_production import unknown
+
+SECTION = {"image": "example.org/seq2seq:1", "workers": 3, "claim": "shared"}
+CLASSES = {"ConfigMap": "V1ConfigMap", "Service": "V1Service", "Job": "V1Job"}
+
+
+def of(**changes):
+    config = KubernetesConfig.model_validate({**SECTION, **changes})
+    return {each["kind"]: each for each in manifests("my_job", config, "name: my_job\n")}
+
+
+def pod_of(found):
+    return found["Job"]["spec"]["template"]["spec"]
+
+
+def test_manifests_have_the_fields_that_kubernetes_knows():
+    found = of(accelerator={"type": "nvidia.com/gpu", "count": 2})
+    assert set(found) == set(CLASSES)
+    for kind, document in found.items():
+        assert unknown(document, CLASSES[kind], kind) == []
+    limits = pod_of(found)["containers"][0]["resources"]["limits"]
+    assert limits == {"cpu": "4000m", "memory": "8Gi", "nvidia.com/gpu": 2}
+
+
+def test_each_worker_has_its_number_and_the_addresses_of_all():
+    found = of(namespace="nights")
+    job, service, pod = found["Job"]["spec"], found["Service"], pod_of(found)
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 3, 3)
+    (container,) = pod["containers"]
+    number, config = container["env"]
+    # Kubernetes puts in what stands before it in the list.
+    assert number["name"] == "WORKER" and "job-completion-index" in str(number["valueFrom"])
+    for index in range(3):
+        told = json.loads(config["value"].replace("$(WORKER)", str(index)))
+        assert told["task"] == {"type": "worker", "index": index}
+    # JOB-INDEX is the name of a pod, SUBDOMAIN that of the headless Service.
+    name = found["Job"]["metadata"]["name"]
+    assert told["cluster"]["worker"] == [
+        f"{name}-{i}.{pod['subdomain']}.nights.svc:2222" for i in range(3)
+    ]
+    assert pod["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["clusterIP"] == "None"
+    labels = found["Job"]["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+
+
+@pytest.mark.parametrize(("number", "command"), [("0", "run"), ("2", "train-worker")])
+def test_the_first_worker_runs_the_pipeline_and_the_others_train_along(tmp_path, number, command):
+    program = tmp_path / "seq2seq"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    (container,) = pod_of(of())["containers"]
+    done = subprocess.run(
+        [*container["command"], *container["args"]],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "WORKER": number},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{command} --config /config/job.yaml --output output/my_job\n"
+
+
+def test_what_no_repetition_mends_ends_the_job():
+    job = of(retries=2)["Job"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5]
+    # Without which Kubernetes takes no such policy.
+    assert job["template"]["spec"]["restartPolicy"] == "Never" and job["backoffLimit"] == 2
+
+
+def test_the_command_writes_the_configuration_with_them(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    job = write_job(tmp_path, "my_job")
+    output = tmp_path / "workers.yaml"
+    arguments = ["compile", "kubernetes", "--config", str(job), "--output", str(output)]
+    refused = CliRunner().invoke(cli.main, arguments)
+    assert refused.exit_code == 2 and "runner.kubernetes: required section" in refused.output
+    with job.open("a") as file:
+        file.write(f"runner: {{kubernetes: {json.dumps(SECTION)}}}\n")
+    done = CliRunner().invoke(cli.main, arguments)
+    assert done.exit_code == 0, done.output
+    config, _, _ = YAML(typ="safe").load_all(output.read_text())
+    assert config["data"]["job.yaml"] == job.read_text()
