@@ -62,4 +62,4 @@ def forced_of(outputs: Mapping[str, np.ndarray]) -> list[Forced]:
 
 def _plain(values: np.ndarray) -> list[float]:
     whole = values.dtype.kind == "i"
-    return values.tolist() if whole else values.astype(np.float64).round(DIGITS).tolist()
+    return values.tolist() if whole else (values.astype(np.float64).round(DIGITS) + 0.0).tolist()
