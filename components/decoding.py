@@ -10,11 +10,14 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
+from ..models import features
 from ..serving.equal_batches import batches
 from ..serving.local_model import LocalModel, ModelError
+from ..serving.told import Forced
 from .sentences import CANDIDATE, Row
 
 GROWTH = 1.3  # how much longer the longest source of a group is than the shortest
+FORCED_ROWS = 128  # scored at once: each holds a distribution for every token
 EXPLAINED = 24  # characters of a source whose attention is worth a look, about
 
 
@@ -54,15 +57,50 @@ class _AsksModels(beam.DoFn):
 
 
 class Answer(_AsksModels):
-    """Answers batches of rows with each model."""
+    """Answers batches of rows with each model, and has it score the references if asked.
+
+    Args:
+      directories: of the SavedModels, by the key that the answers get.
+      shared: the same for all that ask them.
+      forces: whether references are scored by teacher forcing.
+    """
+
+    def __init__(self, directories: Mapping[str, str], shared: Shared, forces: bool = False):
+        super().__init__(directories, shared)
+        self._forces = forces
 
     def process(self, batch: list[Row]) -> Iterator[Row]:
         rows = [dict(row) for row in batch]
         for name, model in self._models.by_name.items():
-            answers = model.predict([row["source"] for row in rows])
-            for row, (best, *_) in zip(rows, answers, strict=True):
-                row[name] = best._asdict()
+            for row, answer in zip(rows, answered(model, rows), strict=True):
+                row[name] = answer
+            # A baseline that an earlier version exported cannot: its figures are no numbers.
+            if self._forces and model.has(features.TEACHER_FORCING_SIGNATURE):
+                for row, forced in zip(rows, scored(model, rows), strict=True):
+                    row[name]["forced"] = [one._asdict() for one in forced]
         yield from rows
+
+
+def answered(model: LocalModel, rows: list[Row]) -> list[dict[str, Any]]:
+    """The best answer to each row, with what the model tells of it where it can."""
+    sources = [row["source"] for row in rows]
+    if model.has(features.CONFIDENCE_SIGNATURE):
+        return [found._asdict() for found in model.assess(sources)]
+    return [best._asdict() for best, *_ in model.predict(sources)]
+
+
+def scored(model: LocalModel, rows: list[Row]) -> list[list[Forced]]:
+    """Every reference of each row by teacher forcing."""
+    pairs = [(row["source"], text) for row in rows for text in row["references"]]
+    found: list[Any] = [None] * len(pairs)
+    for places in batches([max(map(len, pair)) for pair in pairs]):
+        for start in range(0, len(places), FORCED_ROWS):
+            some = places[start : start + FORCED_ROWS]
+            sources, references = zip(*(pairs[place] for place in some), strict=True)
+            for place, one in zip(some, model.force(sources, references), strict=True):
+                found[place] = one
+    each = iter(found)
+    return [[next(each) for _ in row["references"]] for row in rows]
 
 
 class Explain(_AsksModels):
@@ -115,16 +153,16 @@ def worth(row: Row) -> tuple[int, str]:
 
 @beam.ptransform_fn
 def DecodeOnce(
-    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared
+    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, forces: bool = False
 ) -> beam.PCollection:
-    """Rows in, the same rows with the answers of each model out."""
+    """Rows in, the same rows with the answers of each model out; see `Answer`."""
     return (
         rows
         | "ByLength" >> beam.Map(with_length_group)
         | "Group" >> beam.GroupByKey()
         | "Batch" >> beam.FlatMapTuple(batches_of_group)
         | "SpreadBatches" >> beam.Reshuffle()
-        | "Answer" >> beam.ParDo(Answer(directories, shared))
+        | "Answer" >> beam.ParDo(Answer(directories, shared, forces))
     )
 
 

@@ -29,6 +29,7 @@ from .code_digest import code_digest
 from .decoding import DecodeOnce, ExplainSome, let_go_of_models
 from .errors import PipelineError
 from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
+from .model_metrics import FORCED
 from .sentences import (
     ATTENTION,
     BASELINE,
@@ -145,7 +146,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             rows = (
                 (split, pipeline | "Challenges" >> beam.Create(challenges))
                 | "All" >> beam.Flatten()
-                | "Decode" >> DecodeOnce(directories, loaded)
+                | "Decode" >> DecodeOnce(directories, loaded, any(name in FORCED for name in names))
                 | "Compare" >> beam.Map(compare, names)
             )
             _ = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
@@ -13,11 +14,14 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import path_utils
 
 from .artifacts import EvaluatedSentences, GateVerdict
 from .code_digest import code_digest
 from .evaluation import OVERALL, Evaluation, SliceKey, read_evaluation
-from .judgement import GateConfig, judge, metric_intervals
+from .export_cost import measure_cost
+from .judgement import GateConfig, Rule, judge, metric_intervals
+from .metrics import ALWAYS
 from .sentences import BASELINE, CANDIDATE, read_record, read_rows, read_statistics
 from .slices import SET, by_size
 
@@ -35,6 +39,7 @@ class GateSpec(ComponentSpec):
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "sentences": ChannelParameter(type=EvaluatedSentences),
         "model": ChannelParameter(type=standard_artifacts.Model),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
     }
     OUTPUTS = {
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -62,7 +67,13 @@ class Executor(base_executor.BaseExecutor):
         folder = artifact_utils.get_single_uri(input_dict["sentences"])
         record = read_record(folder)
         statistics = read_statistics(read_rows(folder), record["measures"])
-        rules = judge(config, candidate, statistics)
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        infra = input_dict.get("infra_blessing")
+        cost = measure_cost(
+            path_utils.serving_model_path(model.uri),
+            artifact_utils.get_single_uri(infra) if infra else None,
+        )
+        rules = judge(config, candidate, statistics, cost)
         blessed = all(rule.passed for rule in rules)
         verdict = {
             "blessed": blessed,
@@ -70,15 +81,16 @@ class Executor(base_executor.BaseExecutor):
             "examples": candidate.examples,
             "candidate": candidate.metrics,
             "baseline": baseline.metrics if baseline else None,
+            "cost": cost._asdict(),
             "confidence": config.confidence,
             "intervals": metric_intervals(statistics, config),
             "signatures": record["signatures"],
             "slices": _by_slice(evaluated, config.smallest_slice),
         }
+        verdict = _without(_untold(candidate, rules), verdict)
         _write(artifact_utils.get_single_uri(output_dict["verdict"]), VERDICT, _to_json(verdict))
 
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        model = artifact_utils.get_single_instance(input_dict["model"])
         name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
         _write(blessing.uri, name, "")
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
@@ -86,6 +98,20 @@ class Executor(base_executor.BaseExecutor):
         blessing.set_string_custom_property(
             constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
         )
+
+
+def _untold(candidate: Evaluation, rules: list[Rule]) -> set[str]:
+    """What is measured of every model and this one cannot tell, and no rule asks for."""
+    asked = {rule.metric for rule in rules}
+    silent = {name for name in ALWAYS if math.isnan(candidate.metrics.get(name, 0.0))}
+    return silent - asked
+
+
+def _without(names: set[str], told: Any) -> Any:
+    """The same without what has such a key, however deep."""
+    if isinstance(told, Mapping):
+        return {key: _without(names, value) for key, value in told.items() if key not in names}
+    return [_without(names, one) for one in told] if isinstance(told, list) else told
 
 
 def _by_slice(
@@ -141,6 +167,7 @@ class Gate(base_component.BaseComponent):
       evaluation: of `Evaluator`.
       sentences: of `Evaluator`.
       model: the candidate.
+      infra_blessing: of `InfraValidator`, which asked the export; for `gate.max_latency_ms`.
       config: the `gate` section.
     """
 
@@ -152,6 +179,7 @@ class Gate(base_component.BaseComponent):
         evaluation: types.BaseChannel,
         sentences: types.BaseChannel,
         model: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
         config: GateConfig,
     ):
         super().__init__(
@@ -159,6 +187,7 @@ class Gate(base_component.BaseComponent):
                 evaluation=evaluation,
                 sentences=sentences,
                 model=model,
+                infra_blessing=infra_blessing,
                 gate_config=config.model_dump_json(),
                 code_digest=code_digest(__name__),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from absl import logging
 from pydantic import Field
@@ -53,8 +54,20 @@ class InfraValidatorSpec(ComponentSpec):
     OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
 
+class Trial(NamedTuple):
+    """What came of trying a model."""
+
+    faults: list[str]
+    milliseconds: list[float]  # that each source took alone; empty if there was no answer
+
+
 def find_faults(model_dir: str, sources: list[str], timeout: int) -> list[str]:
-    """Tries a model in a process of its own, and tells all that is wrong with it.
+    """All that is wrong with a model: see `try_model`."""
+    return try_model(model_dir, sources, timeout).faults
+
+
+def try_model(model_dir: str, sources: list[str], timeout: int) -> Trial:
+    """Tries a model in a process of its own, and tells what is wrong with it and how fast it is.
 
     Args:
       model_dir: of the SavedModel.
@@ -74,13 +87,13 @@ def find_faults(model_dir: str, sources: list[str], timeout: int) -> list[str]:
             check=True,
         )
     except subprocess.TimeoutExpired:
-        return [f"no answer within {timeout} s"]
+        return Trial([f"no answer within {timeout} s"], [])
     except subprocess.CalledProcessError as error:
-        return [f"the process failed: {error.stderr.strip()[-2000:]}"]
+        return Trial([f"the process failed: {error.stderr.strip()[-2000:]}"], [])
     try:
         result = json.loads(done.stdout)
     except json.JSONDecodeError:
-        return [f"the process did not answer in JSON: {done.stdout[:200]!r}"]
+        return Trial([f"the process did not answer in JSON: {done.stdout[:200]!r}"], [])
 
     faults = []
     if features.EXAMPLES_SIGNATURE not in result["signatures"]:
@@ -93,7 +106,7 @@ def find_faults(model_dir: str, sources: list[str], timeout: int) -> list[str]:
     for i, (source, single) in enumerate(zip(alone, singles, strict=True)):
         if _has_rows(together, len(sources)) and _has_rows(single, 1) and single[0] != together[i]:
             faults.append(f"{source!r} is answered {single[0]!r} alone, {together[i]!r} in a batch")
-    return faults
+    return Trial(faults, result.get("milliseconds", []))
 
 
 def _has_rows(rows: Any, number: int) -> bool:
@@ -131,12 +144,18 @@ class Executor(base_executor.BaseExecutor):
         model_dir = path_utils.serving_model_path(
             artifact_utils.get_single_uri(input_dict["model"])
         )
-        faults = find_faults(model_dir, sources, config.timeout_seconds)
+        faults, milliseconds = try_model(model_dir, sources, config.timeout_seconds)
         for fault in faults:
             logging.error("the exported model is not servable: %s", fault)
 
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        report = {"servable": not faults, "requests": len(sources), "faults": faults}
+        report = {
+            "servable": not faults,
+            "requests": len(sources),
+            "faults": faults,
+            "timed": len(milliseconds),
+            "latency_ms": statistics.median(milliseconds) if milliseconds else None,
+        }
         with fileio.open(os.path.join(blessing.uri, REPORT), "w") as file:
             file.write(json.dumps(report, indent=2, ensure_ascii=False))
         blessing.set_int_custom_property("blessed", int(not faults))

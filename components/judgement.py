@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
@@ -12,6 +13,7 @@ from ..models import features
 from ..models.configuration import Section
 from .bootstrap import figures, holm, interval, p_value, resample, upper_bound
 from .evaluation import Evaluation
+from .export_cost import Cost
 from .metrics import MEASURES, MetricName
 from .sentences import BASELINE, CANDIDATE, Statistics
 from .slices import SET
@@ -19,6 +21,7 @@ from .slices import SET
 # What a working model keeps to, whatever its task; a threshold of its own takes the place.
 BROKEN_BEYOND = {"empty_rate": 0.05, "repetition_rate": 0.2}
 WHOLE = "test split"
+EXPORT = "export"  # what a limit of cost is about
 
 
 class Bounds(Section):
@@ -47,6 +50,9 @@ class GateConfig(Section):
     max_loss: Margins = {}
     # The same in slices: by a dimension (each of its slices), or 'dimension=label'.
     critical: dict[str, Margins] = {}
+    # What the exported model may take: all its files, and the median of one sentence.
+    max_size_mb: Annotated[float, Field(gt=0)] | None = None
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     smallest_slice: Annotated[int, Field(ge=2)] = 100  # sentences that can decide
     resamples: Annotated[int, Field(ge=100)] = 1000
@@ -64,9 +70,9 @@ class Rule(NamedTuple):
     """One rule of the gate and what came of it."""
 
     rule: str  # in words
-    kind: str  # 'threshold' or 'non-inferiority'
+    kind: str  # 'threshold', 'non-inferiority' or 'cost'
     metric: str
-    slice: str  # `WHOLE`, or 'dimension=label'
+    slice: str  # `WHOLE`, 'dimension=label', or `EXPORT`
     sentences: int
     figure: float  # of a comparison, the loss: positive where the candidate is worse
     limit: float  # the threshold, or the margin
@@ -78,7 +84,10 @@ class Rule(NamedTuple):
 
 
 def judge(
-    config: GateConfig, candidate: Evaluation, statistics: Statistics | None = None
+    config: GateConfig,
+    candidate: Evaluation,
+    statistics: Statistics | None = None,
+    cost: Cost | None = None,
 ) -> list[Rule]:
     """Applies every rule; a figure that is no number passes none.
 
@@ -87,6 +96,7 @@ def judge(
       candidate: the figures of the whole test split.
       statistics: of both models on the same sentences; without a baseline in it, or
         None, the thresholds alone decide.
+      cost: of the exported model; what was not measured is within no limit.
     """
     rules = _thresholds(config, candidate)
     if statistics and BASELINE in statistics.measures:
@@ -96,7 +106,7 @@ def judge(
             losses = resampled_losses(whole, metric, config)
             rules.append(_comparison(metric, margin, WHOLE, whole, losses, level))
         rules += _critical(config, statistics, level)
-    return rules
+    return rules + _costs(config, cost or Cost())
 
 
 def _thresholds(config: GateConfig, candidate: Evaluation) -> list[Rule]:
@@ -113,6 +123,23 @@ def _thresholds(config: GateConfig, candidate: Evaluation) -> list[Rule]:
                         bound=None, confidence=None, p_value=None, passed=passed,
                     )
                 )  # fmt: skip
+    return rules
+
+
+def _costs(config: GateConfig, cost: Cost) -> list[Rule]:
+    rules = []
+    for name, figure, sources, limit in (
+        ("size_mb", cost.size_mb, 0, config.max_size_mb),
+        ("latency_ms", cost.latency_ms, cost.sources, config.max_latency_ms),
+    ):
+        if limit is not None:
+            note = "not measured: no answer in infra validation" if math.isnan(figure) else ""
+            rules.append(
+                Rule(
+                    f"{name} <= {limit:g}", "cost", name, EXPORT, sources, figure, limit,
+                    bound=None, confidence=None, p_value=None, passed=figure <= limit, note=note,
+                )
+            )  # fmt: skip
     return rules
 
 
@@ -178,6 +205,8 @@ def _comparison(
     observed, drawn = float(losses[0]), losses[1:]
     p = p_value(drawn, margin)
     note = "" if 1 / len(losses) <= level else "too few gate.resamples for so many slices"
+    if math.isnan(observed):
+        note = f"no number: the export of one of the models does not tell {metric}"
     return Rule(
         _in_words(metric, margin, where), "non-inferiority", metric, where,
         len(statistics.slices), observed, margin,

@@ -6,8 +6,10 @@ at a text twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
+
+from ..serving.told import Forced
 
 
 class Sentence(NamedTuple):
@@ -16,6 +18,8 @@ class Sentence(NamedTuple):
     hypothesis: str
     references: tuple[str, ...]
     source: str = ""
+    forced: tuple[Forced, ...] = ()  # of each reference, where that was asked
+    confidence: Mapping[str, float] = {}  # what the model told of its answer
 
 
 class Measure:

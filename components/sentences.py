@@ -3,10 +3,14 @@
     {"id": "9f86d081884c7d65", "source": "...", "references": ["..."],
      "slices": {"set": "test", "source_length": "5-8"},
      "candidate": {"text": "...", "score": -0.1, "log_prob": -0.4,
+                   "confidence": {"mean_log_prob": -0.1, ...},
+                   "forced": [{"log_prob": -0.6, "tokens": 5, "correct": 5}],
                    "statistics": {"bleu": [5, 5, ...]}},
      "baseline": {...}}
 
-The figure of any part of the test split is `Measure.figure` of the summed statistics.
+`confidence` is there where the model's export tells of it, `forced` (each reference by
+teacher forcing) where a metric asks for it. The figure of any part of the test split is
+`Measure.figure` of the summed statistics.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tfx.dsl.io import fileio
 
+from ..serving.told import Forced
 from .errors import PipelineError
 from .measure import Sentence
 from .metrics import MEASURES, signatures, sizes
@@ -61,7 +66,14 @@ def compare(row: Row, names: Sequence[str]) -> Row:
     compared = dict(row)
     for model in MODELS:
         if model in row:
-            sentence = Sentence(row[model]["text"], tuple(row["references"]), row["source"])
+            answer = row[model]
+            sentence = Sentence(
+                answer["text"],
+                tuple(row["references"]),
+                row["source"],
+                tuple(Forced(**one) for one in answer.get("forced", ())),
+                answer.get("confidence", {}),
+            )
             statistics = {name: _plain(MEASURES[name].statistics(sentence)) for name in names}
             compared[model] = {**row[model], "statistics": statistics}
     return compared

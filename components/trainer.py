@@ -21,7 +21,7 @@ from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
-from .metrics import MetricName
+from .metrics import TextMetricName
 
 TOKENIZER = "tokenizer"
 CHECKPOINTS = "checkpoints"
@@ -51,7 +51,7 @@ class TrainingConfig(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # how much of the average stays
     average_epochs: Count = 1
     early_stopping_epochs: Count = 3
-    early_stopping_metric: Literal["loss"] | MetricName = "loss"
+    early_stopping_metric: Literal["loss"] | TextMetricName = "loss"
     early_stopping_examples: Count = 500  # that are decoded for it
     shown_examples: Annotated[int, Field(ge=0, le=50)] = 0  # in TensorBoard, after each epoch
     max_tokens: Annotated[int, Field(ge=3)] = 100

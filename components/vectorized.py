@@ -9,6 +9,7 @@ import numpy as np
 
 from .measure import Share
 from .metrics import MEASURES
+from .model_metrics import Quotient
 
 BLEU_ORDER = 4
 CHRF_BETA = 2
@@ -26,9 +27,13 @@ def figures(metric: str, sums_NS: np.ndarray) -> np.ndarray:
     """
     sums_NS = np.asarray(sums_NS, np.float64)
     measure = MEASURES[metric]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if isinstance(measure, Share):
             return np.where(sums_NS[:, 1] != 0, sums_NS[:, 0] / sums_NS[:, 1], 0.0)
+        if isinstance(measure, Quotient):
+            return sums_NS[:, 0] / sums_NS[:, 1]
+        if metric == "perplexity":
+            return np.exp(sums_NS[:, 0] / sums_NS[:, 1])
         if metric == "bleu":
             return _bleu(sums_NS)
         if metric in ("chrf", "chrf++"):

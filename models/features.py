@@ -49,3 +49,18 @@ ATTENTION = "attention"  # float [N, K, T, S], rows sum to 1; all 0 without atte
 
 # Takes every option of search beside TEXT, one of each for each source; gives as NBEST.
 DECODE_SIGNATURE = "decode"
+
+# What 'confidence' gives beside TEXT, SCORE and LOG_PROB of the best hypothesis, each [N];
+# a model without attention gives no more than the lengths and MEAN_LOG_PROB.
+CONFIDENCE_SIGNATURE = "confidence"
+MEAN_LOG_PROB = "mean_log_prob"  # LOG_PROB over TARGET_LENGTH
+COVERAGE_DEVIATION = "coverage_deviation"  # these four: `serving.confidence.of_attention`
+ATTENTION_ENTROPY = "attention_entropy"
+SOURCE_ENTROPY = "source_entropy"
+IGNORED_SOURCE = "ignored_source"
+
+# TEXT [N] and a REFERENCE for each -> what the model makes of it by teacher forcing, each [N]:
+# LOG_PROB, TARGET_LENGTH (EOS included) and how many of these tokens it would say first.
+TEACHER_FORCING_SIGNATURE = "teacher_forcing"
+REFERENCE = "reference"
+CORRECT_TOKENS = "correct_tokens"  # int32

@@ -63,8 +63,14 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     model = trainer.outputs["model"]
     baseline = bound.baseline(model)
     evaluator = Evaluator(examples, model, baseline.outputs["model"], config.evaluation)
-    gate = Gate(evaluator.outputs["evaluation"], evaluator.outputs["sentences"], model, config.gate)
     infra_validator = InfraValidator(model, examples, config.infra_validation)
+    gate = Gate(
+        evaluator.outputs["evaluation"],
+        evaluator.outputs["sentences"],
+        model,
+        infra_validator.outputs["blessing"],
+        config.gate,
+    )
     pusher = Pusher(
         model=model,
         model_blessing=gate.outputs["blessing"],

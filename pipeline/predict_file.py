@@ -2,7 +2,8 @@
 
 Each line of the input is one line of the output, JSON, in the same order:
 
-    {"id": 1, "hypotheses": [{"text": "HH AH L OW", "score": -0.11, "log_prob": -0.58}]}
+    {"id": 1, "hypotheses": [{"text": "HH AH L OW", "score": -0.11, "log_prob": -0.58}],
+     "confidence": {"mean_log_prob": -0.12, "coverage_deviation": 0.05, ...}}
     {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 4"}
 """
 
@@ -17,8 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from ..models import features
 from ..serving.equal_batches import batches
-from ..serving.local_model import LocalModel
+from ..serving.local_model import Hypothesis, LocalModel
 
 WINDOW = 8_192  # lines that are held and sorted by length at a time
 LONGEST = 1 << 20  # bytes of a line; a longer one is rejected without being held
@@ -112,10 +114,23 @@ def _answer(
         except UnicodeDecodeError as error:
             row |= {"rejected": "invalid_utf8", "detail": f"at byte {error.start + 1}"}
     for batch in batches([len(text) for _, text in texts]):
-        answers = model.predict([texts[i][1] for i in batch], nbest)
-        for i, hypotheses in zip(batch, answers, strict=True):
-            rows[texts[i][0]]["hypotheses"] = [found._asdict() for found in hypotheses]
+        for i, answer in zip(batch, _ask(model, [texts[i][1] for i in batch], nbest), strict=True):
+            rows[texts[i][0]] |= answer
     return rows
+
+
+def _ask(model: LocalModel, sources: list[str], nbest: int) -> list[dict[str, Any]]:
+    """The answers to a batch; what the model tells of the best where no others are asked for."""
+    if nbest == 1 and model.has(features.CONFIDENCE_SIGNATURE):
+        return [
+            {
+                "hypotheses": [Hypothesis(one.text, one.score, one.log_prob)._asdict()],
+                "confidence": one.confidence,
+            }
+            for one in model.assess(sources)
+        ]
+    answers = model.predict(sources, nbest)
+    return [{"hypotheses": [one._asdict() for one in hypotheses]} for hypotheses in answers]
 
 
 def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:

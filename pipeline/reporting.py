@@ -19,6 +19,7 @@ def print_summary(summary: RunSummary, config_path: Path) -> None:
     console.print(_components(summary))
     console.print(_pairs(summary.counts))
     console.print(_metrics(summary.verdict))
+    console.print(_cost(summary.verdict["cost"]))
     for rule in summary.verdict["rules"]:
         console.print(f"  gate: {_rule(rule)}", markup=False)
     for fault in summary.infra["faults"]:
@@ -69,6 +70,16 @@ def _metrics(verdict: dict[str, Any]) -> Table:
         others = [_number(baseline[name])] if baseline else []
         table.add_row(name, _number(figure), interval, *others)
     return table
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    """What the export takes."""
+    if cost["latency_ms"] is None:
+        return f"export: {cost['size_mb']:.1f} MB"
+    return (
+        f"export: {cost['size_mb']:.1f} MB, one sentence in {cost['latency_ms']:.1f} ms "
+        f"(median of {cost['sources']})"
+    )
 
 
 def _rule(rule: dict[str, Any]) -> str:

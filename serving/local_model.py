@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..models import features
+from .told import Assessed, Forced, confidences_of, forced_of
 
 
 class Hypothesis(NamedTuple):
@@ -183,11 +184,7 @@ class LocalModel:
           ModelError: the model was exported without this, or more were asked for
             than the export gives.
         """
-        if features.EXPLAIN_SIGNATURE not in self._model.signatures:
-            raise ModelError(
-                f"expected a signature '{features.EXPLAIN_SIGNATURE}' in this model, found "
-                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
-            )
+        self._needs(features.EXPLAIN_SIGNATURE)
         if not sources:
             return []
         self._check(nbest)
@@ -196,6 +193,45 @@ class LocalModel:
             explanation_of({name: values[row] for name, values in outputs.items()}, nbest)
             for row in range(len(sources))
         ]
+
+    def has(self, signature: str) -> bool:
+        """Whether the model was exported with a signature: earlier versions had fewer."""
+        return signature in self._model.signatures
+
+    def assess(self, sources: Sequence[str]) -> list[Assessed]:
+        """Answers each source, and tells how sure the model may be of it.
+
+        Args:
+          sources: texts.
+
+        Raises:
+          ModelError: the model was exported without this.
+        """
+        self._needs(features.CONFIDENCE_SIGNATURE)
+        if not sources:
+            return []
+        outputs = self._answer(features.CONFIDENCE_SIGNATURE, sources)
+        best = [found[0] for found in hypotheses_of(outputs, len(sources), 1)]
+        told = confidences_of(outputs)
+        return [Assessed(*one, confidence) for one, confidence in zip(best, told, strict=True)]
+
+    def force(self, sources: Sequence[str], references: Sequence[str]) -> list[Forced]:
+        """Scores a given target of each source by teacher forcing.
+
+        Args:
+          sources: texts.
+          references: as many.
+
+        Raises:
+          ModelError: the model was exported without this.
+        """
+        self._needs(features.TEACHER_FORCING_SIGNATURE)
+        if not sources:
+            return []
+        outputs = self._answer(
+            features.TEACHER_FORCING_SIGNATURE, sources, {features.REFERENCE: references}
+        )
+        return forced_of(outputs)
 
     def decode(self, source: str, options: Mapping[str, float | str]) -> list[Hypothesis]:
         """Answers a source with options of search.
@@ -210,11 +246,7 @@ class LocalModel:
         """
         from .decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
 
-        if features.DECODE_SIGNATURE not in self._model.signatures:
-            raise ModelError(
-                f"expected a signature '{features.DECODE_SIGNATURE}' in this model, found "
-                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
-            )
+        self._needs(features.DECODE_SIGNATURE)
         inputs = {features.TEXT: self._tf.constant([source])}
         inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
         for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
@@ -231,7 +263,22 @@ class LocalModel:
         if nbest > self.most:
             raise too_many(self.most, nbest)
 
-    def _answer(self, signature: str, sources: Sequence[str]) -> dict[str, np.ndarray]:
-        text = self._tf.constant(list(sources), self._tf.string, shape=[len(sources)])
-        outputs = self._model.signatures[signature](text)
+    def _needs(self, signature: str) -> None:
+        if not self.has(signature):
+            raise ModelError(
+                f"expected a signature '{signature}' in this model, found "
+                f"{sorted(self._model.signatures)}: an earlier version exported it, train it again"
+            )
+
+    def _answer(
+        self,
+        signature: str,
+        sources: Sequence[str],
+        more: Mapping[str, Sequence[str]] | None = None,
+    ) -> dict[str, np.ndarray]:
+        inputs = {
+            name: self._tf.constant(list(texts), self._tf.string, shape=[len(texts)])
+            for name, texts in {features.TEXT: sources, **(more or {})}.items()
+        }
+        outputs = self._model.signatures[signature](**inputs)
         return {name: values.numpy() for name, values in outputs.items()}

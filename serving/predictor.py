@@ -29,10 +29,14 @@ from ..models.search import (
 )
 from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
 from ..models.seq2seq import Seq2Seq
+from .confidence import OF_ATTENTION, of_attention
 from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
+from .teacher_forcing import force
 from .tokenizer import Tokenizer, source_ids
 from .warm_up import write_warm_up
+
+TOGETHER = 256  # rows whose attention is looked at at a time
 
 
 class ServingConfig(Section):
@@ -98,8 +102,7 @@ class Predictor(tf.Module):
     @_signature(tf.TensorSpec([None], tf.string, name=features.TEXT))
     def best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """The best hypothesis of each source: text, score, log_prob, each [N]."""
-        read, rows = self._read(text)
-        found = self._search(read, 1)
+        read, rows, found = self._best_found(text)
         return {name: values[:rows, 0] for name, values in self._answers(read, found).items()}
 
     @_signature(tf.TensorSpec([None], tf.string, name=features.TEXT))
@@ -109,8 +112,7 @@ class Predictor(tf.Module):
         K is the largest beam size of the export. A place that search left empty
         holds '' and the lowest finite float.
         """
-        read, rows = self._read(text)
-        found = self._search(read, self._search_config.most_hypotheses)
+        read, rows, found = self._all_found(text)
         return {name: values[:rows] for name, values in self._answers(read, found).items()}
 
     @_signature(tf.TensorSpec([None], tf.string, name=features.TEXT))
@@ -120,8 +122,7 @@ class Predictor(tf.Module):
         See `features` for names and shapes. The attention is that of a pass by
         teacher forcing over each hypothesis.
         """
-        read, rows = self._read(text)
-        found = self._search(read, self._search_config.most_hypotheses)
+        read, rows, found = self._all_found(text)
         empty = found.scores_BN == IMPOSSIBLE
         attention_BKTS = self._attention(read, found)
         ids_BKT = found.ids_BNL[..., : tf.shape(attention_BKTS)[2]]
@@ -136,6 +137,42 @@ class Predictor(tf.Module):
             ),
             features.ATTENTION: tf.where(real_BKT[..., tf.newaxis], attention_BKTS, 0.0),
         }
+        return {name: values[:rows] for name, values in outputs.items()}
+
+    @_signature(tf.TensorSpec([None], tf.string, name=features.TEXT))
+    def confidence(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `best`, with what the model itself tells of how good its answer may be.
+
+        See `features` for names and `of_attention` for what the attention tells. That is
+        of a pass by teacher forcing over the answer, which leaves out the output layer.
+        """
+        read, rows, found = self._best_found(text)
+        outputs = {name: values[:, 0] for name, values in self._answers(read, found).items()}
+        written_B = tf.math.count_nonzero(found.ids_BNL[:, 0], axis=-1, dtype=tf.int32)
+        read_B = tf.cast(read.length_B, tf.int32)
+        outputs |= {
+            features.SOURCE_LENGTH: read_B,
+            features.TARGET_LENGTH: written_B,
+            features.MEAN_LOG_PROB: outputs[features.LOG_PROB] / tf.cast(written_B, tf.float32),
+        }
+        if self._network.model.has_attention:
+            outputs |= self._attended(read, found, written_B)
+        return {name: values[:rows] for name, values in outputs.items()}
+
+    @_signature(
+        tf.TensorSpec([None], tf.string, name=features.TEXT),
+        tf.TensorSpec([None], tf.string, name=features.REFERENCE),
+    )
+    def teacher_forcing(self, text: tf.Tensor, reference: tf.Tensor) -> dict[str, tf.Tensor]:
+        """How probable a given target of each source is: see `features` and `force`.
+
+        Raises:
+          InvalidArgumentError: there is not one reference for each source.
+        """
+        read, rows = self._read(text)
+        given = one_for_each(rows, {features.REFERENCE: reference})[features.REFERENCE]
+        given = tf.pad(given, [[0, tf.shape(read.text_B)[0] - rows]])
+        outputs = force(self._network.model, self.target_tokenizer, read.encoded, given)
         return {name: values[:rows] for name, values in outputs.items()}
 
     @_signature(*INPUTS)
@@ -176,6 +213,8 @@ class Predictor(tf.Module):
             features.SERVING_SIGNATURE: self.best,
             features.NBEST_SIGNATURE: self.nbest,
             features.EXPLAIN_SIGNATURE: self.explain,
+            features.CONFIDENCE_SIGNATURE: self.confidence,
+            features.TEACHER_FORCING_SIGNATURE: self.teacher_forcing,
             features.DECODE_SIGNATURE: self.decode,
             features.EXAMPLES_SIGNATURE: self.examples,
         }
@@ -188,6 +227,18 @@ class Predictor(tf.Module):
             (self.source_tokenizer.model, self.target_tokenizer.model),
         )
         write_warm_up(directory)
+
+    # Functions of their own, so that the signatures that share a search share its graph: most
+    # of an export is search, and most of the time that exporting and loading take.
+    @_signature(tf.TensorSpec([None], tf.string))
+    def _best_found(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor, Hypotheses]:
+        read, rows = self._read(text)
+        return read, rows, self._search(read, 1)
+
+    @_signature(tf.TensorSpec([None], tf.string))
+    def _all_found(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor, Hypotheses]:
+        read, rows = self._read(text)
+        return read, rows, self._search(read, self._search_config.most_hypotheses)
 
     def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
         """Encodes sources; returns how many they are as well."""
@@ -315,6 +366,35 @@ class Predictor(tf.Module):
         _, weights_XTS = self._network.model.decoder(inputs_XT, encoded, training=False)
         weights_XTS = tf.cast(weights_XTS, tf.float32)
         return tf.reshape(weights_XTS, tf.concat([shape[:2], tf.shape(weights_XTS)[1:]], axis=0))
+
+    def _attended(self, read: _Read, found: Hypotheses, written_B: tf.Tensor) -> dict[str, Any]:
+        """What the attention of each row's first hypothesis tells of it, each [B].
+
+        Rows go by their length, some at a time: by teacher forcing all take as long as the
+        longest beside them.
+        """
+        order_B = tf.argsort(written_B)
+        first = found._replace(**{name: x[:, :1] for name, x in found._asdict().items()})
+
+        def some(begin: tf.Tensor, told: dict[str, tf.Tensor]) -> tuple[Any, Any]:
+            rows = order_B[begin : begin + TOGETHER]
+            part, answers, written = keras.tree.map_structure(
+                lambda x: tf.gather(x, rows), (read, first, written_B)
+            )
+            weights_BTS = self._attention(part, answers)[:, 0]
+            measured = of_attention(weights_BTS, written, tf.cast(part.length_B, tf.int32))
+            joined = {name: tf.concat([told[name], x], axis=0) for name, x in measured.items()}
+            return begin + TOGETHER, joined
+
+        nothing = dict.fromkeys(OF_ATTENTION, tf.zeros([0]))
+        _, told = tf.while_loop(
+            lambda begin, _: begin < tf.size(order_B),
+            some,
+            (tf.constant(0), nothing),
+            shape_invariants=(tf.TensorShape([]), dict.fromkeys(nothing, tf.TensorShape([None]))),
+        )
+        back_B = tf.argsort(order_B)
+        return {name: tf.gather(values, back_B) for name, values in told.items()}
 
     def _source_tokens(self, read: _Read) -> list[tf.Tensor]:
         """The tokens [B, S] of what was read, in both spellings of `Tokenizer.spelled`.

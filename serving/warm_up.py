@@ -38,8 +38,12 @@ def warm_up_requests() -> Iterator[WarmUp]:
             features.SERVING_SIGNATURE,
             features.NBEST_SIGNATURE,
             features.EXPLAIN_SIGNATURE,
+            features.CONFIDENCE_SIGNATURE,
         ):
             yield WarmUp(signature, {features.TEXT: text})
+        yield WarmUp(
+            features.TEACHER_FORCING_SIGNATURE, {features.TEXT: text, features.REFERENCE: text}
+        )
         options = {
             spec.name: np.array([b""] * len(texts), object)
             if spec.dtype == tf.string

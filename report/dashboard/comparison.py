@@ -19,6 +19,7 @@ RESAMPLES = 1_000
 SEED = 1
 RARITY = "rarest_word"
 LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
+COUNTED = 10_000  # sentences whose words are counted by frequency, of all
 ORDERS = (1, 2)  # of n-grams
 SHOWN = 12
 
@@ -79,6 +80,7 @@ class Comparison(NamedTuple):
     worsened: list[NGram]
     looked_at: int
     accuracy: list[Accuracy]
+    counted: int  # sentences of which that is
     exact: bool  # whether single sentences were drawn
 
 
@@ -122,14 +124,16 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
         was, now = (text[i].as_py() for text in texts)
         return Change(row["id"], row["source"], row["references"][0], was, now, float(gain[i]))
 
-    looked = np.flatnonzero(differs)
-    looked = looked[:: max(1, -(-len(looked) // LOOKED_AT))]
     references = after.table["references"].combine_chunks()
-    of_looked = (
-        _texts(references, places[1][looked]),
-        *(text.take(pa.array(looked)).to_pylist() for text in texts),
-    )
-    improved, worsened = _ngrams(*of_looked)
+
+    def answers_of(some: np.ndarray) -> tuple[list[str], ...]:
+        answers = (text.take(pa.array(some)).to_pylist() for text in texts)
+        return (_texts(references, places[1][some]), *answers)
+
+    looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
+    improved, worsened = _ngrams(*answers_of(looked))
+    # Not of those that differ alone: how many words are right is asked of all.
+    counted = _evenly(np.arange(len(differs)), COUNTED)
     return Comparison(
         metric=metric,
         shared=len(places[0]),
@@ -142,9 +146,15 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
         improved=improved,
         worsened=worsened,
         looked_at=len(looked),
-        accuracy=_accuracy(after, places[1][looked], *of_looked),
+        accuracy=_accuracy(after, places[1][counted], *answers_of(counted)),
+        counted=len(counted),
         exact=len(places[0]) <= GROUPS,
     )
+
+
+def _evenly(places: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of them, evenly chosen."""
+    return places[:: max(1, -(-len(places) // most))]
 
 
 def _shared(before: Sentences, after: Sentences) -> tuple[np.ndarray, np.ndarray]:

@@ -25,8 +25,21 @@ ORDERS = {
     "won": "won most against the other model",
     "repetition": "most repetitive",
     "doubt": "least probable answer",
+    "doubt_by_token": "least probable by token",
+    "uncovered": "source covered worst",
+    "spread": "attention spread most",
+    "ignored": "most of the source ignored",
     "length": "longest source",
     "id": "as evaluated",
+}
+
+
+# What is sorted by of what the model told of its answer, and whether the lowest is first.
+TOLD = {
+    "doubt_by_token": ("mean_log_prob", True),
+    "uncovered": ("coverage_deviation", False),
+    "spread": ("attention_entropy", False),
+    "ignored": ("ignored_source", False),
 }
 
 
@@ -120,6 +133,29 @@ class Sentences:
             self._of(CANDIDATE, "log_prob").to_numpy(zero_copy_only=False), np.float64
         )
 
+    def told(self, name: str) -> np.ndarray | None:
+        """What the candidate told of its answers [N], by name; None where it did not."""
+        kind = self.table[CANDIDATE].type
+        if kind.get_field_index("confidence") < 0:
+            return None
+        column = self._of(CANDIDATE, "confidence")
+        place = column.type.get_field_index(name)
+        if place < 0:
+            return None
+        values = pc.struct_field(column, [place])
+        return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
+
+    @property
+    def orders(self) -> dict[str, str]:
+        """By what these sentences can be sorted, in words."""
+        orders = dict(ORDERS)
+        if BASELINE not in self.models:
+            del orders["lost"], orders["won"]
+        for order, (name, _) in TOLD.items():
+            if self.told(name) is None:
+                del orders[order]
+        return orders
+
     def row(self, place: int) -> dict[str, Any]:
         """All of a sentence."""
         found = self.table.slice(place, 1).to_pylist()[0]
@@ -173,6 +209,12 @@ class Sentences:
             return self.figures(library, CANDIDATE, REPETITION)
         if query.order == "doubt":
             return -self.log_probs()
+        if query.order in TOLD:
+            name, lowest = TOLD[query.order]
+            values = self.told(name)
+            if values is not None:
+                # What was not told of comes last, and not among the worst.
+                return np.nan_to_num(-values if lowest else values, nan=-np.inf)
         if query.order == "length":
             return pc.utf8_length(_array(self.table["source"])).to_numpy().astype(np.float64)
         return None

@@ -53,9 +53,6 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
     metric = metric if metric in sentences.metrics else sentences.metrics[0]
     query = read_query(fields, sentences, metric)
     found = sentences.find(query, source.library)
-    orders = dict(ORDERS)
-    if BASELINE not in sentences.models:
-        del orders["lost"], orders["won"]
     kept = {
         "q": query.search,
         "metric": query.metric,
@@ -74,7 +71,7 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         address=f"{store.name}/{run.id}",
         query=query,
         found=found,
-        orders=orders,
+        orders=sentences.orders,
         metrics=sentences.metrics,
         dimensions=sentences.dimensions,
         rows=[_row(source, sentences, place, query.metric) for place in found.places],
@@ -161,11 +158,19 @@ def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: b
         row=row,
         models=models,
         figures=figures,
+        told=_told([answer for _, answer, _ in models]),
         has_model=source.model_folder(store, run) is not None,
         answers=answers,
         error=error,
         recorded=row[CANDIDATE]["text"],
     )
+
+
+def _told(answers: list[dict[str, Any]]) -> list[tuple[str, list[float | None]]]:
+    """What each model told of its answer, by name; nothing where none did."""
+    known = [answer.get("confidence") or {} for answer in answers]
+    names = dict.fromkeys(name for one in known for name in one)
+    return [(name.replace("_", " "), [one.get(name) for one in known]) for name in names]
 
 
 def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any]]:

@@ -1,6 +1,7 @@
 """The promises of Evaluator: sacreBLEU's figures of what exported models answer, decoded once."""
 
 import json
+import math
 import re
 
 import pytest
@@ -48,6 +49,27 @@ class Rewriter(tf.Module):
         return {name: values[:, tf.newaxis] for name, values in self.best(text).items()}
 
 
+class Teller(Rewriter):
+    """One that tells of its answers and scores references by their lengths."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def confidence(self, text):
+        length = tf.strings.length(text)
+        told = {"ignored_source": tf.where(length % 2 == 0, 1.0, 0.0)}
+        told["attention_entropy"] = tf.zeros(tf.shape(text))
+        return {**self.best(text), **told, "source_length": length, "target_length": length}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name=name) for name in ("text", "reference")
+        ]
+    )
+    def teacher_forcing(self, text, reference):
+        tokens = tf.strings.length(reference)
+        nats = tf.cast(tokens, tf.float32) / 8 + tf.cast(tf.strings.length(text), tf.float32)
+        return {"log_prob": -nats, "target_length": tokens, "correct_tokens": tokens // 2}
+
+
 MODELS = {CANDIDATE: ("old", "new"), BASELINE: ("sees .* near", "near")}
 
 
@@ -90,12 +112,15 @@ def evaluate(folder, models, **config):
     for model, key in ((CANDIDATE, "model"), (BASELINE, "baseline_model")):
         if model in models:
             inputs[key] = [artifact(standard_artifacts.Model, folder / model)]
-            module = Rewriter(*MODELS[model])
+            module = (Teller if model == CANDIDATE else Rewriter)(*MODELS[model])
             where = str(folder / model / "Format-Serving")
             signatures = {
                 features.SERVING_SIGNATURE: module.best,
                 features.NBEST_SIGNATURE: module.nbest,
             }
+            if model == CANDIDATE:
+                signatures[features.CONFIDENCE_SIGNATURE] = module.confidence
+                signatures[features.TEACHER_FORCING_SIGNATURE] = module.teacher_forcing
             tf.saved_model.save(module, where, signatures)
     outputs = {
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
@@ -121,7 +146,7 @@ def evaluated(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(decoding.Answer, "process", counted)
     config = {
-        "metrics": ["bleu", "chrf++", "ter", "sequence_error_rate"],
+        "metrics": ["bleu", "chrf++", "ter", "sequence_error_rate", "perplexity", "token_accuracy"],
         "slices": ["domain", "rarest_word"],
     }
     folders = evaluate(tmp_path_factory.mktemp("evaluated"), MODELS, **config)
@@ -160,6 +185,31 @@ def test_figures_are_sacrebleus_on_the_same_strings_overall_and_by_slice(evaluat
         assert found[key].metrics["empty_rate"] == 0
 
 
+def test_perplexity_and_token_accuracy_are_of_every_reference_overall_and_by_slice(evaluated):
+    uri, folder, _ = evaluated
+    found = read_evaluation(uri, CANDIDATE)
+    for key, sources in (
+        (OVERALL, SOURCES),
+        ((("domain", "short"), ("set", "test")), SOURCES[-8:]),
+    ):
+        pairs = [(s, r) for s in sources for r in references_of(s) if r]
+        tokens = sum(len(r) for _, r in pairs)
+        nats = sum(len(r) / 8 + len(s) for s, r in pairs)
+        told = found[key].metrics
+        assert told["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-6)
+        assert told["token_accuracy"] == pytest.approx(sum(len(r) // 2 for _, r in pairs) / tokens)
+        ignored = sum(len(s) % 2 == 0 for s in sources) / len(sources)
+        assert told["hallucination_rate"] == pytest.approx(ignored)
+    # The baseline is an export of an earlier version: it tells nothing of the kind.
+    silent = read_evaluation(uri, BASELINE)[OVERALL].metrics
+    for name in ("perplexity", "token_accuracy", "hallucination_rate"):
+        assert math.isnan(silent[name])
+    for row in read_rows(folder):
+        assert row["candidate"]["confidence"]["source_length"] == len(row["source"])
+        assert len(row["candidate"]["forced"]) == len(row["references"])
+        assert not {"confidence", "forced"} & set(row["baseline"])
+
+
 def test_each_source_is_decoded_once(evaluated):
     _, _, decoded = evaluated
     assert sorted(decoded) == sorted(SOURCES)
@@ -180,7 +230,9 @@ def test_each_sentence_is_kept_with_what_was_answered(evaluated):
         figures = read_evaluation(uri, model)[OVERALL].metrics
         for name, figure in figures.items():
             columns = zip(*(row[model]["statistics"][name] for row in rows), strict=True)
-            assert MEASURES[name].figure([sum(c) for c in columns]) == pytest.approx(figure)
+            assert MEASURES[name].figure([sum(c) for c in columns]) == pytest.approx(
+                figure, nan_ok=True
+            )
     assert read_record(folder)["signatures"]["bleu"].startswith("nrefs:var|")
 
 

@@ -9,6 +9,7 @@ from tfx.types import standard_artifacts
 from seq2seq_tfx.components import gate
 from seq2seq_tfx.components.artifacts import EvaluatedSentences, GateVerdict
 from seq2seq_tfx.components.evaluation import OVERALL, Evaluation
+from seq2seq_tfx.components.infra_validator import REPORT
 from seq2seq_tfx.components.judgement import GateConfig
 from seq2seq_tfx.components.sentences import (
     BASELINE,
@@ -39,8 +40,9 @@ def write_sentences(folder, answers):
 def decide(tmp_path, monkeypatch):
     """Runs the component on figures of the candidate and answers of the models."""
 
-    def run(figure, answers, **config):
-        figures = Evaluation(30, {"bleu": figure, "empty_rate": 0.0, "repetition_rate": 0.0})
+    def run(figure, answers, report=None, told=None, **config):
+        metrics = {"bleu": figure, "empty_rate": 0.0, "repetition_rate": 0.0, **(told or {})}
+        figures = Evaluation(30, metrics)
         found = {model: {OVERALL: figures, SLICE: figures} for model in answers}
         monkeypatch.setattr(gate, "read_evaluation", lambda uri, model: found.get(model, {}))
         artifacts = {
@@ -53,12 +55,22 @@ def decide(tmp_path, monkeypatch):
             (tmp_path / name).mkdir()
         write_sentences(tmp_path / "sentences", answers)
         model = standard_artifacts.Model()
-        model.id, model.uri = 42, "where/it/lies"
+        model.id, model.uri = 42, str(tmp_path / "model")
+        for name, size in (("saved_model.pb", 300_000), ("variables/data", 1_200_000)):
+            (tmp_path / "model/Format-Serving" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "model/Format-Serving" / name).write_bytes(b"x" * size)
+        asked = {}
+        if report is not None:
+            infra = standard_artifacts.InfraBlessing()
+            infra.uri = str(tmp_path)
+            (tmp_path / REPORT).write_text(json.dumps(report))
+            asked["infra_blessing"] = [infra]
         gate.Executor().Do(
             {
                 "evaluation": [standard_artifacts.ModelEvaluation()],
                 "sentences": [artifacts["sentences"]],
                 "model": [model],
+                **asked,
             },
             {name: [artifacts[name]] for name in ("blessing", "verdict")},
             {"gate_config": GateConfig(**config).model_dump_json()},
@@ -109,3 +121,39 @@ def test_the_verdict_tells_each_comparison_with_its_evidence_and_each_slice(deci
             "baseline": told["baseline"],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("report", "limit", "passed"),
+    [
+        ({"latency_ms": 12.5, "timed": 20}, 1e6, True),
+        ({"latency_ms": 12.5, "timed": 20}, 1e-6, False),
+        ({"latency_ms": None, "timed": 0}, 1e6, False),
+        ({}, 1e6, False),  # of an earlier version
+        (None, 1e6, False),
+    ],
+)
+def test_size_and_latency_are_told_and_limited(decide, report, limit, passed):
+    answers = {CANDIDATE: "the quick brown fox"}
+    config = {"thresholds": {"bleu": {"min": 20.0}}, "max_size_mb": 2.0, "max_latency_ms": limit}
+    told, _ = decide(25.0, answers, report, **config)
+    assert told["blessed"] is passed
+    size, latency = told["rules"][-2:]
+    assert (size["figure"], size["passed"]) == (1.5, True)
+    assert latency["passed"] is passed
+    known = (report or {}).get("latency_ms")
+    assert told["cost"] == {
+        "size_mb": 1.5, "latency_ms": known, "sources": (report or {}).get("timed", 0)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_a_model_cannot_tell_is_left_out_unless_a_rule_asks(decide, asked):
+    thresholds = {"bleu": {"min": 20.0}}
+    if asked:
+        thresholds["hallucination_rate"] = {"max": 0.1}
+    answers = {CANDIDATE: "the quick brown fox"}
+    told, _ = decide(25.0, answers, told={"hallucination_rate": NAN}, thresholds=thresholds)
+    assert ("hallucination_rate" in told["candidate"]) is asked
+    assert ("hallucination_rate" in told["slices"][0]["candidate"]) is asked
+    assert told["blessed"] is not asked

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from seq2seq_tfx.components.evaluation import Evaluation
+from seq2seq_tfx.components.export_cost import Cost
 from seq2seq_tfx.components.judgement import (
     BROKEN_BEYOND,
     WHOLE,
@@ -216,3 +217,34 @@ def test_a_gate_without_rules_is_refused():
         Bounds()
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         GateConfig(thresholds={"bleu": {"min": 1.0}}, max_loss={"bleu": -0.1})
+
+
+@pytest.mark.parametrize(
+    ("cost", "passed"),
+    [
+        (Cost(10.0, 20.0, 5), [True, True]),
+        (Cost(10.1, 20.1, 5), [False, False]),
+        (Cost(10.0), [True, False]),  # InfraValidator had no answer
+        (None, [False, False]),
+    ],
+)
+def test_size_and_latency_have_limits_that_are_met_at_the_limit(cost, passed):
+    config = GateConfig(thresholds={SER: {"max": 1.0}}, max_size_mb=10, max_latency_ms=20)
+    rules = judge(config, Evaluation(10, {**SOUND, SER: 0.0}), cost=cost)[-2:]
+    assert [(r.kind, r.metric, r.passed) for r in rules] == [
+        ("cost", "size_mb", passed[0]),
+        ("cost", "latency_ms", passed[1]),
+    ]
+    assert all(bool(r.note) == math.isnan(r.figure) for r in rules)
+
+
+def test_a_baseline_that_does_not_tell_a_metric_releases_nothing_and_says_why():
+    statistics = Statistics(
+        [{"set": "test"}] * 200,
+        {
+            CANDIDATE: {"perplexity": np.tile([2.0, 1.0], (200, 1))},
+            BASELINE: {"perplexity": np.zeros((200, 2))},
+        },
+    )
+    (rule,) = compare(statistics, max_loss={"perplexity": 1.0})
+    assert not rule.passed and "does not tell perplexity" in rule.note

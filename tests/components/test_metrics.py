@@ -7,11 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import sacrebleu
+import sacrebleu.tokenizers.tokenizer_13a
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from seq2seq_tfx.components.measure import Sentence
 from seq2seq_tfx.components.metrics import MEASURES, signatures
 from seq2seq_tfx.components.text_metrics import EXAMPLE_COUNT, SumStatistics
+from seq2seq_tfx.serving.told import Forced
 
 # Hypotheses with one, two or three references each.
 CORPUS = [
@@ -26,6 +30,7 @@ CORPUS = [
 ]
 
 
+TOKENS = sacrebleu.tokenizers.tokenizer_13a.Tokenizer13a()
 OF_SACREBLEU = {
     "bleu": sacrebleu.BLEU,
     "chrf": sacrebleu.CHRF,
@@ -34,11 +39,26 @@ OF_SACREBLEU = {
 }
 
 
+def told_of(hypothesis):
+    """What a model might tell of it."""
+    size = len(hypothesis)
+    return {
+        "forced": (Forced(-1.5 * size - 0.25, size + 1, size // 2),),
+        "confidence": {
+            "ignored_source": size % 2,
+            "attention_entropy": 0.5,
+            "source_length": 6,
+            "target_length": 6,
+        },
+    }
+
+
 def added(combiner, name, corpus):
     """An accumulator of a corpus, sentence by sentence."""
     accumulator = combiner.create_accumulator()
     for hypothesis, references, *source in corpus:
-        statistics = MEASURES[name].statistics(Sentence(hypothesis, tuple(references), *source))
+        sentence = Sentence(hypothesis, tuple(references), *source)
+        statistics = MEASURES[name].statistics(sentence._replace(**told_of(hypothesis)))
         prediction = np.array([1.0, *statistics])
         extracts = SimpleNamespace(get_predictions=lambda model, given=prediction: given)
         accumulator = combiner.add_input(accumulator, extracts)
@@ -101,6 +121,13 @@ def test_figures_are_those_of_sacrebleu(name, corpus):
 def test_length_ratio_is_that_of_sacrebleu():
     expected, _ = of_sacrebleu("bleu", CORPUS)
     assert figure("length_ratio", CORPUS) == pytest.approx(expected.sys_len / expected.ref_len)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+def test_length_ratio_counts_tokens_as_sacrebleu_does(text):
+    hypothesis, _ = MEASURES["length_ratio"].statistics(Sentence(text, ("a",)))
+    assert hypothesis == len(TOKENS(text.rstrip()).split())
 
 
 @pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])

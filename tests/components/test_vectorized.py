@@ -8,6 +8,7 @@ import pytest
 from seq2seq_tfx.components.measure import Sentence
 from seq2seq_tfx.components.metrics import MEASURES
 from seq2seq_tfx.components.vectorized import figures
+from seq2seq_tfx.serving.told import Forced
 
 
 @pytest.mark.parametrize("metric", sorted(MEASURES))
@@ -19,7 +20,18 @@ def test_many_figures_are_those_of_each_row(metric):
         return " ".join(generator.choices(["the", "cat", "sat", "on", "a"], k=generator.choice(
             [0, 1, 2, 4, 5, 9])))  # fmt: skip
 
-    answers = [Sentence(text(), (text(), "the cat"), text()) for _ in range(150)]
+    def told():
+        return {
+            "forced": (Forced(-9 * generator.random(), generator.randint(1, 9), 1),),
+            "confidence": {
+                "ignored_source": generator.random(),
+                "attention_entropy": 0.5,
+                "source_length": 6,
+                "target_length": 6,
+            },
+        }
+
+    answers = [Sentence(text(), (text(), "the cat"), text(), **told()) for _ in range(150)]
     answers += [Sentence("a b c d e", ("a b c d e",), "x"), Sentence("", ("",), "")]
     rows = np.array([[*measure.statistics(sentence)] for sentence in answers], float)
     sums = np.add.reduceat(rows, np.arange(0, len(rows), 7))

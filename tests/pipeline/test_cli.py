@@ -146,6 +146,7 @@ def test_the_exit_code_says_whether_there_is_a_new_model(
                  "note": "", "passed": blessed},
             ],
             "confidence": 0.95, "intervals": {"candidate": {"bleu": [None, None]}},
+            "cost": {"size_mb": 5.55, "latency_ms": 12.34, "sources": 20},
         },
         infra={"faults": ["no signature 'nbest', only []"]},
         pushed_to=pushed_to and str(Path(pushed_to).absolute()),
@@ -157,6 +158,7 @@ def test_the_exit_code_says_whether_there_is_a_new_model(
     assert told in result.stdout
     assert "12 read, 10 accepted, 2 rejected (empty_line 2)" in result.stdout
     assert "no signature 'nbest', only []" in result.stdout
+    assert "export: 5.5 MB, one sentence in 12.3 ms (median of 20)" in result.stdout
     assert f"bleu >= 1: no number, {'passed' if blessed else 'FAILED'}" in result.stdout
     # What a report would be made of is gone: that is told, and changes nothing.
     assert "warning: the report cannot be written" in result.stderr

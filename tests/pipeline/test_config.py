@@ -134,8 +134,9 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
             "evaluation: {metrics: [bleu, bluu]}",
             "evaluation.metrics.1: expected 'sequence_error_rate', 'exact_match', "
             "'token_error_rate', 'bleu', 'chrf', 'chrf++', 'ter', 'rouge1', 'rouge2', 'rougeL', "
-            "'length_ratio', 'repetition_rate', 'copy_rate', 'empty_rate' or "
-            "'unknown_token_rate', received 'bluu'",
+            "'length_ratio', 'repetition_rate', 'copy_rate', 'empty_rate', "
+            "'unknown_token_rate', 'perplexity', 'token_accuracy' or 'hallucination_rate', "
+            "received 'bluu'",
         ),
         ("3: 4", f"3: unknown key; expected one of: {TOP}"),
     ],

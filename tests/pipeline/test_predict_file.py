@@ -10,6 +10,7 @@ import pytest
 from seq2seq_tfx.pipeline import predict_file as module
 from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file, read_lines
 from seq2seq_tfx.serving.local_model import Hypothesis
+from seq2seq_tfx.serving.told import Assessed
 
 
 class Echo:
@@ -18,6 +19,9 @@ class Echo:
     def __init__(self, batches=None):
         self._left = batches
         self.asked = 0
+
+    def has(self, signature):
+        return False
 
     def predict(self, sources, nbest=1):
         if self._left is not None:
@@ -51,6 +55,27 @@ def expected(texts):
         {"id": i, "hypotheses": [{"text": f"<{text}>", "score": 0.0, "log_prob": -1.0}]}
         for i, text in enumerate(texts, start=1)
     ]
+
+
+class Telling(Echo):
+    """Tells of its answers as well."""
+
+    def has(self, signature):
+        return signature == "confidence"
+
+    def assess(self, sources):
+        return [Assessed(f"<{s}>", 0.0, -1.0, {"mean_log_prob": -len(s)}) for s in sources]
+
+
+def test_the_best_answer_comes_with_what_the_model_tells_of_it(tmp_path):
+    texts = lines(20)
+    (tmp_path / "in.txt").write_text("\n".join(texts), "utf-8")
+    predict(Telling(), tmp_path)
+    told = [{"confidence": {"mean_log_prob": -len(text)}} for text in texts]
+    rows = rows_of(tmp_path / "out.jsonl")
+    assert rows == [{**one, **more} for one, more in zip(expected(texts), told, strict=True)]
+    predict(Telling(), tmp_path, nbest=2)
+    assert not any("confidence" in row for row in rows_of(tmp_path / "out.jsonl"))
 
 
 def test_every_line_is_answered_in_its_place_with_number_and_scores(tmp_path):

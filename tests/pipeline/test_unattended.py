@@ -64,6 +64,7 @@ def runs_that(monkeypatch, job, *ends):
                 "rules": [{"rule": "bleu >= 1", "metric": "bleu", "figure": 0.0, "bound": None,
                            "note": "", "passed": end is not None}],
                 "confidence": 0.95, "intervals": {"candidate": {}},
+                "cost": {"size_mb": 5.0, "latency_ms": None, "sources": 0},
             },
             infra={"faults": []},
             pushed_to=end and str(Path("out/serving/seq2seq", str(end)).absolute()),

@@ -32,6 +32,8 @@ SIGNATURES = {
     features.SERVING_SIGNATURE,
     features.NBEST_SIGNATURE,
     features.EXPLAIN_SIGNATURE,
+    features.CONFIDENCE_SIGNATURE,
+    features.TEACHER_FORCING_SIGNATURE,
     features.DECODE_SIGNATURE,
     features.EXAMPLES_SIGNATURE,
 }
@@ -266,12 +268,25 @@ def test_a_path_that_upstream_does_not_know_is_malformed(address, method, path):
 
 @pytest.mark.parametrize(
     "signature",
-    [features.SERVING_SIGNATURE, features.NBEST_SIGNATURE, features.EXPLAIN_SIGNATURE],
+    [
+        features.SERVING_SIGNATURE,
+        features.NBEST_SIGNATURE,
+        features.EXPLAIN_SIGNATURE,
+        features.CONFIDENCE_SIGNATURE,
+    ],
 )
 def test_grpc_and_rest_give_the_same(address, ask, signature):
     reply = address.predict({"inputs": TEXTS, "signature_name": signature})
     assert reply.status == 200
     assert_same(reply.body["outputs"], ask(text(), signature))
+
+
+def test_given_references_are_scored_alike_by_grpc_and_rest(address, ask):
+    references = ["the fox", "a", "", "quick", "fox fox"]
+    inputs = {"text": TEXTS, "reference": references}
+    reply = address.predict({"inputs": inputs, "signature_name": "teacher_forcing"})
+    protos = {name: text(values)["text"] for name, values in inputs.items()}
+    assert_same(reply.body["outputs"], ask(protos, features.TEACHER_FORCING_SIGNATURE))
 
 
 def test_the_default_signature_needs_no_name(ask):

@@ -157,6 +157,7 @@ def fresh(predictor, tmp_path_factory):
         "best": (features.SERVING_SIGNATURE, text),
         "nbest": (features.NBEST_SIGNATURE, text),
         "explain": (features.EXPLAIN_SIGNATURE, text),
+        "confidence": (features.CONFIDENCE_SIGNATURE, text),
         "examples": (
             features.EXAMPLES_SIGNATURE,
             {"examples": tf.constant([example(text) for text in TEXTS])},
@@ -184,7 +185,7 @@ def fresh(predictor, tmp_path_factory):
 
 
 def test_every_signature_answers_as_the_model_in_this_process(predictor, fresh):
-    for method in ("best", "nbest", "explain"):
+    for method in ("best", "nbest", "explain", "confidence"):
         assert_same(fresh[method], eagerly(predictor, method, TEXTS), atol=1e-4)
     assert_same(fresh["examples"], fresh["best"])
     nbest = fresh["nbest"]

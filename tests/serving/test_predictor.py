@@ -10,6 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.search_options import IMPOSSIBLE
 from seq2seq_tfx.serving.decode_options import INPUTS
+from seq2seq_tfx.serving.told import CONFIDENCE
 
 from .asking import (
     NAMES,
@@ -86,6 +87,23 @@ def test_the_signatures_take_and_give_what_they_promise(exported):
                 features.ATTENTION: (tf.float32, [None, K, None, None]),
             },
         ),
+        features.CONFIDENCE_SIGNATURE: (
+            text,
+            {
+                **best,
+                **dict.fromkeys(CONFIDENCE, (tf.float32, [None])),
+                features.SOURCE_LENGTH: (tf.int32, [None]),
+                features.TARGET_LENGTH: (tf.int32, [None]),
+            },
+        ),
+        features.TEACHER_FORCING_SIGNATURE: (
+            {**text, features.REFERENCE: (tf.string, [None])},
+            {
+                features.LOG_PROB: (tf.float32, [None]),
+                features.TARGET_LENGTH: (tf.int32, [None]),
+                features.CORRECT_TOKENS: (tf.int32, [None]),
+            },
+        ),
         features.DECODE_SIGNATURE: (
             {
                 "text": (tf.string, [None]),
@@ -119,8 +137,13 @@ def test_no_rows_are_answered_with_no_rows(exported):
     shapes = {
         name: {key: values.shape for key, values in ask(exported, [], name).items()}
         for name in exported.served.signatures
-        if name != features.DECODE_SIGNATURE
+        if name not in (features.DECODE_SIGNATURE, features.TEACHER_FORCING_SIGNATURE)
     }
+    nothing = tf.constant([], tf.string)
+    forced = exported.served.signatures[features.TEACHER_FORCING_SIGNATURE]
+    assert {v.shape[0] for v in forced(text=nothing, reference=nothing).values()} == {0}
+    told = shapes.pop(features.CONFIDENCE_SIGNATURE)
+    assert set(told.values()) == {(0,)} and set(told) == {*NAMES, *CONFIDENCE}
     shapes[features.DECODE_SIGNATURE] = {k: v.shape for k, v in decode(exported, []).items()}
     explained = shapes.pop(features.EXPLAIN_SIGNATURE)
     assert shapes == {

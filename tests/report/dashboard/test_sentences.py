@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ def row(number, generator, domain=True):
             "text": " ".join(generator.choices("abcd", k=length)),
             "score": -1.0,
             "log_prob": generator.choice([-1, -2.5, float("nan")]),
+            "confidence": {"mean_log_prob": -generator.random(), "ignored_source": 1 / length},
             "statistics": {
                 "share": [generator.randint(0, length), length],
                 "errors": [generator.randint(0, 9) / 2, generator.randint(0, 3)],
@@ -100,6 +102,10 @@ def expected(rows, keep, key):
         (Query("share", order="repetition"), lambda r: True,
          lambda r: figure(r, "candidate", "repetition_rate")),
         (Query("share", order="length"), lambda r: True, lambda r: len(r["source"])),
+        (Query("share", order="doubt_by_token"), lambda r: True,
+         lambda r: -r["candidate"]["confidence"]["mean_log_prob"]),
+        (Query("share", order="ignored"), lambda r: True,
+         lambda r: r["candidate"]["confidence"]["ignored_source"]),
         (Query("share", slices={"domain": "Ü<b>"}, order="length"),
          lambda r: r["slices"].get("domain") == "Ü<b>", lambda r: len(r["source"])),
         (Query("share", search="ärger", order="length"), lambda r: "ÄRGER" in r["source"],
@@ -197,6 +203,13 @@ def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
                 min(want.count(one.text), had.count(one.text)) for want, had in differing
             )
     assert {a.label: a.after for a in found.accuracy} == {"0": 1.0, "1-9": 1.0}
+    # Of all sentences, those that were answered alike among them.
+    for one in found.accuracy:
+        some = [r for r in rows[10:] if r["slices"]["rarest_word"] == one.label]
+        asked = [(Counter(r["references"][0].split()), Counter(old[r["id"]])) for r in some]
+        assert one.words == sum(want.total() for want, _ in asked)
+        right = sum((want & had).total() for want, had in asked)
+        assert one.before == pytest.approx(right / one.words)
 
 
 def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):
@@ -210,3 +223,14 @@ def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):
     width = alone.high - alone.low
     assert grouped.high - grouped.low == pytest.approx(width, rel=0.15)
     assert grouped.low == pytest.approx(alone.low, abs=width / 8)
+
+
+def test_sentences_are_sorted_by_what_their_model_told_and_by_nothing_else(rows, tmp_path):
+    told = Sentences(write(tmp_path / "told", rows)).orders
+    assert "doubt_by_token" in told and "ignored" in told and "spread" not in told
+    earlier = [{**one, "candidate": {**one["candidate"]}} for one in rows]
+    for one in earlier:
+        del one["candidate"]["confidence"]
+    silent = Sentences(write(tmp_path / "silent", earlier))
+    assert not {"doubt_by_token", "ignored", "uncovered", "spread"} & set(silent.orders)
+    assert silent.find(Query("share", order="ignored"), LIBRARY).total == len(rows)

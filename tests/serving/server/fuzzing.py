@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 from seq2seq_tfx.serving.decode_options import FLOATS, INTEGERS, PREFIX
 
 SIGNATURES = ["serving_default", "nbest", "explain", "decode", "examples", "", "other", "\0"]
+SIGNATURES += ["confidence", "teacher_forcing"]
 NAMES = ["text", "examples", PREFIX, *INTEGERS, *FLOATS, "b64", "instances", "inputs"]
 TEXTS = [
     "the fox",

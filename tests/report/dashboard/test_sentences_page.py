@@ -1,0 +1,54 @@
+"""The error browser tells what a model told of its answers, and nothing where it told nothing."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from seq2seq_tfx.report.dashboard.library import Library
+from seq2seq_tfx.report.dashboard.sentences import Sentences
+from seq2seq_tfx.report.dashboard.sentences_page import sentence_page, sentences_page
+
+LIBRARY = Library(
+    higher_is_better=lambda metric: False,
+    figures=lambda metric, sums: sums[:, 0] / sums[:, 1],
+    resample=lambda pair, resamples: pair,
+    interval=lambda values: (0.0, 1.0),
+    ideals={},
+)
+OF_ATTENTION = {"coverage_deviation": 0.25, "ignored_source": 0.75}
+
+
+def answer(confidence):
+    told = {} if confidence is None else {"confidence": confidence}
+    statistics = {"errors": [1, 2]}
+    return {"text": "a", "score": -0.5, "log_prob": -1.5, **told, "statistics": statistics}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected", "absent"),
+    [
+        ({"mean_log_prob": -0.125, **OF_ATTENTION}, ["by token", "75 % of the source"], []),
+        ({"mean_log_prob": -0.125}, ["by token"], ["of the source ignored", "covered worst"]),
+        (None, ["log-probability"], ["by token", "covered worst"]),  # of an earlier version
+    ],
+)
+def test_confidence_is_told_as_far_as_it_is_known(tmp_path, confidence, expected, absent):
+    row = {"id": "ab", "source": "<b>", "references": ["c"], "slices": {"set": "test"}}
+    row |= {"candidate": answer(confidence), "baseline": answer(None)}
+    (tmp_path / "sentences-0.jsonl").write_text(json.dumps(row) + "\n")
+    found = Sentences(tmp_path)
+    source = SimpleNamespace(
+        sentences=lambda store, run: found,
+        metric=lambda store, run: "errors",
+        model_folder=lambda store, run: None,
+        library=LIBRARY,
+    )
+    store, run = SimpleNamespace(name="s"), SimpleNamespace(id=1, pipeline="p", started=0.0)
+    page = sentences_page(source, store, run, {"sort": "ignored"})
+    assert all(text in page for text in expected)
+    assert not any(text in page for text in absent)
+    alone = sentence_page(source, store, run, "ab", asks=False)
+    assert ("mean log prob" in alone) is (confidence is not None)
+    assert np.isfinite(found.figures(LIBRARY, "candidate", "errors")).all()
