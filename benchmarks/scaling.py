@@ -25,7 +25,7 @@ from data import FILTERS, write_pairs
 from side_by_side import machine, write
 
 VOCABULARY = 8000
-LEARNED_FROM = 100_000  # pairs, for the tokenizer; its time is not counted
+LEARNED_FROM = 10_000  # pairs, for the tokenizer; its time is not counted
 
 
 def clean(path: Path, folder: Path, workers: int) -> dict[str, Any]:
