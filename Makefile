@@ -20,7 +20,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-dashboard test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-scaling bench-dashboard test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -68,8 +68,11 @@ bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT
 bench-quality: setup  ## minutes until validation BLEU, beside JoeyNMT's (DATA=DIR), two hours on an idle machine
 	$(PYTHON_BIN) benchmarks/quality.py $(if $(DATA),--data "$(DATA)")
 
-bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000"), on an idle machine
-	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS)
+bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000" ALONE_FROM=10000000), on an idle machine
+	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS) $(if $(ALONE_FROM),--alone-from $(ALONE_FROM))
+
+bench-scaling: setup  ## time one process of Beam beside two (PAIRS="100000 300000 1000000"), on an idle machine
+	$(PYTHON_BIN) benchmarks/scaling.py $(if $(filter-out file,$(origin PAIRS)),--pairs $(PAIRS))
 
 bench-dashboard: setup  ## time the dashboard's pages on 100 runs and 100,000 sentences
 	$(PYTHON_BIN) benchmarks/dashboard.py

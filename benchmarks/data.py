@@ -191,6 +191,7 @@ WAYS = {
     "script": script,
     "opusfilter": opusfilter,
 }
+PEERS = ("script", "opusfilter")
 
 
 def _cpu() -> float:
@@ -210,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--ways", choices=WAYS, nargs="+", default=list(WAYS))
+    parser.add_argument("--alone-from", type=int, help="so many pairs are measured without peers")
     parser.add_argument("--paths", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.paths:
@@ -222,7 +224,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pairs.tsv")
             write_pairs(path, pairs)
-            for way in arguments.ways:
+            alone = arguments.alone_from and pairs >= arguments.alone_from
+            for way in (way for way in arguments.ways if not (alone and way in PEERS)):
                 found = _measured(way, path)
                 results.append({"pairs": pairs, "bytes": path.stat().st_size, "way": way, **found})
                 cpu, memory = found["cpu_seconds"] / pairs, found["peak_bytes"] / 1e6

@@ -14,6 +14,7 @@ import numpy as np
 from .cleaning.agreement import Identical, Numbers, Placeholders
 from .cleaning.filter import Fault, PairFilter
 from .cleaning.scripts import script_of
+from .cleaning.together import points_of
 from .vocabulary_counts import VocabularyCounts
 
 # Lower ends of the bins, in characters and in powers of two.
@@ -23,6 +24,11 @@ EXAMPLES = 10
 EXAMPLE_CHARACTERS = 200
 TOLD_CHARACTERS = 500
 SCRIPT_CHARACTERS = 12  # of the beginning of a side
+
+UNSEEN, NO_LETTER = -2, -1
+# The script of each character by its place in `_NAMES`, filled in as characters come.
+_SCRIPTS = np.full(0x110000, UNSEEN, np.int16)
+_NAMES: list[str] = []
 
 CHECKS: dict[str, PairFilter] = {
     "identical": Identical(filter="identical"),
@@ -62,7 +68,7 @@ class BitextCounts:
             sizes[side] = np.fromiter(map(len, texts), np.int64, len(texts))
             self.characters[side] += int(sizes[side].sum())
             self.lengths[side] = _sum(self.lengths[side], _binned(sizes[side], LENGTHS))
-            self.scripts[side].update(filter(None, map(main_script, texts)))
+            self.scripts[side].update(filter(None, main_scripts(texts)))
             points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4")
             self.points[side] = _added(self.points[side], np.bincount(points))
             kept_back = held_out or [False] * len(texts)
@@ -122,6 +128,25 @@ def main_script(text: str) -> str | None:
     if len(set(found)) < 2:
         return found[0] if found else None
     return Counter(found).most_common(1)[0][0]
+
+
+def main_scripts(texts: Sequence[str]) -> list[str | None]:
+    """`main_script` of each of several texts."""
+    heads = [text[:SCRIPT_CHARACTERS].ljust(SCRIPT_CHARACTERS) for text in texts]
+    points = points_of(heads).reshape(-1, SCRIPT_CHARACTERS)
+    for point in np.unique(points[_SCRIPTS[points] == UNSEEN]).tolist():
+        name = script_of(chr(point)) if chr(point).isalpha() else None
+        if name is not None and name not in _NAMES:
+            _NAMES.append(name)
+        _SCRIPTS[point] = NO_LETTER if name is None else _NAMES.index(name)
+    scripts = _SCRIPTS[points]
+    most = scripts.max(axis=1)
+    # Of one script only, or of several?
+    mixed = ((scripts != NO_LETTER) & (scripts != most[:, None])).any(axis=1)
+    return [
+        main_script(text) if several else None if number == NO_LETTER else _NAMES[number]
+        for text, number, several in zip(texts, most.tolist(), mixed.tolist(), strict=True)
+    ]
 
 
 def _binned(values: np.ndarray, lows: Sequence[float]) -> list[int]:

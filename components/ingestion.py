@@ -23,6 +23,7 @@ from .cleaning.duplicates import groups
 from .cleaning.filter import PairFilter
 from .cleaning.filters import clean_all
 from .data_config import DataConfig
+from .readers.pieces import Piece, pieces_of
 from .readers.registry import InputFile, read_pairs
 from .readers.rows import Extra, Pair, Rejected, Row, shown
 from .splits import SPLIT_NAMES
@@ -30,6 +31,8 @@ from .splits import SPLIT_NAMES
 # Plain tuples, for Beam would pickle named ones: a `Pair`, a `Rejected`.
 PairRow = tuple[str, str, str, int, Extra]
 RejectedRow = tuple[str, str, str, int, str]
+# The number of a file, its paths and its format, and a `Piece` of it, or () for the whole.
+FilePart = tuple[int, tuple[str, ...], str, tuple[int, ...]]
 
 REJECTED = "rejected"
 KEYS = "keys"
@@ -67,7 +70,7 @@ class ReadFiles(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> Any:
         files = (
             pipeline
-            | "Files" >> beam.Create([(i, *file[:2]) for i, file in enumerate(self._files)])
+            | "Files" >> beam.Create(list(parts_to_read(self._files, self._config)))
             | "Spread" >> beam.Reshuffle()
         )
         if self._parts is None and not self._config.comparisons:
@@ -90,19 +93,27 @@ class ReadFiles(beam.PTransform):
         )
 
 
+def parts_to_read(files: list[InputFile], config: DataConfig) -> Iterator[FilePart]:
+    """What is read at a time: files, and of large ones pieces."""
+    for number, (paths, file_format, _) in enumerate(files):
+        for piece in pieces_of(paths[0], file_format, config):
+            yield number, paths, file_format, tuple(piece or ())
+
+
 def cleaned_batches(
-    file: tuple[int, tuple[str, ...], str], config: DataConfig
+    file: FilePart, config: DataConfig
 ) -> Iterator[tuple[list[tuple[int, Pair]], list[RejectedRow], int]]:
-    """The rows of a file after all filters that look at one pair alone.
+    """The rows of a file, or of a piece, after all filters that look at one pair alone.
 
     Yields:
       Kept pairs with the numbers of their rows, rejected rows, and the characters of all.
     """
-    _, paths, file_format = file
+    _, paths, file_format, of_piece = file
+    piece = Piece(*of_piece) if of_piece else None
     filters = [each for each in config.cleaning if isinstance(each, PairFilter)]
     column = config.splits.column
-    number = 0
-    for rows, characters in _batches(read_pairs(InputFile(paths, file_format), config)):
+    number = piece.line - 1 if piece else 0
+    for rows, characters in _batches(read_pairs(InputFile(paths, file_format), config, piece)):
         cleaned = clean_all(rows, filters)
         kept, rejected = [], []
         for row in cleaned:
@@ -144,7 +155,7 @@ class ReadBatches(beam.DoFn):
     def __init__(self, config: DataConfig):
         self._config = config
 
-    def process(self, file: tuple[int, tuple[str, ...], str]) -> Iterator[Any]:
+    def process(self, file: FilePart) -> Iterator[Any]:
         for kept, rejected, _ in cleaned_batches(file, self._config):
             if rejected:
                 yield beam.pvalue.TaggedOutput(REJECTED, rejected)
@@ -170,7 +181,7 @@ class LayAside(beam.DoFn):
         self._pairs = RowsAside(self._rows, schema, self._parts, "source", PAIRS)
         self._rejected = RowsAside(self._rows, REJECTED_SCHEMA, name=REJECTED)
 
-    def process(self, file: tuple[int, tuple[str, ...], str]) -> None:
+    def process(self, file: FilePart) -> None:
         place = file[0]
         for kept, rejected, characters in cleaned_batches(file, self._config):
             for which, comparison in enumerate(self._config.comparisons):

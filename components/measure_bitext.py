@@ -15,7 +15,7 @@ from apache_beam.transforms.window import GlobalWindows
 from ..models import features
 from .aside import Aside, RowsAside, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
-from .cleaning.duplicates import hash64
+from .cleaning.duplicates import hashes64
 from .near_leaks import (
     LOOKED_AT,
     FindNearLeaks,
@@ -25,7 +25,7 @@ from .near_leaks import (
     near_leak_statistics,
     sample,
 )
-from .splits import SPLITS, comparable
+from .splits import SPLITS, comparables
 
 SHARDS = 64
 LEARNED, SAMPLE = "learned", "sample"
@@ -148,8 +148,8 @@ class PackSources(beam.DoFn):
 
     def process(self, rows: Sequence[Row]) -> None:
         packed = np.empty(len(rows), KEYS)
-        packed["key"] = [hash64(comparable(source)) for _, source, _ in rows]
-        packed["pair"] = [hash64(f"{source}\t{target}") for _, source, target in rows]
+        packed["key"] = hashes64(comparables([source for _, source, _ in rows]))
+        packed["pair"] = hashes64(f"{source}\t{target}" for _, source, target in rows)
         packed["split"] = [SPLITS.index(split) for split, _, _ in rows]
         held_out = packed["split"] != SPLITS.index(features.TRAIN)
         for place in np.flatnonzero(held_out):

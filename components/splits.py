@@ -9,10 +9,12 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
+from .cleaning.together import no_letters_or_digits
 from .readers.registry import InputFile
 from .readers.rows import Extra
 
@@ -97,3 +99,14 @@ def comparable(text: str) -> str:
         return " ".join(text.lower().translate(ASCII_OTHERS).split()) or text
     folded = unicodedata.normalize("NFKC", text).casefold()
     return OTHERS.sub(" ", folded).strip() or text
+
+
+def comparables(texts: Sequence[str]) -> list[str]:
+    """`comparable` of each of several texts."""
+    if any("\0" in text for text in texts):
+        return list(map(comparable, texts))
+    folded = unicodedata.normalize("NFKC", "\0".join(texts)).casefold()
+    points = np.frombuffer(folded.encode("utf-32-le"), "<u4")
+    spaced = np.where(no_letters_or_digits()[points] & (points != 0), np.uint32(32), points)
+    found = spaced.tobytes().decode("utf-32-le").split("\0")
+    return [" ".join(one.split()) or text for one, text in zip(found, texts, strict=True)]

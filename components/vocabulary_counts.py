@@ -11,9 +11,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 # Words that are counted by name; beyond, the rarest are let go, and their counts with them.
 MOST_WORDS = 100_000
+# Words that wait to be counted: Arrow counts many at once, in a third of the time.
+WAITING_WORDS = 1 << 20
 TOLD_WORDS = 2000
 BINS = 1 << 20  # 64 - 44 bits: that words fall into by a hash, to tell whether train has them
 COVERED_BY = (100, 1000, 10_000)
@@ -30,16 +34,36 @@ class VocabularyCounts:
         # Of words that were let go: which bins train has, and what the others asked of each.
         self._known = np.zeros(BINS, bool)
         self._asked = np.zeros(BINS, np.int64)
+        self._waiting: dict[bool, list[pa.Array]] = {False: [], True: []}
+        self._number_waiting = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._count()
+        return self.__dict__
 
     def add(self, texts: Sequence[str], held_out: bool = False) -> None:
         """Counts the words of texts of train, or of held-out ones."""
-        found = " ".join(texts).casefold().split()
+        found = _words(" ".join(texts).casefold())
         self.tokens += len(found)
-        (self._held_out if held_out else self._train).update(found)
+        self._waiting[held_out].append(found)
+        self._number_waiting += len(found)
+        if self._number_waiting >= WAITING_WORDS:
+            self._count()
+
+    def _count(self) -> None:
+        for held_out, waiting in self._waiting.items():
+            if waiting:
+                found = pc.value_counts(pa.chunked_array(waiting))
+                words, numbers = (found.field(i).to_pylist() for i in range(2))
+                counter = self._held_out if held_out else self._train
+                counter.update(dict(zip(words, numbers, strict=True)))
+        self._waiting, self._number_waiting = {False: [], True: []}, 0
         self._prune()
 
     def merge(self, other: VocabularyCounts) -> None:
         """Adds the words of other texts."""
+        self._count()
+        other._count()
         self.tokens += other.tokens
         self._train.update(other._train)
         self._held_out.update(other._held_out)
@@ -58,6 +82,7 @@ class VocabularyCounts:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is estimated, for words may share a bin."""
+        self._count()
         common = sorted((self._train + self._held_out).items(), key=_by_number)
         covered = np.cumsum([number for _, number in common])
         known, asked = self._known.copy(), self._asked.copy()
@@ -81,6 +106,14 @@ class VocabularyCounts:
             "unknown_words": [word for word, _ in sorted(unknown, key=_by_number)[:EXAMPLES]],
             "words": dict(common[:TOLD_WORDS]),
         }
+
+
+def _words(text: str) -> pa.Array:
+    """What stands between white space."""
+    if text.isprintable() and "  " not in text and text[:1] not in ("", " ") and text[-1] != " ":
+        # Of white space nothing is printable but the space.
+        return pc.list_flatten(pc.split_pattern(pa.array([text]), " "))
+    return pa.array(text.split(), pa.string())
 
 
 def _by_number(item: tuple[str, int]) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ..components.bitext_limits import Breach, DataValidationConfig
 from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
-from ..components.data_config import DataConfig, is_local
+from ..components.data_config import DataConfig, available_spans, is_local, with_spans
 from ..components.drift import drift
 from ..models.configuration import Section
 from .beam_args import BEAM_ARGS
@@ -108,7 +108,9 @@ def run_check(
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as temporary:
         folder = output or Path(temporary)
-        report = check_pairs(config.data, config.data_validation, folder, BEAM_ARGS, before)
+        spans = available_spans(config.data)
+        data = with_spans(config.data, spans[-config.data.window :]) if spans else config.data
+        report = check_pairs(data, config.data_validation, folder, BEAM_ARGS, before)
     if as_json:
         print(json.dumps(report._asdict(), ensure_ascii=False))
     else:

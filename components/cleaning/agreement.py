@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from .filter import Fault, PairFilter
+from .together import table_of, texts_with
 
 # Named and positional ones of str.format, Fluent, ICU, i18next and templates; printf's;
 # ${shell}; and Ruby's %{name}.
@@ -23,10 +25,10 @@ NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
 # Decimal digits, or what is one in disguise: small, raised or in a circle. Spelled out,
 # for the search is many times as fast as with `\d` among them; what lies beyond the
 # first plane is looked at closely anyway.
-NUMERALS = "".join(chr(code) for code in range(1 << 16) if chr(code).isdecimal())
-NUMERAL = re.compile(
-    f"[{NUMERALS}\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793\U00010000-\U0010ffff]"
-)
+DECIMALS = "".join(chr(code) for code in range(1 << 16) if chr(code).isdecimal())
+DISGUISED = "\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793"
+NUMERAL = re.compile(f"[{DECIMALS}{DISGUISED}\U00010000-\U0010ffff]")
+NUMERALS = table_of(filter(NUMERAL.match, map(chr, range(1 << 16))), beyond=True)
 
 
 class Identical(PairFilter):
@@ -53,6 +55,15 @@ class Identical(PairFilter):
             )
         )
 
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        # A character's case is folded whatever stands beside it.
+        alike = (
+            place
+            for place, (source, target) in enumerate(pairs)
+            if source[:1].casefold()[:1] == target[:1].casefold()[:1]
+        )
+        return self._looked_at(pairs, alike)
+
 
 class Placeholders(PairFilter):
     """`{name}`, `%s`, `${x}` and the like: each as often on one side as on the other."""
@@ -65,6 +76,14 @@ class Placeholders(PairFilter):
         ours, theirs = (Counter(PLACEHOLDER.findall(side)) for side in (source, target))
         return _compared("placeholders_differ", ours, theirs) or (source, target)
 
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        suspects = (
+            place
+            for place, (source, target) in enumerate(pairs)
+            if "{" in source or "%" in source or "{" in target or "%" in target
+        )
+        return self._looked_at(pairs, suspects)
+
 
 class Numbers(PairFilter):
     """The numbers on one side stand on the other, however their thousands are marked."""
@@ -76,6 +95,9 @@ class Numbers(PairFilter):
             return source, target
         ours, theirs = (_numbers(side) for side in (source, target))
         return _compared("numbers_differ", ours, theirs) or (source, target)
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        return self._looked_at(pairs, texts_with(NUMERALS, list(map("".join, pairs))))
 
 
 def has_numeral(text: str) -> bool:

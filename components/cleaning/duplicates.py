@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -16,12 +16,16 @@ from pydantic import Field
 
 from ...models.configuration import Section
 from ..readers.rows import Pair
+from .together import BEYOND, table_of, texts_with
 
 By = Literal["pair", "source", "target"]
 
 GRAM = 4  # characters
 BANDS, ROWS = 6, 5
 HASHES = BANDS * ROWS
+
+# What `\d` finds; beyond the first plane all is looked at.
+DIGITS = table_of(filter(str.isdecimal, map(chr, range(BEYOND))), beyond=True)
 
 PLACE = [("file", "<u4"), ("row", "<u4"), ("line", "<u4")]
 EXACT = np.dtype([("key", "<u8"), *PLACE])
@@ -50,7 +54,7 @@ class Duplicates(Section):
         texts = (compared(pair.source, pair.target, self.by) for _, pair in pairs)
         if self.ignore_case:
             texts = (text.casefold() for text in texts)
-        packed["key"] = np.fromiter(map(hash64, texts), np.uint64, len(pairs))
+        packed["key"] = hashes64(texts)
         return packed
 
     def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
@@ -105,6 +109,14 @@ def hash64(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
+def hashes64(texts: Iterable[str]) -> np.ndarray:
+    """`hash64` of each of several texts: uint64 [N]."""
+    new = hashlib.blake2b
+    return np.frombuffer(
+        b"".join([new(text.encode(), digest_size=8).digest() for text in texts]), "<u8"
+    )
+
+
 def minhash(text: str) -> np.ndarray:
     """The least of 30 hashes over the 4-grams of a text, letter case and spacing aside: uint64."""
     return minhashes([text])[0]
@@ -148,7 +160,9 @@ def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) 
     mixed = signatures.reshape(-1, bands, rows) * _MIXERS[:bands, :rows]
     keys = mixed.sum(axis=2, dtype=np.uint64)
     # Texts that differ in a number say different things, however much alike.
-    digits = np.array([hash64(re.sub(r"\D+", " ", text)) for text in texts], np.uint64)
+    digits = np.full(len(texts), hash64(" "), np.uint64)  # of most texts, which have none
+    for place in {*texts_with(DIGITS, texts), *(i for i, text in enumerate(texts) if not text)}:
+        digits[place] = hash64(re.sub(r"\D+", " ", texts[place]))
     # Bands must not be taken for one another.
     return keys ^ digits[:, None] ^ (np.arange(bands, dtype=np.uint64) * _BASE)
 

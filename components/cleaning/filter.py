@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...models.configuration import Section
@@ -25,3 +25,12 @@ class PairFilter(Section):
     def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
         """What `apply` says of each of several pairs; a filter may have a faster way."""
         return [self.apply(source, target) for source, target in pairs]
+
+    def _looked_at(
+        self, pairs: Sequence[tuple[str, str]], places: Iterable[int]
+    ) -> list[tuple[str, str] | Fault]:
+        """Pairs as they are, but for those at some places, which `apply` looks at."""
+        found: list[tuple[str, str] | Fault] = list(pairs)
+        for place in places:
+            found[place] = self.apply(*pairs[place])
+        return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from operator import not_
 from typing import Annotated
 
 from pydantic import Field
@@ -44,17 +46,19 @@ def clean_all(rows: Sequence[Row], filters: Sequence[PairFilter]) -> list[Row]:
     places = [place for place, row in enumerate(rows) if isinstance(row, Pair)]
     sides = [(rows[place][0], rows[place][1]) for place in places]
     for each in filters:
-        left, mended = [], []
-        for place, found in zip(places, each.apply_all(sides), strict=True):
-            if isinstance(found, Fault):
+        found = each.apply_all(sides)
+        faulty = [type(one) is Fault for one in found]
+        if any(faulty):
+            for place, fault in zip(compress(places, faulty), compress(found, faulty), strict=True):
                 row = rows[place]
                 text = shown(row[0], row[1])
-                cleaned[place] = Rejected(*found, row.file, row.line, text)
-            else:
-                left.append(place)
-                mended.append(found)
-        places, sides = left, mended
+                cleaned[place] = Rejected(*fault, row.file, row.line, text)
+            fine = list(map(not_, faulty))
+            places, found = list(compress(places, fine)), list(compress(found, fine))
+        sides = found
     if filters:
-        for place, found in zip(places, sides, strict=True):
-            cleaned[place] = Pair(*found, *rows[place][2:])
+        for place, (source, target) in zip(places, sides, strict=True):
+            row = rows[place]
+            if source is not row[0] or target is not row[1]:
+                cleaned[place] = Pair(source, target, *row[2:])
     return cleaned

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from .filter import Fault, PairFilter
@@ -56,3 +58,9 @@ class LengthRatio(PairFilter):
         if high + self.slack > self.max * max(low + self.slack, 1):
             return Fault("length_ratio", f"{a} to {b} {self.unit}, at most {self.max:g} times")
         return source, target
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        lengths = (length_of(side, self.unit) for pair in pairs for side in pair)
+        lengths = np.fromiter(lengths, np.int64, 2 * len(pairs)).reshape(-1, 2) + self.slack
+        far = lengths.max(axis=1) > self.max * np.maximum(lengths.min(axis=1), 1)
+        return self._looked_at(pairs, np.flatnonzero(far).tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
 from .filter import Fault, PairFilter
@@ -23,6 +24,26 @@ class Normalize(PairFilter):
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
         return _non_empty(self._mend(source), self._mend(target))
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        return self._looked_at(
+            pairs,
+            (
+                place
+                for place, (source, target) in enumerate(pairs)
+                if not (self._is_mended(source) and self._is_mended(target))
+            ),
+        )
+
+    def _is_mended(self, text: str) -> bool:
+        # Of white space nothing is printable but the space.
+        return (
+            text.isprintable()
+            and text[:1] not in ("", " ")
+            and text[-1] != " "
+            and "  " not in text
+            and unicodedata.is_normalized(self.form, text)
+        )
 
     def _mend(self, text: str) -> str:
         text = unicodedata.normalize(self.form, text)
@@ -47,6 +68,14 @@ class ControlCharacters(PairFilter):
                     detail = f"U+{ord(character):04X} in the {name}, at character {place}"
                     return Fault("control_character", detail)
         return source, target
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        suspects = (
+            place
+            for place, (source, target) in enumerate(pairs)
+            if not (source.isprintable() and target.isprintable())
+        )
+        return self._looked_at(pairs, suspects)
 
 
 def _is_control(character: str) -> bool:

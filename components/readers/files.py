@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import IO, Any
 
 import zstandard
@@ -94,19 +95,41 @@ def lines_of(stream: IO[bytes], longest: int) -> Iterator[bytes]:
     Of a line of more than `longest` bytes come the first `longest` + 1, and no
     more than those are ever held.
     """
+    return chain.from_iterable(blocks_of(stream, longest))
+
+
+def blocks_of(stream: IO[bytes], longest: int) -> Iterator[list[bytes]]:
+    """What `lines_of` gives, as many lines at a time as were read."""
     rest = b""
     while block := stream.read(BLOCK):
         lines = block.split(b"\n")
         lines[0] = (rest + lines[0])[: longest + 1]
         rest = lines.pop()[: longest + 1]
-        yield from lines
+        yield lines
     if rest:
-        yield rest
+        yield [rest]
 
 
-def texts_of(lines: Iterable[bytes], file: str, longest: int) -> Iterator[tuple[int, Any]]:
-    """Numbers lines from 1 and decodes them: each a string without its end, or a rejection."""
-    for number, line in enumerate(lines, start=1):
+def plain_texts(lines: list[bytes], longest: int) -> list[str] | None:
+    """Lines decoded at once; None where one of them needs a closer look."""
+    whole = b"\n".join(lines)
+    if (
+        b"\r" in whole
+        or b"\0" in whole
+        or (len(whole) > longest and max(map(len, lines)) > longest)
+    ):
+        return None
+    try:
+        return whole.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def texts_of(
+    lines: Iterable[bytes], file: str, longest: int, first: int = 1
+) -> Iterator[tuple[int, Any]]:
+    """Numbers lines and decodes them: each a string without its end, or a rejection."""
+    for number, line in enumerate(lines, start=first):
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         line = line.rstrip(b"\r\n")

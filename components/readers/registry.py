@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 from .aligned import read_aligned
 from .csv import read_csv
@@ -14,6 +14,7 @@ from .gettext import read_gettext
 from .jsonl import read_jsonl
 from .options import ReadingConfig
 from .parquet import read_parquet
+from .pieces import Piece, PieceStream
 from .rows import Row, unreadable
 from .tatoeba import read_tatoeba
 from .tfrecord import read_tfrecord
@@ -64,8 +65,8 @@ def format_of(path: str) -> str | None:
     return ENDINGS.get(os.path.splitext(bare_name(path))[1].lower())
 
 
-def read_pairs(file: InputFile, config: ReadingConfig) -> Iterator[Row]:
-    """The rows of a file, in order.
+def read_pairs(file: InputFile, config: ReadingConfig, piece: Piece | None = None) -> Iterator[Row]:
+    """The rows of a file, or of a piece of it, in order.
 
     Raises:
       PipelineError: it cannot be read, or not to its end; the message names it.
@@ -75,6 +76,9 @@ def read_pairs(file: InputFile, config: ReadingConfig) -> Iterator[Row]:
             streams = [stack.enter_context(opened(path)) for path in file.paths]
             if file.format == "aligned":
                 yield from read_aligned(streams, file.paths, config)
+            elif piece:
+                part = cast(IO[bytes], PieceStream(streams[0], piece))
+                yield from read_tsv(part, file.paths[0], config, piece.line)
             else:
                 yield from READERS[file.format](*streams, *file.paths, config)
     except DAMAGE as error:

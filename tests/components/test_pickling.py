@@ -72,6 +72,16 @@ def functions():
                 yield from ((module, each.value) for each in node.keywords if each.arg == "key")
 
 
+def test_a_worker_of_ingestion_imports_neither_tfx_nor_tensorflow(tmp_path):
+    # Each would take it longer than 100,000 pairs.
+    code = (
+        "import sys, seq2seq_tfx.components.write_examples, seq2seq_tfx.components.measure_bitext\n"
+        "print(sorted({'tfx', 'tensorflow'} & {*sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert done.stdout.split() == [b"[]"], done.stderr[-2000:]
+
+
 def test_no_lambda_and_no_inner_function_is_handed_to_beam():
     found = list(functions())
     assert len(found) > 15

@@ -9,25 +9,54 @@ import sysconfig
 from concurrent import futures
 from pathlib import Path
 
+import apache_beam as beam
 import grpc
 import pytest
 import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
+from apache_beam.utils.shared import Shared
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from seq2seq_tfx.components.data_config import DataConfig
+from seq2seq_tfx.components.decoding import DecodeOnce
+from seq2seq_tfx.components.imported_schema import ImportedSchema
 from seq2seq_tfx.components.pair_example_gen import PairExampleGen
+from seq2seq_tfx.components.sentences import CANDIDATE, new_row, to_line
+from seq2seq_tfx.components.slices import SET
+from seq2seq_tfx.components.tokenizer_trainer import (
+    SideConfig,
+    TokenizerConfig,
+    TokenizerTrainer,
+    train_tokenizer,
+)
+from seq2seq_tfx.components.transform import Transform
+from seq2seq_tfx.models import features
+from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.search_options import SearchConfig
+from seq2seq_tfx.models.seq2seq import build_seq2seq
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 from seq2seq_tfx.pipeline.beam_operator import beam_arguments
 from seq2seq_tfx.pipeline.runner_config import Portable
+from seq2seq_tfx.serving.predictor import Predictor
+from seq2seq_tfx.serving.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 # Beam's servers listen everywhere unless they are kept from it.
+SCHEMA = "".join(
+    f'feature {{ name: "{name}" type: BYTES presence {{ min_fraction: 1 min_count: 1 }} '
+    f"{shape} }}\n"
+    for name, shape in (
+        (features.SOURCE, "shape { dim { size: 1 } }"),
+        (features.TARGET, "shape { dim { size: 1 } }"),
+        (features.REFERENCES, "value_count { min: 1 }"),
+    )
+)
 LOOPBACK = """
 import signal, sys, grpc
 from concurrent import futures
@@ -63,18 +92,19 @@ def worker_python(tmp_path_factory):
     return python
 
 
-@pytest.fixture
-def pool(worker_python, tmp_path):
+@pytest.fixture(scope="module")
+def pool(worker_python, tmp_path_factory):
     """The address of a worker pool, and its log."""
+    folder = tmp_path_factory.mktemp("pool")
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    log = tmp_path / "pool.log"
+    log = folder / "pool.log"
     path = f"{worker_python.parent}{os.pathsep}{os.environ['PATH']}"
     with log.open("w") as file:
         process = subprocess.Popen(
             [worker_python, "-c", LOOPBACK, str(port)],
-            cwd=tmp_path,
+            cwd=folder,
             stdout=file,
             stderr=file,
             env={**os.environ, "PATH": path},
@@ -109,29 +139,58 @@ def job_service(monkeypatch):
     service.stop()
 
 
-def run(config, output, arguments):
-    """Runs PairExampleGen by TFX; gives the rows of each split, and those rejected."""
+def on_workers(job_service, address):
+    """The options of Beam that send work to the two workers."""
+    return Portable(
+        runner="portable",
+        job_endpoint=job_service,
+        workers=2,
+        environment="EXTERNAL",
+        environment_config=address,
+    ).arguments()
+
+
+def started(log):
+    """How many workers the pool has started."""
+    return log.read_text().count("Starting worker with command")
+
+
+def in_order(record):
+    """An Example with its features in order: Transform writes them in any."""
+    return tf.train.Example.FromString(record).SerializeToString(deterministic=True)
+
+
+def run(config, output, schema, arguments):
+    """Runs ingestion and Transform by TFX; gives the rows of each split, and those rejected."""
+    pairs = PairExampleGen(config)
+    examples = pairs.outputs["examples"]
+    word = SideConfig(kind="word")
+    tokenizer = TokenizerTrainer(examples, TokenizerConfig(source=word, target=word))
+    curated = ImportedSchema(str(schema))
+    transform = Transform(examples, curated.outputs["schema"], tokenizer.outputs["tokenizer"])
     pipeline = Pipeline(
         pipeline_name="pairs",
         pipeline_root=str(output / "artifacts"),
         metadata_connection_config=metadata.sqlite_metadata_connection_config(
             str(output / "metadata.sqlite")
         ),
-        components=[PairExampleGen(config)],
+        components=[pairs, tokenizer, curated, transform],
         enable_cache=True,
         beam_pipeline_args=BEAM_ARGS,
     )
     with beam_arguments(arguments):
         LocalDagRunner().run(pipeline)
-    folder = output / "artifacts" / "PairExampleGen"
+    folder = output / "artifacts"
     rows = {}
-    for split in ("train", "validation", "test"):
-        files = [str(file) for file in folder.glob(f"examples/*/Split-{split}/*.gz")]
-        dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
-        rows[split] = sorted(dataset.as_numpy_iterator())
-    (rejected,) = folder.glob("rejected/*/rejected.jsonl")
+    for made in ("PairExampleGen/examples", "Transform/transformed_examples"):
+        for split in (features.TRAIN, features.VALIDATION, features.TEST):
+            files = [str(file) for file in folder.glob(f"{made}/*/Split-{split}/*.gz")]
+            if files:
+                dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+                rows[made, split] = sorted(map(in_order, dataset.as_numpy_iterator()))
+    (rejected,) = folder.glob("PairExampleGen/rejected/*/rejected.jsonl")
     rows["rejected"] = sorted(rejected.read_text("utf-8").splitlines())
-    (counts,) = folder.glob("rejected/*/counts.json")
+    (counts,) = folder.glob("PairExampleGen/rejected/*/counts.json")
     return rows, json.loads(counts.read_text())
 
 
@@ -144,23 +203,52 @@ def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, p
     config = DataConfig(
         input=str(tmp_path / "*.tsv"), cleaning=[{"filter": name} for name in filters]
     )
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text(SCHEMA)
     address, log = pool
-    portable = Portable(
-        runner="portable",
-        job_endpoint=job_service,
-        workers=2,
-        environment="EXTERNAL",
-        environment_config=address,
-    ).arguments()
+    portable = on_workers(job_service, address)
 
-    here, counts = run(config, tmp_path / "here", BEAM_ARGS)
-    there, counts_there = run(config, tmp_path / "there", portable)
-    assert log.read_text().count("Starting worker with command") == 2
+    here, counts = run(config, tmp_path / "here", schema, BEAM_ARGS)
+    before = started(log)
+    there, counts_there = run(config, tmp_path / "there", schema, portable)
+    assert started(log) == before + 4  # two for each component that runs on Beam
     assert counts == counts_there
+    assert len(here) == 6  # Transform leaves the test split as it is
     assert here == there
     assert all(here.values())
 
     # Where work was done is no input: the rows made here serve there.
-    again, _ = run(config, tmp_path / "here", portable)
-    assert log.read_text().count("Starting worker with command") == 2
+    again, _ = run(config, tmp_path / "here", schema, portable)
+    assert started(log) == before + 4
     assert again == here
+
+
+def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
+    texts = [f"{'abcd'[i % 4] * (1 + i % 9)} {i % 7}" for i in range(200)]
+    model = train_tokenizer(iter(texts), SideConfig(kind="character"), False)
+    source, target = Tokenizer(model, "source"), Tokenizer(model, "target")
+    sizes = source.vocabulary_size, target.vocabulary_size
+    network = build_seq2seq(ModelConfig(size={"embedding": 8, "units": 8}), *sizes)
+    search = SearchConfig(beam_size=2, max_length=6)
+    Predictor(network, source, target, search, max_source_tokens=12).export(str(tmp_path / "1"))
+    rows = [new_row(text, [text], {SET: features.TEST}) for text in dict.fromkeys(texts)]
+    address, log = pool
+
+    def answered(name, arguments):
+        with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(rows)
+                | DecodeOnce({CANDIDATE: str(tmp_path / "1")}, Shared())
+                | beam.Map(to_line)
+                | beam.io.WriteToText(str(tmp_path / name))
+            )
+        return sorted(line for file in tmp_path.glob(f"{name}*") for line in file.open())
+
+    here = answered("here", BEAM_ARGS)
+    before = started(log)
+    there = answered("there", on_workers(job_service, address))
+    assert started(log) == before + 2
+    assert len(here) == len(rows)
+    assert all(json.loads(line)[CANDIDATE]["text"] is not None for line in here)
+    assert here == there

@@ -53,8 +53,12 @@ def test_json_is_one_object_and_what_was_kept_and_rejected_lies_in_the_output():
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "kept.jsonl", "rejected.jsonl", "report.html", "report.json",
     ]  # fmt: skip
-    # What was kept can be read again.
-    assert json.loads(check("out/kept.jsonl", "--json").stdout)["kept"] == 1
+    # What was kept can be read again, and of spans the newest is read.
+    Path("day-1.jsonl").write_text("not this one\n")
+    Path("out/kept.jsonl").rename("day-2.jsonl")
+    again = json.loads(check("day-{SPAN}.jsonl", "--json").stdout)
+    assert (again["read"], again["kept"]) == (1, 1)
+    assert again["files"] == [str(Path("day-2.jsonl").absolute())]
 
 
 @pytest.mark.slow

@@ -1,13 +1,16 @@
 """The promises of reading: every line becomes one pair or one rejection that says why."""
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq2seq_tfx.components.readers import pieces
 from seq2seq_tfx.components.readers.files import lines_of
 from seq2seq_tfx.components.readers.options import ReadingConfig
+from seq2seq_tfx.components.readers.registry import InputFile, read_pairs
 from seq2seq_tfx.components.readers.rows import Pair, Rejected
 from seq2seq_tfx.components.readers.tsv import read_tsv
 
@@ -120,3 +123,36 @@ def test_lines_do_not_depend_on_how_the_bytes_come(pieces):
 def test_a_line_longer_than_a_block_stays_whole():
     data = b"a" * ((1 << 20) - 1) + b"\n" + b"b" * (1 << 21) + b"\nc"
     assert list(lines_of(io.BytesIO(data), 1 << 22)) == data.split(b"\n")
+
+
+def test_pieces_of_a_file_give_the_rows_of_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 50)
+    path = str(tmp_path / "a.tsv")
+    config = ReadingConfig(max_characters=60)
+    lines = [
+        "one\teins",
+        "bad",
+        "",
+        "x\t" + "y" * 70,
+        "zwei\r\ttwo",
+        "é\tè",
+        "a\t\0",
+        "last\tletzte",
+    ]
+    for end in ("\n", ""):
+        Path(path).write_bytes(("\ufeff" + "\n".join(lines * 5) + end).encode())
+        cut = pieces.pieces_of(path, "tsv", config)
+        assert len(cut) > 3
+        file = InputFile((path,), "tsv")
+        together = [row for piece in cut for row in read_pairs(file, config, piece)]
+        assert together == list(read_pairs(file, config))
+        assert [row.line for row in together] == list(range(1, len(together) + 1))
+
+
+@pytest.mark.parametrize("config", [{"header": True}, {"columns": {"source": 1, "target": 2}}])
+def test_a_table_whose_header_counts_is_not_cut(tmp_path, config, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 8)
+    path = tmp_path / "a.tsv"
+    path.write_text("one\teins\n" * 9)
+    assert len(pieces.pieces_of(str(path), "tsv", ReadingConfig())) > 1
+    assert pieces.pieces_of(str(path), "tsv", ReadingConfig(**config)) == [None]
