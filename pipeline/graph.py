@@ -23,6 +23,7 @@ from ..components.previous_span import previous_span_resolver
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
+from ..components.tuner import Tuner
 from .beam_args import BEAM_ARGS
 from .config import PipelineConfig
 from .run_folder import ARTIFACTS, METADATA, SERVING
@@ -68,11 +69,13 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
     tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
     transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
-    trainer = Trainer(
+    learned = (
         transform.outputs["transformed_examples"],
         tokenizer.outputs["tokenizer"],
         config.trainer_settings,
     )
+    tuner = Tuner(*learned, config.tuning) if config.tuning else None
+    trainer = Trainer(*learned, tuner.outputs["best_hyperparameters"] if tuner else None)
     model = trainer.outputs["model"]
     baseline = baseline_resolver(model)
     evaluator = Evaluator(examples, model, baseline.outputs["model"], config.evaluation)
@@ -103,6 +106,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             bitext,
             tokenizer,
             transform,
+            *([tuner] if tuner else []),
             trainer,
             baseline,
             evaluator,
