@@ -127,11 +127,13 @@ class Executor(base_executor.BaseExecutor):
             project_name=TRIALS,
         )
         tuner.search(fn_args, settings, tuning, verbose=0)
-        if not tuner.get_best_hyperparameters():
+        best = tuner.get_best_hyperparameters()
+        if not best:
             raise PipelineError(
                 f"tuning: none of {tuning.trials} trials went through; the log says why. Narrow "
                 "the ranges of tuning.keys"
             )
+        progress.note(f"best of the trials: {told(best[0].values)}")
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
 
 

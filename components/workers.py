@@ -8,6 +8,7 @@ trains in a process of its own, too: the same program as the others'.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -36,6 +37,7 @@ _KEYS = (
     "serving_model_dir",
     "hyperparameters",
 )
+GRACE = 60  # seconds from a signal until the chief's training is killed
 _STOPPED, _FAILED = 143, 1
 
 
@@ -180,28 +182,40 @@ def _watched(command: list[str]) -> tuple[int, str]:
     Returns:
       Its exit code, and the last that it said of itself.
     """
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # In a session of its own, or Ctrl-C would reach it twice, and the second ends it at once.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
-    last, sent = "", False
-    while True:
-        for line in iter(process.stdout.readline, ""):
-            kind, _, content = line.rstrip("\n").partition(" ")
-            if kind == "TRAINING":
-                progress.report(progress.TrainingProgress(**json.loads(content)))
-            elif kind == "NOTE":
-                progress.note(json.loads(content))
-            elif kind == "END":
-                last = json.loads(content)
-            else:
-                logging.info("chief: %s", line.rstrip("\n"))
-        code = process.poll()
-        if code is not None:
-            return code, last
-        if interruption.asked() and not sent:
-            process.send_signal(signal.SIGTERM)
-            sent = True
-        time.sleep(0.1)
+    last, sent = "", math.inf
+    try:
+        while True:
+            for line in iter(process.stdout.readline, ""):
+                last = _heard(line.rstrip("\n"), last)
+            code = process.poll()
+            if code is not None:
+                return code, last
+            if interruption.asked() and sent == math.inf:
+                process.send_signal(signal.SIGTERM)
+                sent = time.monotonic()
+            if time.monotonic() - sent > GRACE:  # it waits for workers that do not come
+                raise interruption.Interrupted(f"killed {GRACE} s after a signal")
+            time.sleep(0.1)
+    finally:
+        process.kill()
+
+
+def _heard(line: str, last: str) -> str:
+    """Passes on a line of the chief's training; returns the last that it said of itself."""
+    kind, _, content = line.partition(" ")
+    if kind == "TRAINING":
+        progress.report(progress.TrainingProgress(**json.loads(content)))
+    elif kind == "NOTE":
+        progress.note(json.loads(content))
+    elif kind == "END":
+        last = json.loads(content)
+    else:
+        logging.info("chief: %s", line)
+    return last
 
 
 class Telling:
