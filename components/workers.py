@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,8 +147,9 @@ def train_as_one(folder: Path) -> None:
     workers = Workers(members)
     # The chief wrote it before it came.
     read = json.loads((folder / JOB).read_text())
+    own = tempfile.TemporaryDirectory()  # for curves that nobody looks at
     if workers.index:
-        read["model_run_dir"] = str(folder / f"worker-{workers.index}")
+        read["model_run_dir"] = own.name
     fn_args = fn_args_utils.FnArgs(**read)
     settings = settings_of(fn_args)
     try:
@@ -164,6 +166,7 @@ def train_as_one(folder: Path) -> None:
             f"{workers.count} to stay until the end. Start them again: training goes on from "
             "the last checkpoint"
         ) from error
+    own.cleanup()
     if not workers.index:
         export(fn_args, settings, model)
 
