@@ -87,7 +87,7 @@ class Replicas:
     def of_the_chief(self, numbers: list[float]) -> list[float]:
         """The chief's numbers, given to all."""
         mine = tf.constant(numbers, tf.float32) * float(self.is_chief)
-        return [float(number) for number in tf.function(self._all_reduce)(mine)]
+        return [float(number) for number in tf.function(self._all_reduce, autograph=False)(mine)]
 
     def shards(self, data: tf.data.Dataset) -> tf.data.Dataset:
         """The shards of whole batches that belong to this process's devices.

@@ -61,6 +61,7 @@ class Workers:
     def all_reduce(self, vector: Any) -> Any:
         """The sum of the processes' vectors, in each of them."""
 
+        @tf.autograph.experimental.do_not_convert
         def add(mine: Any) -> Any:
             context = tf.distribute.get_replica_context()
             # A copy is on the device of this worker, and the sum where its parts are.
