@@ -31,9 +31,9 @@ TRIALS = "trials"  # in the artifact of results: Keras Tuner's own record
 class Trials(keras_tuner.RandomSearch):
     """Random search (Bergstra and Bengio, 2012) over trainings of ours."""
 
-    def run_trial(self, trial: Any, fn_args: fn_args_utils.FnArgs, *args: Any) -> dict[str, float]:
+    def run_trial(self, trial: Any, *args: Any, **_: Any) -> dict[str, float]:
         """Trains once; returns what the best of its epochs measured."""
-        settings, tuning = args
+        fn_args, settings, tuning = args
         return try_values(trial.hyperparameters.values, trial.trial_id, fn_args, settings, tuning)
 
 
