@@ -18,7 +18,7 @@ class Cluster(NamedTuple):
     """Who trains together, as TF_CONFIG says it."""
 
     addresses: list[str]  # host:port; the chief's is the first
-    index: int  # of this process
+    place: int  # of this process
 
 
 def cluster() -> Cluster | None:

@@ -52,7 +52,7 @@ class Workers:
     """
 
     def __init__(self, members: Cluster):
-        self.index, self.count = members.index, len(members.addresses)
+        self.index, self.count = members.place, len(members.addresses)
         gpus = tf.config.list_physical_devices("GPU")
         if gpus:  # a worker is one device; of several GPUs each has a worker
             tf.config.set_visible_devices(gpus[:1], "GPU")
@@ -78,7 +78,7 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
       Interrupted: a process was asked to stop.
     """
     members = cluster()
-    if members is None or members.index:
+    if members is None or members.place:
         raise PipelineError(
             "TF_CONFIG: expected the chief, or worker 0, where `seq2seq run` runs; received "
             f"{members}. The others run `seq2seq train-worker` with the same output folder"
@@ -116,13 +116,13 @@ def follow(output: Path, patience: float, tell: Callable[[str], None] = print) -
       Interrupted: a process was asked to stop.
     """
     members = cluster()
-    if members is None or not members.index:
+    if members is None or not members.place:
         raise PipelineError(
             f"TF_CONFIG: expected a worker that is not the chief, received {members}. "
             "The chief, or worker 0, is the process of `seq2seq run`"
         )
     chief = members.addresses[0]
-    tell(f"worker {members.index} of {len(members.addresses)}: waiting for the chief at {chief}")
+    tell(f"worker {members.place} of {len(members.addresses)}: waiting for the chief at {chief}")
     host, _, port = chief.rpartition(":")
     ends = time.monotonic() + patience
     while not _is_open(host, int(port)):

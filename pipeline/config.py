@@ -78,7 +78,7 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> PipelineConfig:
-        problems = []
+        problems: list[tuple[tuple[str, ...], str]] = []
         for key in ("copy_head", "tied_embeddings"):
             if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
                 needs = f"needs one vocabulary for both sides (preset '{self.model.preset}'); "
