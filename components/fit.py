@@ -26,6 +26,7 @@ from .curves import Curves
 from .decoded_validation import DecodedValidation
 from .fit_reporter import Reporter
 from .gradient_norm import gradient_norm
+from .replicas import Replicas
 from .shown_samples import ShownSamples
 from .training_data import Corpus
 from .training_faults import Diverged, NotFinite
@@ -59,6 +60,8 @@ class Fit:
       curves: what TensorBoard shows.
       decoded: a figure of what the model answers, to decide in place of the loss.
       samples: answers that are shown after each epoch.
+      replicas: that train together; None fits with Keras in this process.
+      identity: a number that all replicas must have alike.
     """
 
     def __init__(
@@ -72,12 +75,15 @@ class Fit:
         curves: Curves,
         decoded: DecodedValidation | None = None,
         samples: ShownSamples | None = None,
+        replicas: Replicas | None = None,
+        identity: int = 0,
     ):
         self._model, self._data, self._validation = model, data, validation
         self._plan, self._checkpoints = plan, checkpoints
         self._steps_an_epoch = corpus.batches
         self._reporter = Reporter(corpus, plan.epochs)
         self._curves, self._decoded, self._samples = curves, decoded, samples
+        self._replicas, self._identity = replicas, identity
         self._averaging = Averaging(model, plan.averaged_epochs)
         self._saved = time.monotonic()
         self.epoch = 0  # that is under way, or next
@@ -103,6 +109,8 @@ class Fit:
         """
         self._model.optimizer.build(self._model.trainable_variables)
         self._restore()
+        if self._replicas:
+            self._replicas.begin(self._identity, self._steps)
         with interruption.saving():
             while self.epoch < self._plan.epochs and self._waited < self._plan.patience:
                 self._run_epoch()
@@ -117,7 +125,9 @@ class Fit:
         # stay, but the optimizer's count and the seeds of dropout go on.
         known = tf.data.experimental.assert_cardinality(self._steps_an_epoch)
         data = self._data(self.epoch).apply(known).skip(self.step)
-        if self.step < self._steps_an_epoch:
+        if self.step < self._steps_an_epoch and self._replicas:
+            self._logs = self._replicas.fit(self._replicas.shards(data), self.after_step)
+        elif self.step < self._steps_an_epoch:
             trained = self._model.fit(data, verbose=0, callbacks=[_AfterSteps(self)])
             self._logs = {name: float(values[0]) for name, values in trained.history.items()}
         self._reporter.trained()
@@ -149,6 +159,9 @@ class Fit:
         if self._decoded:
             figures[self._decoded.metric] = self._decoded()
             self.stop_if_asked()
+        if self._replicas:  # what is decided by them must be decided alike
+            agreed = self._replicas.of_the_chief(list(figures.values()))
+            figures = dict(zip(figures, agreed, strict=True))
         return figures
 
     def _cost(self, measured: dict[str, float]) -> float:
@@ -176,7 +189,8 @@ class Fit:
 
     def stop_if_asked(self) -> None:
         """Saves and raises `Interrupted` where the process was asked to stop."""
-        if number := interruption.asked():
+        asked = self._replicas.asked() if self._replicas else interruption.asked()
+        if number := asked:
             self._averaging.put_back()
             kept = self._save()
             where = f"at step {self.step} of epoch {self.epoch + 1}"
@@ -190,6 +204,8 @@ class Fit:
         return [*self._model.variables, *self._model.optimizer.variables]
 
     def _save(self) -> bool:
+        if self._replicas and not self._replicas.is_chief:
+            return True  # the chief has done it
         state = {
             "epoch": self.epoch,
             "step": self.step,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,25 @@ from tfx.dsl.io import fileio
 
 from ..models.losses import TokenAccuracy, TokenCrossEntropy
 from ..models.scheduled_sampling import ScheduledSampling
-from ..models.seq2seq import build_seq2seq
+from ..models.seq2seq import Seq2Seq, build_seq2seq
 from ..serving.predictor import Predictor
 from .checkpoints import Checkpoints
 from .code_digest import code_digest
 from .curves import Curves
 from .decoded_validation import DecodedValidation
+from .distribution import devices_of, resolve
 from .errors import PipelineError
 from .fit import Fit, Plan
 from .optimizers import optimizer_of
 from .preprocessing import read_tokenizers
+from .replicas import Replicas
 from .shown_samples import ShownSamples
-from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings
+from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, settings_of, tuned_values
 from .training_data import batches, survey
 from .training_faults import Diverged, NotFinite, advice, keep_batch, out_of_memory
 from .validation_sample import ValidationSample
 from .warm_start import warm_start
+from .workers import Workers, lead
 
 HISTORY = "history.json"
 
@@ -44,10 +49,38 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       fn_args: TFX's; `custom_config` holds the settings and the tokenizer's place.
 
     Raises:
-      PipelineError: no example is short enough to train on, or the loss is no number.
+      PipelineError: no example is short enough to train on, the loss is no number, or the
+        machine has not what `training.distribution` asks for.
       Interrupted: the process was asked to stop.
     """
-    settings = TrainerSettings.model_validate_json(fn_args.custom_config["settings"])
+    settings = settings_of(fn_args)
+    distribution = resolve(settings.training.distribution)
+    if distribution == "multi_worker":
+        lead(fn_args)
+        return
+    devices = devices_of(distribution)
+    with tf.device(devices[0]) if devices else nullcontext():
+        model = train(fn_args, settings, devices=devices)
+    export(fn_args, settings, model)
+
+
+def train(
+    fn_args: fn_args_utils.FnArgs,
+    settings: TrainerSettings,
+    devices: Sequence[str] = (),
+    workers: Workers | None = None,
+) -> Seq2Seq:
+    """Trains a model, and writes its history.
+
+    Args:
+      fn_args: see `run_fn`.
+      settings: what it holds.
+      devices: that share each batch.
+      workers: the processes that do; the chief alone writes.
+
+    Returns:
+      The model with its best weights.
+    """
     training = settings.training
     keras.utils.set_random_seed(training.seed)
 
@@ -109,8 +142,13 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         decoded = DecodedValidation(asked, training.early_stopping_metric)
     curves = Curves(fn_args.model_run_dir)
     shown = None
-    if training.shown_examples:
+    if training.shown_examples and not (workers and workers.index):
         shown = ShownSamples(sample(examples=training.shown_examples), curves)
+    replicas = None
+    if workers:
+        replicas = Replicas(model, [""], workers.index, workers.count, workers.all_reduce)
+    elif len(devices) > 1:
+        replicas = Replicas(model, list(devices))
     fit = Fit(
         model,
         partial(batches, train_files, *cut, training.seed, batch_tokens=training.batch_tokens),
@@ -127,6 +165,8 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         curves,
         decoded,
         shown,
+        replicas,
+        int(identity[:6], 16),
     )
     try:
         history = fit.run()
@@ -139,26 +179,36 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         raise PipelineError(f"{error}, {advice(error, training)}") from error
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise PipelineError(out_of_memory(training)) from error
+    if replicas and not replicas.is_chief:
+        return model
     record = {
         "identity": identity,
         "seed": training.seed,
         "versions": _versions(),
         "parameters": model.count_params(),
+        "tuned": tuned_values(fn_args),
         "train": corpus._asdict(),
         "validation": validation._asdict(),
         "epochs": history,
     }
     _write(os.path.join(fn_args.model_run_dir, HISTORY), record)
+    return model
 
-    predictor = Predictor(
-        model,
-        source_tokenizer,
-        target_tokenizer,
-        settings.search,
-        settings.serving.max_source_tokens,
-    )
-    predictor.export(fn_args.serving_model_dir)
-    checkpoints.remove()
+
+def export(fn_args: fn_args_utils.FnArgs, settings: TrainerSettings, model: Seq2Seq) -> None:
+    """Exports a trained model, and removes the checkpoints that led to it."""
+    tokenizers = read_tokenizers(fn_args.custom_config[TOKENIZER])
+    limit = settings.serving.max_source_tokens
+    Predictor(model, *tokenizers, settings.search, limit).export(fn_args.serving_model_dir)
+    discard(fn_args)
+
+
+def discard(fn_args: fn_args_utils.FnArgs) -> dict[str, Any]:
+    """Removes the checkpoints of a training that is through; returns its history."""
+    with fileio.open(os.path.join(fn_args.model_run_dir, HISTORY)) as file:
+        record = json.load(file)
+    Checkpoints(Path(fn_args.custom_config[CHECKPOINTS]) / record["identity"]).remove()
+    return record
 
 
 def _files(patterns: list[str]) -> list[str]:

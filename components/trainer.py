@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from tfx import types
 from tfx.components.trainer import executor, fn_args_utils
 from tfx.dsl.components.base import base_component, executor_spec
@@ -21,6 +22,7 @@ from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
+from .distribution import Distribution
 from .metrics import TextMetricName
 
 TOKENIZER = "tokenizer"
@@ -57,6 +59,7 @@ class TrainingConfig(Section):
     max_tokens: Annotated[int, Field(ge=3)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0
+    distribution: Distribution = "auto"
     # An exported version, a folder of versions of which the newest is taken, or LAST_BLESSED.
     warm_start: str | None = None
 
@@ -82,6 +85,36 @@ class TrainerSettings(Section):
     search: SearchConfig
     serving: ServingConfig
 
+    def with_values(self, values: Mapping[str, Any]) -> TrainerSettings:
+        """These settings with others for some keys of `model` and `training`.
+
+        Args:
+          values: by key, such as `training.learning_rate` or `model.size.units`.
+
+        Raises:
+          ValueError: there is no such key, or its section refuses the value.
+        """
+        settings = self.model_dump()
+        for key, value in values.items():
+            *path, name = key.split(".")
+            section: Any = settings if path and path[0] in ("model", "training") else {}
+            for part in path:
+                section = section.get(part) if isinstance(section, dict) else None
+            if not isinstance(section, dict) or name not in section:
+                raise ValueError(
+                    f"expected a key of model or training, such as training.learning_rate; "
+                    f"received '{key}'"
+                )
+            section[name] = value
+        try:
+            return TrainerSettings.model_validate(settings)
+        except ValidationError as error:
+            told = "; ".join(
+                f"{'.'.join(map(str, one['loc']))}: {one['msg']}, received {one['input']!r}"
+                for one in error.errors()
+            )
+            raise ValueError(told) from error
+
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
     """As TFX's, with the tokenizer as an input."""
@@ -94,6 +127,17 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
         **standard_component_specs.TrainerSpec.INPUTS,
         TOKENIZER: ChannelParameter(type=TokenizerModel),
     }
+
+
+def settings_of(fn_args: fn_args_utils.FnArgs) -> TrainerSettings:
+    """What Trainer was given, with the values that Tuner found."""
+    settings = TrainerSettings.model_validate_json(fn_args.custom_config["settings"])
+    return settings.with_values(tuned_values(fn_args))
+
+
+def tuned_values(fn_args: fn_args_utils.FnArgs) -> dict[str, Any]:
+    """The values that Tuner found, by key."""
+    return (fn_args.hyperparameters or {}).get("values", {})
 
 
 class Executor(executor.GenericExecutor):
@@ -123,6 +167,7 @@ class Trainer(base_component.BaseComponent):
       examples: token ids, of `Transform`.
       tokenizer: of `TokenizerTrainer`.
       settings: what to train, how, and what the export answers with.
+      hyperparameters: values in place of some of them, of `Tuner`.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -133,11 +178,13 @@ class Trainer(base_component.BaseComponent):
         examples: types.BaseChannel,
         tokenizer: types.BaseChannel,
         settings: TrainerSettings,
+        hyperparameters: types.BaseChannel | None = None,
     ):
         super().__init__(
             spec=TrainerSpec(
                 examples=examples,
                 tokenizer=tokenizer,
+                hyperparameters=hyperparameters,
                 train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
                 eval_args=trainer_pb2.EvalArgs(splits=[features.VALIDATION]),
                 run_fn=RUN_FN,

@@ -127,15 +127,21 @@ def teacher_forcing(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
       there. N is rounded up, with labels of `features.PAD`.
     """
     target_BT = batch[features.TARGET_IDS]
-    labels = tf.reshape(target_BT[:, 1:], [-1])
-    positions_N = tf.where(labels != features.PAD)[:, 0]
-    more = _rounded(tf.size(positions_N)) - tf.size(positions_N)
     inputs = {
         features.SOURCE_IDS: batch[features.SOURCE_IDS],
         features.TARGET_IDS: target_BT[:, :-1],
-        features.TARGET_POSITIONS: tf.pad(tf.cast(positions_N, tf.int32), [[0, more]]),
     }
-    return inputs, tf.pad(tf.gather(labels, positions_N), [[0, more]])
+    return with_positions(inputs, target_BT[:, 1:])
+
+
+def with_positions(inputs: dict[str, Any], labels_BT: Any) -> tuple[dict[str, Any], Any]:
+    """The inputs with the positions of real labels, and those labels: see `teacher_forcing`."""
+    labels = tf.reshape(labels_BT, [-1])
+    positions_N = tf.where(labels != features.PAD)[:, 0]
+    more = _rounded(tf.size(positions_N)) - tf.size(positions_N)
+    positions = tf.pad(tf.cast(positions_N, tf.int32), [[0, more]])
+    labels_N = tf.pad(tf.gather(labels, positions_N), [[0, more]])
+    return {**inputs, features.TARGET_POSITIONS: positions}, labels_N
 
 
 def _of_tokens(records: tf.data.Dataset, batch_tokens: int, max_tokens: int) -> tf.data.Dataset:

@@ -49,10 +49,17 @@ class TokenAccuracy(keras.metrics.Mean):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        # Flat, for Keras would average over T first and weigh batches, not tokens.
-        labels_N = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        logits_NV = ops.reshape(y_pred, (-1, y_pred.shape[-1]))
-        # The highest value is found several times sooner than where it is.
-        label_N1 = ops.take_along_axis(logits_NV, labels_N[:, None], axis=1)
-        hit_N = label_N1[:, 0] >= ops.max(logits_NV, axis=1)
-        super().update_state(hit_N, sample_weight=ops.not_equal(labels_N, features.PAD))
+        hit_N, real_N = token_hits(y_true, y_pred)
+        super().update_state(hit_N, sample_weight=real_N)
+
+
+def token_hits(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Whether each label is the likeliest token, and whether it is real: both [N], flat.
+
+    Flat, for Keras would average over T first and weigh batches, not tokens.
+    """
+    labels_N = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+    logits_NV = ops.reshape(y_pred, (-1, y_pred.shape[-1]))
+    # The highest value is found several times sooner than where it is.
+    label_N1 = ops.take_along_axis(logits_NV, labels_N[:, None], axis=1)
+    return label_N1[:, 0] >= ops.max(logits_NV, axis=1), ops.not_equal(labels_N, features.PAD)

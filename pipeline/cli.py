@@ -24,6 +24,7 @@ from .cli_data import data
 from .cli_gate import gate
 from .cli_runs import gc, runs, schedule
 from .cli_serving import bench_serving, deployment, serve, versions
+from .cli_training import train_worker
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -55,6 +56,7 @@ for command in (
     gc,
     schedule,
     compile_,
+    train_worker,
 ):
     main.add_command(command)
 

@@ -23,6 +23,7 @@ from ..components.slices import SET
 from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig
+from ..components.tuning import TuningConfig
 from ..models.configuration import Section
 from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
@@ -50,6 +51,7 @@ class PipelineConfig(Section):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    tuning: TuningConfig | None = None
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig
@@ -76,7 +78,7 @@ class PipelineConfig(Section):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> PipelineConfig:
-        problems = []
+        problems: list[tuple[tuple[str, ...], str]] = []
         for key in ("copy_head", "tied_embeddings"):
             if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
                 needs = f"needs one vocabulary for both sides (preset '{self.model.preset}'); "
@@ -90,6 +92,9 @@ class PipelineConfig(Section):
         ):
             needs = "needs {SPAN} or a date in data.input: a run that is repeated must begin "
             problems.append((("training", "warm_start"), f"{needs}with the same model again"))
+        if self.tuning:
+            for key, needs in self.tuning.misfits(self.trainer_settings):
+                problems.append((("tuning", "keys", key), needs))
         if problems:
             raise Misfits(problems)
         return self

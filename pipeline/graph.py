@@ -20,6 +20,7 @@ from ..components.pair_example_gen import PairExampleGen
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform
+from ..components.tuner import Tuner
 from .binding import Binding, here
 from .config import PipelineConfig
 
@@ -55,11 +56,13 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
     tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
     transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
-    trainer = Trainer(
+    learned = (
         transform.outputs["transformed_examples"],
         tokenizer.outputs["tokenizer"],
         config.trainer_settings,
     )
+    tuner = Tuner(*learned, config.tuning) if config.tuning else None
+    trainer = Trainer(*learned, tuner.outputs["best_hyperparameters"] if tuner else None)
     model = trainer.outputs["model"]
     baseline = bound.baseline(model)
     evaluator = Evaluator(examples, model, baseline.outputs["model"], config.evaluation)
@@ -92,6 +95,7 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
             bitext,
             tokenizer,
             transform,
+            *([tuner] if tuner else []),
             trainer,
             baseline,
             evaluator,

@@ -173,6 +173,7 @@ ComponentName = Literal[
     "BitextValidator",
     "TokenizerTrainer",
     "Transform",
+    "Tuner",
     "Trainer",
     "Baseline",
     "Evaluator",

@@ -185,7 +185,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_its_batch_and_advice(revers
     assert all(target == source[::-1] for source, target in pairs)
 
 
-def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_path):
+def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_tuned_rate(tmp_path):
     generator = random.Random(3)
     pieces = ["an", "ber", "cu", "do", "el", "fi", "gu", "hol"]
     lines = set()
@@ -195,7 +195,18 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_pat
         lines.add(f"{text}\t{text}")
     (tmp_path / "pairs.tsv").write_text("\n".join(sorted(lines)) + "\n")
     job = write_job(tmp_path, "copy", tokenizer=SHARED_UNIGRAM, worst=0.2)
+    key, rates = "training.learning_rate", [1e-6, 0.01]  # with the first little is learned
+    with job.open("a") as file:
+        file.write(f"tuning: {{trials: 2, epochs: 1, keys: {{{key}: {rates}}}}}\n")
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert b"Exception ignored" not in done.stderr, done.stderr.decode()
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90
+    (history,) = (tmp_path / "out/artifacts/Trainer/model_run").glob("*/history.json")
+    assert json.loads(history.read_text())["tuned"] == {key: 0.01}
+    (results,) = (tmp_path / "out/artifacts/Tuner/tuner_results").glob("*")
+    trials = [json.loads(file.read_text()) for file in results.glob("trial-*/history.json")]
+    losses = sorted(min(epoch["val_loss"] for epoch in trial["epochs"]) for trial in trials)
+    (table,) = results.glob("*.json*")
+    scores = {row[key]: row["score"] for row in json.loads(table.read_text())}
+    assert [scores[rate] for rate in sorted(rates, reverse=True)] == losses

@@ -22,7 +22,7 @@ gate:
 """
 TOP = (
     "data, data_validation, deployment, evaluation, gate, infra_validation, model, name, "
-    "notify, runner, search, serving, tokenizer, training, unattended"
+    "notify, runner, search, serving, tokenizer, training, tuning, unattended"
 )
 
 
@@ -381,15 +381,19 @@ def test_every_section_says_which_keys_it_knows():
         if name == "name":
             continue
         section = load(GOOD).__getattribute__(name)
+        kind = type(section)
+        more = ""
+        if name == "tuning":  # the one that may be absent, and needs a key
+            kind, more = config_module.TuningConfig, ", keys: {model.dropout: [0.1]}"
         base = GOOD if name not in ("data", "gate") else None
         text = (
-            f"{base}{name}: {{zzz: 1}}\n"
+            f"{base}{name}: {{zzz: 1{more}}}\n"
             if base
             else re.sub(rf"(?m)^{name}:\n", f"{name}:\n  zzz: 1\n", GOOD)
         )
-        known = ", ".join(sorted(type(section).model_fields))
+        known = ", ".join(sorted(kind.model_fields))
         assert problem_of(text).endswith(f"{name}.zzz: unknown key; expected one of: {known}")
-        assert field.annotation is type(section)
+        assert field.annotation in (kind, kind | None)
 
 
 def test_every_fault_of_a_section_is_told_with_the_line_of_its_key():
@@ -527,3 +531,13 @@ def test_a_schema_is_read_when_it_is_imported_so_that_a_changed_one_is_another_i
     before = ImportedSchema(path).exec_properties
     (tmp_path / "s.pbtxt").write_text(SCHEMA + "# curated\n")
     assert ImportedSchema(path).exec_properties != before
+
+
+def test_what_tuning_cannot_try_is_told_with_the_line_of_its_key():
+    keys = "training.learning_rat: [0.1]\n    model.dropout: [0.1, 1.5]"
+    with pytest.raises(ConfigurationError) as caught:
+        load(f"{GOOD}tuning:\n  keys:\n    {keys}\n")
+    unknown, refused = caught.value.problems
+    assert unknown.startswith("job.yaml:9: tuning.keys.training.learning_rat: expected a key of")
+    assert refused.startswith("job.yaml:10: tuning.keys.model.dropout: ")
+    assert refused.endswith("received 1.5")

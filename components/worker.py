@@ -1,0 +1,30 @@
+"""The chief's training as a process of its own: see `workers`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+from . import interruption, progress
+from .errors import reason_of
+from .workers import _FAILED, _STOPPED, Telling, train_as_one
+
+
+def main(folder: Path) -> int:
+    """Trains and exports; returns the exit code."""
+    telling = Telling()
+    with interruption.stoppable(), progress.listening(telling):
+        try:
+            train_as_one(folder)
+        except (Exception, interruption.Interrupted) as error:
+            stopped = isinstance(error, interruption.Interrupted)
+            telling.end(str(error) if stopped else reason_of(error))
+            return _STOPPED if stopped else _FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,85 @@
+"""What can be tried is checked before anything runs, and the same seed tries the same."""
+
+import keras_tuner
+import pytest
+from pydantic import ValidationError
+
+from seq2seq_tfx.components.trainer import TrainerSettings, TrainingConfig
+from seq2seq_tfx.components.tuning import TuningConfig, space_of
+from seq2seq_tfx.models.model_config import ModelConfig
+from seq2seq_tfx.models.search_options import SearchConfig
+from seq2seq_tfx.serving.predictor import ServingConfig
+
+
+@pytest.fixture
+def settings():
+    return TrainerSettings(
+        model=ModelConfig(preset="luong2015"),
+        training=TrainingConfig(),
+        search=SearchConfig(),
+        serving=ServingConfig(),
+    )
+
+
+def test_values_take_the_place_of_those_in_the_configuration_and_of_no_others(settings):
+    values = {"training.learning_rate": 0.5, "model.size.units": 96, "model.dropout": 0.25}
+    found = settings.with_values(values)
+    assert found.training.learning_rate == 0.5
+    assert found.model.size.units == 96
+    assert found.model.dropout == 0.25
+    back = {
+        "training.learning_rate": settings.training.learning_rate,
+        "model.size.units": settings.model.size.units,
+        "model.dropout": settings.model.dropout,
+    }
+    assert found.with_values(back) == settings
+
+
+def test_every_key_and_value_that_cannot_be_tried_is_told(settings):
+    tuning = TuningConfig(
+        keys={
+            "training.learning_rate": {"min": -1.0, "max": 0.1},
+            "training.speed": [1, 2],
+            "gate.thresholds": [1],
+            "model.dropout": [0.1, 1.5],
+            "model.size": [1],
+            "training.epochs": [],
+            "model.size.units": {"min": 8, "max": 16, "log": True},
+        }
+    )
+    told = dict(tuning.misfits(settings))
+    assert list(told) == [key for key in tuning.keys if key != "model.size.units"]
+    assert "received -1.0" in told["training.learning_rate"]
+    assert "received 'training.speed'" in told["training.speed"]
+    assert "expected a key of model or training" in told["gate.thresholds"]
+    assert "received 1.5" in told["model.dropout"]
+    assert "empty list" in told["training.epochs"]
+
+
+@pytest.mark.parametrize("ends", [(2, 1), (1.0, 1.0), (0, 5)])
+def test_a_range_rises_and_is_above_zero_where_it_is_logarithmic(ends):
+    with pytest.raises(ValidationError, match="expected min < max"):
+        TuningConfig(keys={"model.dropout": {"min": ends[0], "max": ends[1], "log": True}})
+
+
+def test_the_same_seed_draws_the_same_trials(tmp_path):
+    tuning = TuningConfig(
+        keys={
+            "training.learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+            "model.size.units": {"min": 8, "max": 64},
+            "model.dropout": [0.1, 0.3],
+        }
+    )
+
+    def trials(seed, folder):
+        oracle = keras_tuner.oracles.RandomSearchOracle(
+            keras_tuner.Objective("val_loss", "min"), 4, seed, space_of(tuning.keys)
+        )
+        oracle._set_project_dir(str(tmp_path / folder), "trials")
+        return [oracle.create_trial("one").hyperparameters.values for _ in range(4)]
+
+    drawn = trials(1, "a")
+    assert drawn == trials(1, "b") != trials(2, "c")
+    for values in drawn:
+        assert 1e-4 <= values["training.learning_rate"] <= 1e-2
+        assert isinstance(values["model.size.units"], int)
