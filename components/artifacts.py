@@ -33,3 +33,9 @@ class EvaluatedSentences(Artifact):
     """Each evaluated source with its answers and their statistics: see `sentences`."""
 
     TYPE_NAME = "Seq2SeqEvaluatedSentences"
+
+
+class NamedModel(Artifact):
+    """A pushed model in another form: the SavedModel in `model`, and `named_export.json`."""
+
+    TYPE_NAME = "Seq2SeqNamedModel"

@@ -18,6 +18,7 @@ from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
+from ..components.named_export import NamedExport
 from ..components.pair_example_gen import PairExampleGen
 from ..components.previous_span import previous_span_resolver
 from ..components.tokenizer_trainer import TokenizerTrainer
@@ -25,12 +26,17 @@ from ..components.trainer import Trainer
 from ..components.transform import Transform
 from .beam_args import BEAM_ARGS
 from .config import PipelineConfig
-from .run_folder import ARTIFACTS, METADATA, SERVING
+from .run_folder import ARTIFACTS, EXPORTS, METADATA, SERVING
 
 
 def serving_dir(config: PipelineConfig, output: Path) -> Path:
     """Where versions of the model are pushed, as TensorFlow Serving wants them."""
     return output / SERVING / config.serving.model_name
+
+
+def named_export_dir(config: PipelineConfig, output: Path, form: str) -> Path:
+    """Where versions of another form of the model are put."""
+    return output / EXPORTS / f"{config.serving.model_name}-{form}"
 
 
 def metadata_path(output: Path) -> Path:
@@ -88,6 +94,19 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             )
         ),
     )
+    forms = [
+        NamedExport(
+            form,
+            str(named_export_dir(config, output, form)),
+            model,
+            pusher.outputs["pushed_model"],
+            evaluator.outputs["sentences"],
+            config.search,
+            config.serving,
+            config.gate,
+        ).with_id(f"NamedExport-{form}")
+        for form in config.export.forms
+    ]
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(output / ARTIFACTS),
@@ -109,6 +128,7 @@ def create_pipeline(config: PipelineConfig, output: Path) -> Pipeline:
             gate,
             infra_validator,
             pusher,
+            *forms,
         ],
         enable_cache=True,
         beam_pipeline_args=BEAM_ARGS,

@@ -195,7 +195,21 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary(tmp_pat
         lines.add(f"{text}\t{text}")
     (tmp_path / "pairs.tsv").write_text("\n".join(sorted(lines)) + "\n")
     job = write_job(tmp_path, "copy", tokenizer=SHARED_UNIGRAM, worst=0.2)
+    with job.open("a") as file:
+        file.write("export: {forms: [int8]}\n")
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert b"Exception ignored" not in done.stderr, done.stderr.decode()
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90
+
+    # Another form of what was pushed: no worse on the test split, smaller, and served as any.
+    (plain,) = (tmp_path / "out" / "serving" / "seq2seq").iterdir()
+    small = tmp_path / "out" / "exports" / "seq2seq-int8" / plain.name
+    (report,) = (tmp_path / "out" / "artifacts").glob("NamedExport-int8/*/*/named_export.json")
+    told = json.loads(report.read_text())
+    (loss,) = told["losses"]
+    assert told["kept"] and loss["bound"] < loss["limit"] == 0.05
+    weights = "variables/variables.data-00000-of-00001"
+    assert (small / weights).stat().st_size < 0.4 * (plain / weights).stat().st_size
+    done = seq2seq("predict", "--model", small, cwd=tmp_path, stdin=b"ancu do\n")
+    assert done.stdout == b"ancu do\n", done.stderr.decode()
