@@ -46,7 +46,8 @@ def test_answers_are_those_of_a_network_with_the_rounded_weights(exported, new_p
     tokenizers = plain.source_tokenizer, plain.target_tokenizer
     text = tf.constant(["the fox", "", "quick brown"])
     own = [np.array(variable) for variable in exported.model.weights]
-    narrow = Predictor(exported.model, *tokenizers, exported.search, 12, compact).nbest(text)
+    predictor = Predictor(exported.model, *tokenizers, exported.search, 12, compact)
+    narrow = predictor.nbest(text)
     try:
         for variable, values, scale in zip(
             exported.model.weights, compact.values, compact.scales, strict=True
