@@ -38,4 +38,12 @@ class EvaluatedSentences(Artifact):
     TYPE_NAME = "seq2seq.EvaluatedSentences"
 
 
-OWN_TYPES = (RejectedPairs, BitextReport, TokenizerModel, GateVerdict, EvaluatedSentences)
+class NamedModel(Artifact):
+    """A pushed model in another form: the SavedModel in `model`, and `named_export.json`."""
+
+    TYPE_NAME = "seq2seq.NamedModel"
+
+
+OWN_TYPES = (
+    RejectedPairs, BitextReport, TokenizerModel, GateVerdict, EvaluatedSentences, NamedModel
+)  # fmt: skip

@@ -72,21 +72,29 @@ class Answer(_AsksModels):
     def process(self, batch: list[Row]) -> Iterator[Row]:
         rows = [dict(row) for row in batch]
         for name, model in self._models.by_name.items():
-            for row, answer in zip(rows, answered(model, rows), strict=True):
+            for row, answer in zip(rows, answered(model, rows, self._forces), strict=True):
                 row[name] = answer
-            # A baseline that an earlier version exported cannot: its figures are no numbers.
-            if self._forces and model.has(features.TEACHER_FORCING_SIGNATURE):
-                for row, forced in zip(rows, scored(model, rows), strict=True):
-                    row[name]["forced"] = [one._asdict() for one in forced]
         yield from rows
 
 
-def answered(model: LocalModel, rows: list[Row]) -> list[dict[str, Any]]:
-    """The best answer to each row, with what the model tells of it where it can."""
+def answered(model: LocalModel, rows: list[Row], forces: bool) -> list[dict[str, Any]]:
+    """The best answer to each row, with what the model tells of it where it can.
+
+    Args:
+      model: that is asked.
+      rows: with source and references.
+      forces: whether references are scored by teacher forcing.
+    """
     sources = [row["source"] for row in rows]
     if model.has(features.CONFIDENCE_SIGNATURE):
-        return [found._asdict() for found in model.assess(sources)]
-    return [best._asdict() for best, *_ in model.predict(sources)]
+        answers = [found._asdict() for found in model.assess(sources)]
+    else:
+        answers = [best._asdict() for best, *_ in model.predict(sources)]
+    # A baseline that an earlier version exported cannot: its figures are no numbers.
+    if forces and model.has(features.TEACHER_FORCING_SIGNATURE):
+        for answer, forced in zip(answers, scored(model, rows), strict=True):
+            answer["forced"] = [one._asdict() for one in forced]
+    return answers
 
 
 def scored(model: LocalModel, rows: list[Row]) -> list[list[Forced]]:

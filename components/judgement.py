@@ -100,13 +100,24 @@ def judge(
     """
     rules = _thresholds(config, candidate)
     if statistics and BASELINE in statistics.measures:
-        level = 1 - config.confidence
-        whole = statistics.where(SET, features.TEST)
-        for metric, margin in config.max_loss.items():
-            losses = resampled_losses(whole, metric, config)
-            rules.append(_comparison(metric, margin, WHOLE, whole, losses, level))
-        rules += _critical(config, statistics, level)
+        rules += comparisons(config, statistics)
     return rules + _costs(config, cost or Cost())
+
+
+def comparisons(config: GateConfig, statistics: Statistics) -> list[Rule]:
+    """The rules that compare two models, on the whole test split and in critical slices.
+
+    Args:
+      config: the rules.
+      statistics: of the candidate and what it is compared with, on the same sentences.
+    """
+    level = 1 - config.confidence
+    whole = statistics.where(SET, features.TEST)
+    rules = []
+    for metric, margin in config.max_loss.items():
+        losses = resampled_losses(whole, metric, config)
+        rules.append(_comparison(metric, margin, WHOLE, whole, losses, level))
+    return rules + _critical(config, statistics, level)
 
 
 def _thresholds(config: GateConfig, candidate: Evaluation) -> list[Rule]:

@@ -13,7 +13,7 @@ from tfx.types import BaseChannel
 from ..components.baseline import baseline_resolver
 from ..components.previous_span import previous_span_resolver
 from .beam_args import BEAM_ARGS
-from .run_folder import ARTIFACTS, METADATA, SERVING
+from .run_folder import ARTIFACTS, EXPORTS, METADATA, SERVING
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -24,6 +24,7 @@ class Binding(NamedTuple):
 
     artifacts: str  # folder or URI
     serving: str  # where versions are pushed, as TensorFlow Serving wants them
+    exports: str  # the folder of other forms of them
     metadata: Any | None  # the connection, where this machine keeps the records
     baseline: Callable[[BaseChannel], BaseNode]  # of a candidate; has an output `model`
     previous_span: Callable[[BaseChannel], BaseNode]  # of examples; has an output `report`
@@ -37,6 +38,7 @@ def here(config: PipelineConfig, output: Path) -> Binding:
     return Binding(
         artifacts=str(output / ARTIFACTS),
         serving=str(serving_dir(config, output)),
+        exports=str(output / EXPORTS),
         metadata=connection,
         baseline=baseline_resolver,
         previous_span=previous_span_resolver,

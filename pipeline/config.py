@@ -19,6 +19,7 @@ from ..components.imported_schema import read_schema
 from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
+from ..components.named_export import ExportConfig
 from ..components.slices import SET
 from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
@@ -57,6 +58,7 @@ class PipelineConfig(Section):
     gate: GateConfig
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
+    export: ExportConfig = ExportConfig()
     deployment: DeploymentConfig = DeploymentConfig()
     unattended: UnattendedConfig = UnattendedConfig()
     notify: NotifyConfig = NotifyConfig()
@@ -87,6 +89,9 @@ class PipelineConfig(Section):
             if getattr(self.search, key) and not self.model.has_attention:
                 needs = f"needs a model with attention, and preset '{self.model.preset}' "
                 problems.append((("search", key), f"{needs}as it is here has none"))
+        if self.export.forms and not self.gate.max_loss:
+            needs = "needs gate.max_loss: what loses more than that is left out"
+            problems.append((("export", "forms"), needs))
         if self.training.warm_start == LAST_BLESSED and not any(
             map(names_spans, self.data.patterns)
         ):

@@ -16,6 +16,7 @@ from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
+from ..components.named_export import NamedExport
 from ..components.pair_example_gen import PairExampleGen
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
@@ -82,6 +83,19 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=bound.serving)
         ),
     )
+    forms = [
+        NamedExport(
+            form,
+            f"{bound.exports}/{config.serving.model_name}-{form}",
+            model,
+            pusher.outputs["pushed_model"],
+            evaluator.outputs["sentences"],
+            config.search,
+            config.serving,
+            config.gate,
+        ).with_id(f"NamedExport-{form}")
+        for form in config.export.forms
+    ]
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=bound.artifacts,
@@ -102,6 +116,7 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
             infra_validator,
             gate,
             pusher,
+            *forms,
         ],
         enable_cache=True,
         beam_pipeline_args=bound.beam_args,

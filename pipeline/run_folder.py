@@ -12,6 +12,7 @@ METADATA = "metadata.sqlite"
 LOCK = "run.lock"
 ARTIFACTS = "artifacts"
 SERVING = "serving"
+EXPORTS = "exports"  # other forms of what is served
 LOG = "run.log"
 
 

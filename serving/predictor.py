@@ -10,6 +10,9 @@ target length.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated, Any, NamedTuple
 
 import keras
@@ -29,6 +32,7 @@ from ..models.search import (
 )
 from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
 from ..models.seq2seq import Seq2Seq
+from .compact_weights import CompactWeights
 from .confidence import OF_ATTENTION, of_attention
 from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
@@ -63,7 +67,16 @@ class _Read(NamedTuple):
 
 def _signature(*inputs: tf.TensorSpec) -> Any:
     """A graph of its own; without autograph, of which nothing here has need, in half the time."""
-    return tf.function(input_signature=inputs, autograph=False)
+
+    def graph(method: Callable[..., Any]) -> Any:
+        @functools.wraps(method)
+        def with_weights(self: Predictor, *arguments: tf.Tensor) -> Any:
+            with self._compact.scope() if self._compact else nullcontext():
+                return method(self, *arguments)
+
+        return tf.function(with_weights, input_signature=inputs, autograph=False)
+
+    return graph
 
 
 class Predictor(tf.Module):
@@ -79,6 +92,7 @@ class Predictor(tf.Module):
       target_tokenizer: of the language it writes.
       search_config: how it looks for its answer.
       max_source_tokens: tokens of a source that are read.
+      compact: its weights in fewer bytes, which are exported in place of its own.
     """
 
     def __init__(
@@ -88,12 +102,14 @@ class Predictor(tf.Module):
         target_tokenizer: Tokenizer,
         search_config: SearchConfig,
         max_source_tokens: int,
+        compact: CompactWeights | None = None,
     ):
         super().__init__(name="predictor")
         # Tracked by TensorFlow, a Keras model would bring its optimizer's state
         # along and leave out layers that it holds in lists: track the weights.
         self._network = _Untracked(model)
-        self.weights = [variable.value for variable in model.weights]
+        self.weights = [] if compact else [variable.value for variable in model.weights]
+        self._compact = compact
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self._search_config = search_config
@@ -220,12 +236,13 @@ class Predictor(tf.Module):
         }
         tf.saved_model.save(self, directory, signatures=signatures)
         model = self._network.model
-        write_record(
-            directory,
-            model.settings,
-            [weight_path(variable) for variable in model.weights],
-            (self.source_tokenizer.model, self.target_tokenizer.model),
-        )
+        if not self._compact:  # from narrow weights no training goes on
+            write_record(
+                directory,
+                model.settings,
+                [weight_path(variable) for variable in model.weights],
+                (self.source_tokenizer.model, self.target_tokenizer.model),
+            )
         write_warm_up(directory)
 
     # Functions of their own, so that the signatures that share a search share its graph: most

@@ -198,6 +198,7 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_t
     key, rates = "training.learning_rate", [1e-6, 0.01]  # with the first little is learned
     with job.open("a") as file:
         file.write(f"tuning: {{trials: 2, epochs: 1, keys: {{{key}: {rates}}}}}\n")
+        file.write("export: {forms: [int8]}\n")
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert b"Exception ignored" not in done.stderr, done.stderr.decode()
@@ -210,3 +211,15 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_t
     (table,) = results.glob("*.json*")
     scores = {row[key]: row["score"] for row in json.loads(table.read_text())}
     assert [scores[rate] for rate in sorted(rates, reverse=True)] == losses
+
+    # Another form of what was pushed: no worse on the test split, smaller, and served as any.
+    (plain,) = (tmp_path / "out" / "serving" / "seq2seq").iterdir()
+    small = tmp_path / "out" / "exports" / "seq2seq-int8" / plain.name
+    (report,) = (tmp_path / "out" / "artifacts").glob("NamedExport-int8/*/*/named_export.json")
+    told = json.loads(report.read_text())
+    (loss,) = told["losses"]
+    assert told["kept"] and loss["bound"] < loss["limit"] == 0.05
+    weights = "variables/variables.data-00000-of-00001"
+    assert (small / weights).stat().st_size < 0.4 * (plain / weights).stat().st_size
+    done = seq2seq("predict", "--model", small, cwd=tmp_path, stdin=b"ancu do\n")
+    assert done.stdout == b"ancu do\n", done.stderr.decode()

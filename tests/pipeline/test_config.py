@@ -21,7 +21,7 @@ gate:
     bleu: {min: 1}
 """
 TOP = (
-    "data, data_validation, deployment, evaluation, gate, infra_validation, model, name, "
+    "data, data_validation, deployment, evaluation, export, gate, infra_validation, model, name, "
     "notify, runner, search, serving, tokenizer, training, tuning, unattended"
 )
 
@@ -439,6 +439,10 @@ ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
         (
             "search:\n  replace_unknown: true\nmodel: {attention: none, copy_head: false}",
             [f":8: search.replace_unknown: {ATTEND.format('default')}"],
+        ),
+        (
+            "export:\n  forms: [int8]",
+            [":8: export.forms: needs gate.max_loss: what loses more than that is left out"],
         ),
     ],
 )

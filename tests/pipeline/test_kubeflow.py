@@ -35,11 +35,13 @@ infra_validation: {{requests: 4}}
 training: {{epochs: 1, batch_size: 64, warm_start: {warm_start}}}
 evaluation: {{metrics: [sequence_error_rate]}}
 gate:
+  max_loss: {{sequence_error_rate: 0.1}}
   thresholds:
     sequence_error_rate: {{max: 1}}
     empty_rate: {{max: 1}}
     repetition_rate: {{max: 1}}
 data_validation: {{max_drift: {{vocabulary: {drift}}}}}
+export: {{forms: {forms}}}
 runner:
   kubeflow:
     image: example.org/seq2seq:1
@@ -55,7 +57,12 @@ runner:
 
 
 def write(folder, **changes):
-    values = {"input": "gs://bucket/p-{SPAN}.tsv", "warm_start": "null", "drift": "null"}
+    values = {
+        "input": "gs://bucket/p-{SPAN}.tsv",
+        "warm_start": "null",
+        "drift": "null",
+        "forms": "[]",
+    }
     path = folder / "job.yaml"
     path.write_text(JOB.format(**{**values, **changes}))
     return path
@@ -131,12 +138,13 @@ def test_nothing_of_this_machine_is_in_it(compiled):
 
 def test_what_only_this_machine_can_do_is_told_with_its_line(tmp_path):
     (tmp_path / "p.tsv").write_text("a\tb\n")
-    path = write(tmp_path, input=tmp_path / "p.tsv", drift=0.5)
+    path = write(tmp_path, input=tmp_path / "p.tsv", drift=0.5, forms="[int8]")
     with pytest.raises(ConfigurationError) as caught:
         kubeflow.compile_file(path, load_config(path), tmp_path / "spec.yaml")
-    pairs, drift = caught.value.problems
+    pairs, drift, forms = caught.value.problems
     assert pairs.startswith(f"{path}:4: data.input: expected a URI such as gs://bucket/path")
-    assert drift.startswith(f"{path}:20: data_validation.max_drift: the report of the span before")
+    assert drift.startswith(f"{path}:21: data_validation.max_drift: the report of the span before")
+    assert forms.startswith(f"{path}:22: export.forms: other forms are written to this machine")
     path = write(tmp_path, warm_start="last_blessed")
     config = load_config(path)
     with pytest.raises(ConfigurationError, match=r":13: training.warm_start: last_blessed"):

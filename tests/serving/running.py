@@ -1,6 +1,7 @@
 """A server as users run it: the command, in a process of its own, on loopback."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -63,12 +64,16 @@ def model_stub(channel):
 class Running:
     """A server that was started; `with` ends it."""
 
-    def __init__(self, model, *arguments, name="seq2seq"):
+    def __init__(self, model, *arguments, name="seq2seq", log=None):
         command = [*COMMAND, "--model", str(model), "--name", name]
         command += ["--grpc-port", "0", "--rest-port", "0", *arguments]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        with open(log or os.devnull, "w") as elsewhere:
+            self.process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=elsewhere if log else subprocess.PIPE,
+                text=True,
+            )
         self.log = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -81,7 +86,7 @@ class Running:
         self.address = Address(*found.groups(), name)
 
     def _read(self):
-        self.log += self.process.stderr
+        self.log += self.process.stderr or []
 
     def events(self):
         """What it logged: (event, version)."""
@@ -104,7 +109,8 @@ class Running:
             self.process.wait()
         self._reader.join(SECONDS)
         self.process.stdout.close()
-        self.process.stderr.close()
+        if self.process.stderr:
+            self.process.stderr.close()
 
 
 def _parsed(body):

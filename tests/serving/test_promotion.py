@@ -1,6 +1,7 @@
 """Labels of pushed versions: what servers read, in one step, and back again."""
 
 import os
+import resource
 import threading
 
 import pytest
@@ -128,3 +129,16 @@ def test_the_command_shows_promotes_and_goes_back(base, tmp_path):
     versions("promote", "3")
     assert "stable" in versions("rollback").output
     assert read(base).labels == {"stable": 5, "canary": 12}
+
+
+def test_a_disk_that_takes_no_more_leaves_the_configuration_as_it_was(base):
+    promote(base, 5)
+    before = config_file(base).read_bytes(), sorted(base.parent.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # the kernel refuses every byte
+    try:
+        with pytest.raises(PromotionError, match="cannot be written"):
+            promote(base, 12)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (config_file(base).read_bytes(), sorted(base.parent.iterdir())) == before

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -332,3 +333,23 @@ def test_a_model_configuration_names_versions_and_labels_and_is_followed(made, t
         reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
         assert reply.body["predictions"][0]["text"] == "v2:a"
         assert server.stop(signal.SIGINT) == 0
+
+
+def test_killed_while_it_switches_and_with_a_full_disk_for_its_log_it_serves_on(made, tmp_path):
+    base = tmp_path / "seq2seq"
+    toys.push(made / "1", base, 1)
+    with Running(base) as server:
+        toys.push(made / "2", base, 2)
+        eventually(lambda: ("loading", 2) in server.events())
+        server.process.kill()  # somewhere between that and `available`
+    before = sorted(path for path in base.rglob("*") if path.is_file())
+    # What a server writes is its log; its disk is full.
+    with Running(base, log="/dev/full") as server, server.address.channel() as channel:
+        assert ask(channel, "a") == ["v2:a"]
+        toys.garbage(toys.push(made / "1", base, 3))  # is refused, which it cannot log
+        known = f"/v1/models/{server.address.name}/versions/3"
+        eventually(lambda: "END" in str(server.address.request(known).body), 60)
+        assert ask(channel, "a") == ["v2:a"]
+        assert server.stop() == 0
+    shutil.rmtree(base / "3")
+    assert sorted(path for path in base.rglob("*") if path.is_file()) == before
