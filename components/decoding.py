@@ -77,7 +77,7 @@ class Answer(_AsksModels):
         yield from rows
 
 
-def answered(model: LocalModel, rows: list[Row], forces: bool) -> list[dict[str, Any]]:
+def answered(model: LocalModel, rows: list[Row], forces: bool = False) -> list[dict[str, Any]]:
     """The best answer to each row, with what the model tells of it where it can.
 
     Args:

@@ -54,7 +54,9 @@ def test_the_norm_of_the_gradient_is_told_as_it_was_before_it_was_cut(optimizer)
     made = optimizer_of(TrainingConfig(optimizer=optimizer, clip_norm=0.1), 10)
     weights = [keras.Variable(np.zeros(shape, "float32")) for shape in ((2,), (3, 2))]
     made.build(weights)
-    rows = tf.IndexedSlices([[2.0, 0.0], [1.0, 0.0]], [1, 1], [3, 2])  # 3 in one place
+    rows = tf.IndexedSlices(
+        tf.constant([[2.0, 0.0], [1.0, 0.0]]), tf.constant([1, 1]), [3, 2]
+    )  # 3 in one place
     made.apply([tf.constant([0.0, 4.0]), rows])
     assert gradient_norm(made) == pytest.approx(5.0)
 

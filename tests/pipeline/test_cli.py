@@ -261,6 +261,9 @@ def test_predict_answers_a_file_into_a_file_and_says_what_was_rejected(monkeypat
         def __init__(self, directory):
             self.directory = directory
 
+        def has(self, signature):
+            return False
+
         def predict(self, sources, nbest=1):
             return [[local_model.Hypothesis(s.upper(), -0.5, -1.0)] * nbest for s in sources]
 

@@ -64,7 +64,7 @@ def write(folder, **changes):
         "forms": "[]",
     }
     path = folder / "job.yaml"
-    path.write_text(JOB.format(**{**values, **changes}))
+    path.write_text(JOB.format(**{**values, "forms": "[]", **changes}))
     return path
 
 
