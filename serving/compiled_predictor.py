@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from ..models import features
 from ..models.search import Hypotheses
-from .predictor import Predictor, _Read
+from .predictor import Predictor
+from .searcher import Read
 from .tokenizer import source_ids
 
 SOURCE_STEP = 16  # tokens
@@ -22,7 +23,7 @@ SOURCE_STEP = 16  # tokens
 class CompiledPredictor(Predictor):
     """As `Predictor`, with `best` and `nbest` searched by XLA's code."""
 
-    def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
+    def _read(self, text: tf.Tensor) -> tuple[Read, tf.Tensor]:
         rows = tf.shape(text)[0]
         padded_rows = _power_of_two(rows)
         text = tf.pad(text, [[0, padded_rows - rows]])
@@ -34,17 +35,17 @@ class CompiledPredictor(Predictor):
             features.PAD, shape=tf.stack([tf.cast(padded_rows, tf.int64), width])
         )
         encoded = self._network.model.encoder(dense_BS, training=False)
-        return _Read(text, lengths_B, encoded), rows
+        return Read(text, lengths_B, encoded), rows
 
-    def _search(self, read: _Read, wanted: int) -> Hypotheses:
+    def _search(self, read: Read, wanted: int) -> Hypotheses:
         @tf.function(jit_compile=True, autograph=False)
         def compiled(read_tensors: Any) -> Hypotheses:
-            return Predictor._search(self, _Read(*read_tensors), wanted)
+            return self._searcher.configured(Read(*read_tensors), wanted)
 
         # XLA knows no strings: the text stays outside.
         return compiled((None, read.length_B, read.encoded))
 
-    def _attention(self, read: _Read, found: Hypotheses) -> tf.Tensor:
+    def _attention(self, read: Read, found: Hypotheses) -> tf.Tensor:
         return super()._attention(read, found)[..., : tf.reduce_max(read.length_B)]
 
 

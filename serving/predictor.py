@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
@@ -21,21 +21,14 @@ from pydantic import Field
 
 from ..models import features
 from ..models.configuration import Section
-from ..models.encoders import Encoded
-from ..models.search import (
-    Begun,
-    Hypotheses,
-    beam_search,
-    greedy_search,
-    sample,
-    without_places,
-)
-from ..models.search_options import IMPOSSIBLE, Options, SearchConfig, options_for
+from ..models.search import Hypotheses
+from ..models.search_options import IMPOSSIBLE, SearchConfig
 from ..models.seq2seq import Seq2Seq
 from .compact_weights import CompactWeights
 from .confidence import OF_ATTENTION, of_attention
 from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
+from .searcher import Read, Searcher
 from .teacher_forcing import force
 from .tokenizer import Tokenizer, source_ids
 from .warm_up import write_warm_up
@@ -55,14 +48,6 @@ class _Untracked:
 
     def __init__(self, model: Seq2Seq):
         self.model = model
-
-
-class _Read(NamedTuple):
-    """A batch of sources, encoded."""
-
-    text_B: tf.Tensor
-    length_B: tf.Tensor  # EOS included
-    encoded: Encoded
 
 
 def _signature(*inputs: tf.TensorSpec) -> Any:
@@ -112,6 +97,7 @@ class Predictor(tf.Module):
         self._compact = compact
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
+        self._searcher = Searcher(model, search_config)
         self._search_config = search_config
         self._max_source_tokens = max_source_tokens
 
@@ -214,7 +200,7 @@ class Predictor(tf.Module):
             self.target_tokenizer,
             self._network.model.has_attention,
         )
-        found = self._found_by_request(read, asked, seed_B)
+        found = self._searcher.requested(read, asked, seed_B)
         return {name: values[:rows] for name, values in self._answers(read, found).items()}
 
     @_signature(tf.TensorSpec([None], tf.string, name="examples"))
@@ -248,98 +234,28 @@ class Predictor(tf.Module):
     # Functions of their own, so that the signatures that share a search share its graph: most
     # of an export is search, and most of the time that exporting and loading take.
     @_signature(tf.TensorSpec([None], tf.string))
-    def _best_found(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor, Hypotheses]:
+    def _best_found(self, text: tf.Tensor) -> tuple[Read, tf.Tensor, Hypotheses]:
         read, rows = self._read(text)
         return read, rows, self._search(read, 1)
 
     @_signature(tf.TensorSpec([None], tf.string))
-    def _all_found(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor, Hypotheses]:
+    def _all_found(self, text: tf.Tensor) -> tuple[Read, tf.Tensor, Hypotheses]:
         read, rows = self._read(text)
         return read, rows, self._search(read, self._search_config.most_hypotheses)
 
-    def _read(self, text: tf.Tensor) -> tuple[_Read, tf.Tensor]:
+    def _read(self, text: tf.Tensor) -> tuple[Read, tf.Tensor]:
         """Encodes sources; returns how many they are as well."""
         rows = tf.shape(text)[0]
         # A recurrence cannot run over no rows: give it one and take the answer away.
         text = tf.pad(text, [[0, tf.cast(rows == 0, tf.int32)]])
         ids_BS = self._cut(source_ids(self.source_tokenizer, text))
         encoded = self._network.model.encoder(ids_BS.to_tensor(features.PAD), training=False)
-        return _Read(text, ids_BS.row_lengths(), encoded), rows
+        return Read(text, ids_BS.row_lengths(), encoded), rows
 
-    def _begun(self, read: _Read) -> Begun:
-        decoder = self._network.model.decoder
-        state, source = decoder.begin(read.encoded, self._search_config.max_length)
-        return Begun(decoder.step, state, source, read.encoded.mask_BS)
+    def _search(self, read: Read, wanted: int) -> Hypotheses:
+        return self._searcher.configured(read, wanted)
 
-    def _search(self, read: _Read, wanted: int) -> Hypotheses:
-        """Searches as the export was configured to."""
-        config, length = self._search_config, self._search_config.max_length
-        options = options_for(config, read.length_B, wanted)
-        covers = config.coverage_penalty > 0
-        begun = self._begun(read)
-        if config.temperature > 0:
-            seed_B = tf.fill(tf.shape(read.length_B), config.seed)
-            found = self._draw(begun, options, seed_B, covers)
-        elif config.beam_size == 1:
-            found = greedy_search(begun, options, length, covers)
-        else:
-            n_best = min(wanted, config.beam_size)
-            found = beam_search(begun, options, length, covers, config.beam_size, n_best)
-        return _settled(read, _with_places(found, wanted))
-
-    def _found_by_request(self, read: _Read, options: Options, seed_B: tf.Tensor) -> Hypotheses:
-        """Draws for the rows that ask for it, searches for the others."""
-        most, length = self._search_config.most_hypotheses, self._search_config.max_length
-        covers = self._network.model.has_attention
-        begun = self._begun(read)
-        drawn_B = options.temperature_B > 0
-        nothing = _with_places(None, most, tf.shape(read.length_B)[0], length)
-
-        def draw() -> Hypotheses:
-            warm = options._replace(temperature_B=tf.where(drawn_B, options.temperature_B, 1.0))
-            return self._draw(begun, warm, seed_B, covers)
-
-        def look() -> Hypotheses:
-            return beam_search(begun, options, length, covers, most, most)
-
-        drawn = tf.cond(tf.reduce_any(drawn_B), draw, lambda: nothing)
-        looked = tf.cond(tf.reduce_all(drawn_B), lambda: nothing, look)
-        found = Hypotheses(
-            *(
-                tf.where(tf.reshape(drawn_B, [-1] + [1] * (len(a.shape) - 1)), a, b)
-                for a, b in zip(drawn, looked, strict=True)
-            )
-        )
-        found = without_places(found, tf.range(most) >= options.hypotheses_B[:, tf.newaxis])
-        return _settled(read, found)
-
-    def _draw(self, begun: Begun, options: Options, seed_B: tf.Tensor, covers: bool) -> Hypotheses:
-        """Draws as many hypotheses as each row wants, and keeps all of them.
-
-        Were more drawn and the best kept, they would not be draws. So each is a
-        row of its own for `sample`, which puts the best first.
-        """
-        places, length = self._search_config.most_hypotheses, self._search_config.max_length
-
-        def each(x: tf.Tensor) -> tf.Tensor:
-            return tf.repeat(x, places, axis=0)
-
-        uniforms_BKL = _uniforms(seed_B, places, length)
-        drawn_X1 = sample(
-            Begun(begun.step, *keras.tree.map_structure(each, begun[1:])),
-            Options(*(None if option is None else each(option) for option in options)),
-            length,
-            covers,
-            tf.reshape(uniforms_BKL, [-1, 1, length]),
-        )
-        drawn = Hypotheses(
-            *(tf.reshape(x, [-1, places, *x.shape[2:]]) for x in drawn_X1),
-        )
-        drawn = without_places(drawn, tf.range(places) >= options.hypotheses_B[:, tf.newaxis])
-        order_BK = tf.argsort(drawn.scores_BN, direction="DESCENDING", stable=True)
-        return Hypotheses(*(tf.gather(x, order_BK, batch_dims=1) for x in drawn))
-
-    def _answers(self, read: _Read, found: Hypotheses) -> dict[str, tf.Tensor]:
+    def _answers(self, read: Read, found: Hypotheses) -> dict[str, tf.Tensor]:
         shape = tf.shape(found.ids_BNL)
         flat = tf.reshape(found.ids_BNL, [-1, shape[2]])
         answers = tf.reshape(self.target_tokenizer.detokenize(flat), shape[:2])
@@ -351,9 +267,7 @@ class Predictor(tf.Module):
             features.LOG_PROB: found.log_probs_BN,
         }
 
-    def _with_source_words(
-        self, read: _Read, found: Hypotheses, answers_BK: tf.Tensor
-    ) -> tf.Tensor:
+    def _with_source_words(self, read: Read, found: Hypotheses, answers_BK: tf.Tensor) -> tf.Tensor:
         """Writes for each UNK the source token that it attends to most.
 
         Luong et al. (2015), section 4.2, after Jean et al. (2015).
@@ -372,7 +286,7 @@ class Predictor(tf.Module):
 
         return tf.cond(tf.reduce_any(unknown_BKL), replaced, lambda: answers_BK)
 
-    def _attention(self, read: _Read, found: Hypotheses) -> tf.Tensor:
+    def _attention(self, read: Read, found: Hypotheses) -> tf.Tensor:
         """The attention [B, K, T, S] by teacher forcing; T is the longest hypothesis."""
         shape = tf.shape(found.ids_BNL)
         ids_XL = tf.reshape(found.ids_BNL, [-1, shape[2]])
@@ -384,7 +298,7 @@ class Predictor(tf.Module):
         weights_XTS = tf.cast(weights_XTS, tf.float32)
         return tf.reshape(weights_XTS, tf.concat([shape[:2], tf.shape(weights_XTS)[1:]], axis=0))
 
-    def _attended(self, read: _Read, found: Hypotheses, written_B: tf.Tensor) -> dict[str, Any]:
+    def _attended(self, read: Read, found: Hypotheses, written_B: tf.Tensor) -> dict[str, Any]:
         """What the attention of each row's first hypothesis tells of it, each [B].
 
         Rows go by their length, some at a time: by teacher forcing all take as long as the
@@ -413,7 +327,7 @@ class Predictor(tf.Module):
         back_B = tf.argsort(order_B)
         return {name: tf.gather(values, back_B) for name, values in told.items()}
 
-    def _source_tokens(self, read: _Read) -> list[tf.Tensor]:
+    def _source_tokens(self, read: Read) -> list[tf.Tensor]:
         """The tokens [B, S] of what was read, in both spellings of `Tokenizer.spelled`.
 
         EOS is the last; '' beyond.
@@ -428,55 +342,6 @@ class Predictor(tf.Module):
         kept = ids_BS[:, : limit + 1]
         end = tf.fill([ids_BS.nrows(), 1], tf.constant(features.EOS, tf.int64))
         return tf.concat([kept[:, :-1], end], axis=1)
-
-
-def _settled(read: _Read, found: Hypotheses) -> Hypotheses:
-    """Puts one empty hypothesis, which is certain, where the source is empty."""
-    empty_B = read.length_B == 1
-    places, length = found.ids_BNL.shape[1:]
-    first_K, first_L = tf.range(places) == 0, tf.range(length) == 0
-    only_KL = tf.where(first_K[:, tf.newaxis] & first_L, features.EOS, features.PAD)
-    certain_K = tf.where(first_K, 0.0, IMPOSSIBLE)
-    return Hypotheses(
-        tf.where(empty_B[:, tf.newaxis, tf.newaxis], only_KL, found.ids_BNL),
-        tf.where(empty_B[:, tf.newaxis], certain_K, found.scores_BN),
-        tf.where(empty_B[:, tf.newaxis], certain_K, found.log_probs_BN),
-    )
-
-
-def _uniforms(seed_B: tf.Tensor, samples: int, length: int) -> tf.Tensor:
-    """What decides each draw [B, samples, length]: of a row's own seed alone.
-
-    The algorithm is named, so that a seed means the same on every machine.
-    """
-    uniforms = tf.map_fn(
-        lambda seed: tf.random.stateless_uniform(
-            [samples, length], tf.stack([seed, 0]), alg="philox"
-        ),
-        seed_B,
-        fn_output_signature=tf.TensorSpec([samples, length], tf.float32),
-    )
-    return uniforms
-
-
-def _with_places(
-    found: Hypotheses | None, places: int, rows: Any = None, length: int = 0
-) -> Hypotheses:
-    """Widens hypotheses to as many places, the new ones empty; None has none."""
-    if found is None:
-        return Hypotheses(
-            tf.fill([rows, places, length], features.PAD),
-            tf.fill([rows, places], IMPOSSIBLE),
-            tf.fill([rows, places], IMPOSSIBLE),
-        )
-    more = places - found.scores_BN.shape[1]
-    if more <= 0:
-        return found
-    return Hypotheses(
-        tf.pad(found.ids_BNL, [[0, 0], [0, more], [0, 0]], constant_values=features.PAD),
-        tf.pad(found.scores_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
-        tf.pad(found.log_probs_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
-    )
 
 
 def _defaults(dtype: tf.DType, rows: tf.Tensor) -> tf.Tensor:
