@@ -27,6 +27,8 @@ from side_by_side import ROOT, machine, peer_python, write
 HERE = Path(__file__).parent
 MARKS = (20, 25, 30, 33)
 SPLITS = ("train", "val")
+# What both sides train with.
+SETTINGS = {"dropout": 0.3, "smoothing": 0.1, "rate": 1e-3, "batch": 80, "longest": 100}
 
 
 def lines_of(folder: Path, name: str) -> list[str]:
@@ -51,7 +53,8 @@ def home_assistant() -> dict[str, list[tuple[str, str]]]:
     """The pairs of `seq2seq data home_assistant`: every twentieth source is for validation."""
     path = ROOT / "data" / "home_assistant_en_de" / "pairs.tsv"
     if not path.exists():
-        command = [sys.executable, "-m", "seq2seq_tfx.pipeline.cli", "data", "home_assistant"]
+        start = "from seq2seq_tfx.pipeline.cli import main; main()"
+        command = [sys.executable, "-c", start, "data", "home_assistant"]
         subprocess.run(command, cwd=ROOT, check=True)
     by_source: dict[str, str] = {}
     for line in path.read_text("utf-8").splitlines():
@@ -102,15 +105,15 @@ def main() -> None:
             for side, lines in zip(("source", "target"), zip(*some, strict=True), strict=True):
                 text = "".join(f"{line}\n" for line in lines)
                 (task / f"{split}.{side}").write_text(text, "utf-8")
-        common = [task, arguments.hidden, arguments.vocabulary, arguments.minutes, MARKS[-1]]
+        asked = {name: getattr(arguments, name) for name in ("hidden", "vocabulary", "minutes")}
+        settings = {**SETTINGS, **asked, "mark": MARKS[-1]}
+        (task / "settings.json").write_text(json.dumps(settings))
         # Ours first, for it learns the pieces; JoeyNMT is given them.
         scripts = {"ours": "quality_ours.py", "joeynmt": "peers/joeynmt_quality.py"}
         for side in arguments.sides:
             python = sys.executable if side == "ours" else peer_python()
-            command = [python, HERE / scripts[side], *common]
-            done = subprocess.run(
-                list(map(str, command)), stdout=subprocess.PIPE, text=True, check=False
-            )
+            command = [python, str(HERE / scripts[side]), str(task)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 sys.exit(f"{scripts[side]} ended with {done.returncode}; what it said is above")
             measured[side] = described(json.loads(done.stdout.splitlines()[-1]))
@@ -128,8 +131,7 @@ def main() -> None:
             "kind": "given" if arguments.data else "Home Assistant, en-de",
             **{split: len(some) for split, some in pairs.items()},
         },
-        "settings": {"hidden": arguments.hidden, "vocabulary": arguments.vocabulary}
-        | {"minutes": arguments.minutes},
+        "settings": settings,
         "ratios": ratios,
         "measured": measured,
     }

@@ -30,7 +30,6 @@ from seq2seq_tfx.models.seq2seq import build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer, source_ids, target_ids
 
-DROPOUT, SMOOTHING, RATE, BATCH, LONGEST = 0.3, 0.1, 1e-3, 80, 100
 PIECES, VOCABULARY = "pieces.model", "pieces.txt"
 
 
@@ -51,8 +50,9 @@ def write_examples(path: Path, tokenizer: Tokenizer, sources: list[str], targets
 
 def main() -> None:
     """Prints the course of validation BLEU as JSON."""
-    folder, hidden, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    minutes, mark = float(sys.argv[4]), float(sys.argv[5])
+    folder = Path(sys.argv[1])
+    settings = json.loads((folder / "settings.json").read_text())
+    batch, longest = settings["batch"], settings["longest"]
     keras.utils.set_random_seed(1)  # which takes what tokenizers hold away: before they are made
     text = {
         (split, side): (folder / f"{split}.{side}").read_text("utf-8").splitlines()
@@ -60,7 +60,9 @@ def main() -> None:
         for side in ("source", "target")
     }
     both = (line for side in ("source", "target") for line in text["train", side])
-    pieces = train_tokenizer(both, SideConfig(kind="bpe", vocabulary_size=size), False)
+    pieces = train_tokenizer(
+        both, SideConfig(kind="bpe", vocabulary_size=settings["vocabulary"]), False
+    )
     (folder / PIECES).write_bytes(pieces)
     words = vocabulary(pieces)[len(features.SPECIAL_TOKENS) :]
     (folder / VOCABULARY).write_text("".join(f"{piece}\n" for piece in words), "utf-8")
@@ -68,21 +70,22 @@ def main() -> None:
     files = [str(folder / "train.tfrecord")]
     write_examples(Path(files[0]), tokenizer, text["train", "source"], text["train", "target"])
 
-    config = model_config("twin", hidden, True).model_copy(update={"dropout": DROPOUT})
+    config = model_config("twin", settings["hidden"], True)
+    config = config.model_copy(update={"dropout": settings["dropout"]})
     model = build_seq2seq(config, tokenizer.vocabulary_size, tokenizer.vocabulary_size)
-    training = TrainingConfig(learning_rate=RATE, schedule="constant", clip_norm=1.0)
-    corpus = survey(files, BATCH, LONGEST)
+    training = TrainingConfig(learning_rate=settings["rate"], schedule="constant", clip_norm=1.0)
+    corpus = survey(files, batch, longest)
     model.compile(
         optimizer_of(training, corpus.batches),
-        TokenCrossEntropy(SMOOTHING),
+        TokenCrossEntropy(settings["smoothing"]),
         metrics=[TokenAccuracy()],
         jit_compile=False,
     )
-    predictor = Predictor(model, tokenizer, tokenizer, SearchConfig(beam_size=1), LONGEST)
+    predictor = Predictor(model, tokenizer, tokenizer, SearchConfig(beam_size=1), longest)
     known = tf.data.experimental.assert_cardinality(corpus.batches)
     began, course, epoch = time.monotonic(), [], 0
-    while (time.monotonic() - began) / 60 < minutes:
-        data = batches(files, BATCH, LONGEST, seed=1, epoch=epoch).apply(known)
+    while (time.monotonic() - began) / 60 < settings["minutes"]:
+        data = batches(files, batch, longest, seed=1, epoch=epoch).apply(known)
         loss = model.fit(data, verbose=0).history["loss"][0]
         answers: list[str] = []
         for start in range(0, len(text["val", "source"]), 64):
@@ -99,7 +102,7 @@ def main() -> None:
             }
         )
         print(f"  epoch {epoch}: {course[-1]}", file=sys.stderr, flush=True)
-        if bleu >= mark:
+        if bleu >= settings["mark"]:
             break
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
     print(json.dumps({"course": course, "parameters": model.count_params(), "versions": versions}))

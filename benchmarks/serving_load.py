@@ -224,10 +224,8 @@ def main() -> None:
     }
     with local_server(model) as server:
         if arguments.soak:
-            result["soak"] = {
-                **machine,
-                "memory": asyncio.run(soak(server, sources, arguments.soak)),
-            }
+            memory = asyncio.run(soak(server, sources, arguments.soak))
+            result["soak"] = part = {**machine, "memory": memory}
         else:
             found = speed(model, server, sources)
             saturating = found["gRPC"]["requests of 1"]["server_per_s"]

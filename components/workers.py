@@ -39,7 +39,7 @@ _KEYS = (
     "hyperparameters",
 )
 GRACE = 60  # seconds from a signal until the chief's training is killed
-_STOPPED, _FAILED = 143, 1
+STOPPED, FAILED = 143, 1  # what the chief's training ends with
 
 
 class Workers:
@@ -91,13 +91,13 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
     others = ", ".join(members.addresses[1:])
     progress.note(f"waiting for the workers at {others}")
     logging.info("chief at %s, waiting for the workers at %s", members.addresses[0], others)
-    command = [sys.executable, "-m", __package__ + ".worker", str(folder)]
+    command = [sys.executable, "-m", __package__ + ".chief", str(folder)]
     try:
         with interruption.saving():
             code, last = _watched(command)
     finally:
         (folder / JOB).unlink(missing_ok=True)
-    if code == _STOPPED:
+    if code == STOPPED:
         raise interruption.Interrupted(last)
     if code:
         raise PipelineError(last or f"the chief's training ended with code {code}; see the log")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,17 +24,12 @@ from .cli_gate import gate
 from .cli_runs import gc, runs, schedule
 from .cli_serving import bench_serving, deployment, serve, versions
 from .cli_training import train_worker
+from .environment import prepare
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
 
-# Before anything imports TensorFlow or Keras.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets with lines about absent GPUs
-os.environ["KERAS_BACKEND"] = "tensorflow"  # what is exported is a SavedModel
-# Without it TensorFlow has oneDNN's products on the newest processors alone; a training
-# step took 1.4 times as long with AVX2 (benchmarks/LOG.md).
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+prepare()
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})

@@ -50,22 +50,24 @@ def asks_a_model(command: Callable[..., None]) -> Callable[..., None]:
     return model(output(command))
 
 
+asks_a_configuration = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("pipeline_config.yaml"),
+    show_default=True,
+    help="The job.",
+)
+
+
 def asks_a_job(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command about a job: its configuration and its output folder."""
-    config = click.option(
-        "--config",
-        "config_path",
-        type=click.Path(path_type=Path),
-        default=Path("pipeline_config.yaml"),
-        show_default=True,
-        help="The job.",
-    )
     output = click.option(
         "--output",
         type=click.Path(path_type=Path, file_okay=False),
         help="Where all that its runs make goes.  [default: output/NAME]",
     )
-    return config(output(command))
+    return asks_a_configuration(output(command))
 
 
 def refuse(error: ConfigurationError) -> NoReturn:

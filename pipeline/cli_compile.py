@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from .cli_common import ERROR, fail, refuse
+from .cli_common import ERROR, asks_a_configuration, fail, refuse
 
-CONFIG = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("pipeline_config.yaml"),
-    show_default=True,
-    help="The job.",
-)
+
+def writes_a_file(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option of a command that names the file it writes."""
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option("--output", type=kind, required=True, help=what)
 
 
 @click.group("compile")
@@ -24,13 +22,8 @@ def compile_() -> None:
 
 
 @compile_.command()
-@CONFIG
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="FILE.yaml: the specification. FILE.json: the whole job, for Vertex AI.",
-)
+@asks_a_configuration
+@writes_a_file("FILE.yaml: the specification. FILE.json: the whole job, for Vertex AI.")
 def kubeflow(config_path: Path, output: Path) -> None:
     """Write the specification for Kubeflow Pipelines v2 or Vertex AI.
 
@@ -57,13 +50,8 @@ def kubeflow(config_path: Path, output: Path) -> None:
 
 
 @compile_.command()
-@CONFIG
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="FILE.yaml: the manifests, for `kubectl apply`.",
-)
+@asks_a_configuration
+@writes_a_file("FILE.yaml: the manifests, for `kubectl apply`.")
 def kubernetes(config_path: Path, output: Path) -> None:
     """Write a Job of Kubernetes whose workers train together.
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import cli  # noqa: F401  it sets what TensorFlow and Keras read from the environment
+from .environment import prepare
 
 MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 
@@ -81,6 +81,7 @@ def _exchanged(text: str, beginnings: Mapping[str, str]) -> str:
 
 def main() -> None:
     """Runs the task of the command line, and says in a line why it failed."""
+    prepare()
     from ..components.errors import reason_of
 
     try:

@@ -25,9 +25,11 @@ def benchmark():
         spec.loader.exec_module(module)
         return module
 
-    sys.path.insert(0, str(FOLDER))
+    folders = [str(FOLDER), str(FOLDER / "peers")]
+    sys.path[:0] = folders
     yield load
-    sys.path.remove(str(FOLDER))
+    for folder in folders:
+        sys.path.remove(folder)
 
 
 def asked(script, *arguments):
@@ -88,11 +90,14 @@ def test_our_side_of_time_to_quality_tells_bleu_by_minutes(benchmark, tmp_path):
                 line.format("xyz"[row % 3] * (1 + row % 5)) + "\n" for row in range(rows)
             )
             (tmp_path / f"{split}.{side}").write_text(text)
-    record = asked("quality_ours.py", tmp_path, 8, 20, 1e-6, 33)
+    quality = benchmark("quality")
+    settings = {**quality.SETTINGS, "hidden": 8, "vocabulary": 20, "minutes": 1e-6, "mark": 33}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    record = asked("quality_ours.py", tmp_path)
     (first,) = record["course"]
     assert first["minutes"] > 0 and 0 <= first["bleu"] <= 100 and first["loss"] > 0
     assert (tmp_path / "pieces.txt").read_text("utf-8").count("\n") == 20 - 4
-    told = benchmark("quality").described({"course": [first, {"minutes": 9.5, "bleu": 26.0}]})
+    told = quality.described({"course": [first, {"minutes": 9.5, "bleu": 26.0}]})
     assert told["minutes_to"] == {"20": 9.5, "25": 9.5, "30": None, "33": None}
     assert told["best_bleu"] == 26.0
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from joeynmt_architecture import architecture
 
 torch.set_num_threads(1)
 torch.set_num_interop_threads(1)
@@ -35,26 +36,10 @@ def vocabulary(size):
 
 
 def model_of(size, hidden, input_feeding):
-    """A bidirectional encoder and a decoder with additive attention, a layer each."""
-    side = {"rnn_type": "lstm", "hidden_size": hidden, "num_layers": 1, "dropout": 0.0}
-    embeddings = {"embedding_dim": hidden, "scale": False}
+    """The model, without dropout."""
     model = build_model(
-        {
-            "initializer": "xavier_uniform",
-            "bias_initializer": "zeros",
-            "init_rnn_orthogonal": True,
-            "lstm_forget_gate": 1.0,
-            "encoder": {
-                "type": "recurrent", **side, "bidirectional": True, "embeddings": embeddings,
-            },
-            "decoder": {
-                "type": "recurrent", **side, "embeddings": embeddings, "attention": "bahdanau",
-                "hidden_dropout": 0.0, "init_hidden": "bridge", "input_feeding": input_feeding,
-            },
-        },
-        vocabulary(size),
-        vocabulary(size),
-    )  # fmt: skip
+        architecture(hidden, input_feeding, 0.0), vocabulary(size), vocabulary(size)
+    )
     model.loss_function = ("crossentropy", 0.0)
     return model
 

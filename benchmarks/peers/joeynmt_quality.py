@@ -11,22 +11,21 @@ import sys
 import time
 from pathlib import Path
 
-DROPOUT, SMOOTHING, RATE, BATCH, LONGEST = 0.3, 0.1, 1e-3, 80, 100
+from joeynmt_architecture import architecture
+
 STAMP = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3})")
 SCORE = re.compile(r"Evaluation result \(greedy\): bleu:\s*([\d.]+)")
 
 
-def configuration(folder, hidden, steps):
+def configuration(folder, settings, steps):
     """As JoeyNMT reads it."""
     tokens = {
         "level": "bpe",
         "tokenizer_type": "sentencepiece",
         "tokenizer_cfg": {"model_file": f"{folder}/pieces.model"},
         "voc_file": f"{folder}/pieces.txt",
-        "max_length": LONGEST,
+        "max_length": settings["longest"],
     }
-    side = {"rnn_type": "lstm", "hidden_size": hidden, "num_layers": 1, "dropout": DROPOUT}
-    embeddings = {"embedding_dim": hidden, "scale": False, "dropout": DROPOUT}
     return {
         "name": "quality",
         "model_dir": f"{folder}/joeynmt",
@@ -53,13 +52,13 @@ def configuration(folder, hidden, steps):
         "training": {
             "normalization": "tokens",
             "optimizer": "adam",
-            "learning_rate": RATE,
+            "learning_rate": settings["rate"],
             # A constant rate: it knows none by that name.
             "scheduling": "exponential",
             "decrease_factor": 1.0,
             "clip_grad_norm": 1.0,
-            "label_smoothing": SMOOTHING,
-            "batch_size": BATCH,
+            "label_smoothing": settings["smoothing"],
+            "batch_size": settings["batch"],
             "batch_type": "sentence",
             "epochs": 10_000,
             "validation_freq": steps,
@@ -70,20 +69,8 @@ def configuration(folder, hidden, steps):
             "overwrite": True,
             "shuffle": True,
         },
-        "model": {
-            "initializer": "xavier_uniform",
-            "bias_initializer": "zeros",
-            "init_rnn_orthogonal": True,
-            "lstm_forget_gate": 1.0,
-            "encoder": {
-                "type": "recurrent", **side, "bidirectional": True, "embeddings": embeddings,
-            },
-            "decoder": {
-                "type": "recurrent", **side, "embeddings": embeddings, "attention": "bahdanau",
-                "hidden_dropout": DROPOUT, "init_hidden": "bridge", "input_feeding": True,
-            },
-        },
-    }  # fmt: skip
+        "model": architecture(settings["hidden"], True, settings["dropout"]),
+    }
 
 
 def moment(line):
@@ -109,12 +96,12 @@ def course_of(log):
 def main():
     """Prints the course of validation BLEU as JSON."""
     folder = Path(sys.argv[1]).absolute()
-    hidden, _, minutes, mark = (float(x) for x in sys.argv[2:])
+    settings = json.loads((folder / "settings.json").read_text())
     rows = sum(1 for _ in (folder / "train.source").open(encoding="utf-8"))
     path = folder / "joeynmt.yaml"
     # JSON is YAML.
-    settings = configuration(str(folder), int(hidden), max(rows // BATCH, 1))
-    path.write_text(json.dumps(settings), encoding="utf-8")
+    asked = configuration(str(folder), settings, max(rows // settings["batch"], 1))
+    path.write_text(json.dumps(asked), encoding="utf-8")
     log = folder / "joeynmt" / "train.log"
     with (folder / "joeynmt.out").open("w") as out:
         process = subprocess.Popen(
@@ -130,8 +117,8 @@ def main():
                 print(f"  {one}", file=sys.stderr, flush=True)
             told = len(course)
             first = next((moment(x) for x in text.splitlines() if x.endswith("EPOCH 1")), None)
-            over = first is not None and (time.time() - first) / 60 > minutes
-            if over or any(one["bleu"] >= mark for one in course):
+            over = first is not None and (time.time() - first) / 60 > settings["minutes"]
+            if over or any(one["bleu"] >= settings["mark"] for one in course):
                 process.terminate()
                 process.wait()
                 break

@@ -102,7 +102,11 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
             self.after += [other.name for other in others]
 
     options = {}
-    dag = lambda **given: options.update(given) or nullcontext()  # noqa: E731
+
+    def dag(**given):
+        options.update(given)
+        return nullcontext()
+
     operators = SimpleNamespace(BashOperator=Task)
     monkeypatch.setitem(sys.modules, "airflow", SimpleNamespace(DAG=dag))
     monkeypatch.setitem(sys.modules, "airflow.operators", SimpleNamespace(bash=operators))

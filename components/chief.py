@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
 from . import interruption, progress
 from .errors import reason_of
-from .workers import _FAILED, _STOPPED, Telling, train_as_one
+from .workers import FAILED, STOPPED, Telling, train_as_one
 
 
 def main(folder: Path) -> int:
@@ -22,7 +19,7 @@ def main(folder: Path) -> int:
         except (Exception, interruption.Interrupted) as error:
             stopped = isinstance(error, interruption.Interrupted)
             telling.end(str(error) if stopped else reason_of(error))
-            return _STOPPED if stopped else _FAILED
+            return STOPPED if stopped else FAILED
     return 0
 
 
