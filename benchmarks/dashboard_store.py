@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ml_metadata as mlmd
+import pyarrow.parquet as pq
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
+from seq2seq_tfx.components.sentence_files import schema_of, to_table
 from seq2seq_tfx.components.sentences import (
     BASELINE,
     CANDIDATE,
+    MODELS,
     compare,
     make_record,
     new_row,
-    to_line,
 )
-from seq2seq_tfx.components.slices import length_label
+from seq2seq_tfx.components.slices import SET, length_label
 
 # Of each component: what it makes, and what it is given.
 COMPONENTS = {
@@ -125,9 +127,11 @@ class Maker:
 
     def _write(self, rows: Sequence[dict], blessed: bool) -> None:
         place = self._place("Evaluator", "sentences")
-        with open(place / "sentences-00000-of-00001.jsonl", "w", encoding="utf-8") as file:
-            file.writelines(f"{to_line(row)}\n" for row in rows)
         names = [*rows[0][CANDIDATE]["statistics"]]
+        dimensions = [name for name in rows[0]["slices"] if name != SET]
+        models = [model for model in MODELS if model in rows[0]]
+        table = to_table(rows, schema_of(dimensions, models, names))
+        pq.write_table(table, place / "sentences-00000-of-00001.parquet")
         (place / "record.json").write_text(make_record([1], names))
         (place / "attention.jsonl").write_text("")
         verdict = _verdict(rows, names, blessed)

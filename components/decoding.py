@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -69,12 +70,12 @@ class Answer(_AsksModels):
         super().__init__(directories, shared)
         self._forces = forces
 
-    def process(self, batch: list[Row]) -> Iterator[Row]:
+    def process(self, batch: list[Row]) -> Iterator[list[Row]]:
         rows = [dict(row) for row in batch]
         for name, model in self._models.by_name.items():
             for row, answer in zip(rows, answered(model, rows, self._forces), strict=True):
                 row[name] = answer
-        yield from rows
+        yield rows
 
 
 def answered(model: LocalModel, rows: list[Row], forces: bool = False) -> list[dict[str, Any]]:
@@ -159,11 +160,16 @@ def worth(row: Row) -> tuple[int, str]:
     return -abs(len(row["source"]) - EXPLAINED), row["id"]
 
 
+def most_worth(rows: Iterable[Row], number: int) -> list[Row]:
+    """The rows whose attention is worth a look most."""
+    return heapq.nlargest(number, rows, key=worth)
+
+
 @beam.ptransform_fn
 def DecodeOnce(
     rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, forces: bool = False
 ) -> beam.PCollection:
-    """Rows in, the same rows with the answers of each model out; see `Answer`."""
+    """Rows in, batches of the same rows with the answers of each model out; see `Answer`."""
     return (
         rows
         | "ByLength" >> beam.Map(with_length_group)
@@ -176,11 +182,12 @@ def DecodeOnce(
 
 @beam.ptransform_fn
 def ExplainSome(
-    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, number: int
+    batches: beam.PCollection, directories: Mapping[str, str], shared: Shared, number: int
 ) -> beam.PCollection:
     """The attention of the candidate's answers to a few rows, the same in any order."""
     return (
-        rows
+        batches
+        | "OfBatch" >> beam.FlatMap(most_worth, number)
         | "Choose" >> beam.combiners.Top.Of(number, key=worth)
         | "Explain" >> beam.ParDo(Explain(directories, shared))
     )

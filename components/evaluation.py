@@ -68,14 +68,17 @@ def eval_config(config: EvaluationConfig, models: Sequence[str]) -> tfma.EvalCon
     )
 
 
-def to_sums(row: Row, models: Sequence[str]) -> tuple[SliceKey, np.ndarray]:
-    """What a row adds to the combination of slices that it belongs to.
+def to_sums(rows: Iterable[Row], models: Sequence[str]) -> list[tuple[SliceKey, np.ndarray]]:
+    """What rows add to each combination of slices that they belong to.
 
     Returns:
-      The slices, and of each model [M] that it is one sentence and its statistics.
+      The slices, and of each model [M] how many sentences, and sums of their statistics.
     """
-    sums = np.array([[1.0, *vector(row, model)] for model in models])
-    return tuple(sorted(row["slices"].items())), sums
+    found: dict[SliceKey, list[list[list[float]]]] = {}
+    for row in rows:
+        vectors = [[1.0, *vector(row, model)] for model in models]
+        found.setdefault(tuple(sorted(row["slices"].items())), []).append(vectors)
+    return [(slices, np.array(vectors).sum(axis=0)) for slices, vectors in found.items()]
 
 
 def sum_arrays(arrays: Iterable[np.ndarray]) -> np.ndarray:

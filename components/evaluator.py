@@ -7,8 +7,9 @@ TFMA sums those, overall and by slice. Nothing is blessed here: that is the Gate
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -30,19 +31,8 @@ from .decoding import DecodeOnce, ExplainSome, let_go_of_models
 from .errors import PipelineError
 from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
 from .model_metrics import FORCED
-from .sentences import (
-    ATTENTION,
-    BASELINE,
-    CANDIDATE,
-    PREFIX,
-    RECORD,
-    SUFFIX,
-    Row,
-    compare,
-    make_record,
-    new_row,
-    to_line,
-)
+from .sentence_files import ATTENTION, PREFIX, RECORD, SUFFIX, schema_of, to_table
+from .sentences import BASELINE, CANDIDATE, Row, compare, make_record, new_row
 from .slices import (
     RAREST_WORD,
     SET,
@@ -133,6 +123,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         folder = artifact_utils.get_single_uri(output_dict["sentences"])
         counts = _trained_on(examples) if RAREST_WORD in config.slices else {}
         spec = eval_config(config, models)
+        schema = schema_of(config.slices, models, names)
         loaded = Shared()
 
         challenges = read_challenge_sets(config.challenge_sets)
@@ -143,28 +134,30 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Read" >> beam.io.ReadFromTFRecord(test)
                 | "Row" >> beam.ParDo(ReadRow(config.slices, counts))
             )
-            rows = (
+            batches = (
                 (split, pipeline | "Challenges" >> beam.Create(challenges))
                 | "All" >> beam.Flatten()
                 | "Decode" >> DecodeOnce(directories, loaded, any(name in FORCED for name in names))
-                | "Compare" >> beam.Map(compare, names)
+                | "Compare" >> beam.Map(compare_all, names)
             )
             _ = (
-                rows
-                | "AsJson" >> beam.Map(to_line)
+                batches
+                | "AsTable" >> beam.Map(to_table, schema)
                 | "Write"
-                >> beam.io.WriteToText(os.path.join(folder, PREFIX), file_name_suffix=SUFFIX)
+                >> beam.io.WriteToParquetBatched(
+                    os.path.join(folder, PREFIX), schema, file_name_suffix=SUFFIX
+                )
             )
             _ = (
-                rows
+                batches
                 | "Attention" >> ExplainSome(directories, loaded, EXPLAINED)
-                | "AttentionAsJson" >> beam.Map(to_line)
+                | "AttentionAsJson" >> beam.Map(json.dumps, ensure_ascii=False)
                 | "WriteAttention"
                 >> beam.io.WriteToText(os.path.join(folder, ATTENTION), shard_name_template="")
             )
             _ = (
-                rows
-                | "References" >> beam.Map(number_of_references)
+                batches
+                | "References" >> beam.FlatMap(numbers_of_references)
                 | "Distinct" >> beam.Distinct()
                 | "Numbers" >> beam.combiners.ToList()
                 | "Record" >> beam.Map(make_record, names)
@@ -172,8 +165,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 >> beam.io.WriteToText(os.path.join(folder, RECORD), shard_name_template="")
             )
             _ = (
-                rows
-                | "BySlices" >> beam.Map(to_sums, models)
+                batches
+                | "BySlices" >> beam.FlatMap(to_sums, models)
                 | "Sum" >> beam.CombinePerKey(sum_arrays)
                 | "AsExtracts" >> beam.Map(to_extracts, models)
                 | "Evaluate"
@@ -193,9 +186,14 @@ def _has_export(models: list[types.Artifact] | None) -> bool:
     return bool(models and fileio.exists(path_utils.serving_model_dir(models[0].uri)))
 
 
-def number_of_references(row: Row) -> int:
-    """With how many references a sentence is compared."""
-    return len(row["references"])
+def compare_all(rows: Iterable[Row], names: Sequence[str]) -> list[Row]:
+    """Adds the statistics of each answer to each row of a batch."""
+    return [compare(row, names) for row in rows]
+
+
+def numbers_of_references(rows: Iterable[Row]) -> set[int]:
+    """With how many references the sentences of a batch are compared."""
+    return {len(row["references"]) for row in rows}
 
 
 def _trained_on(examples: list[types.Artifact]) -> Mapping[str, int]:

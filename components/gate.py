@@ -22,7 +22,8 @@ from .evaluation import OVERALL, Evaluation, SliceKey, read_evaluation
 from .export_cost import measure_cost
 from .judgement import GateConfig, Rule, judge, metric_intervals
 from .metrics import ALWAYS
-from .sentences import BASELINE, CANDIDATE, read_record, read_rows, read_statistics
+from .sentence_files import read_record, read_statistics
+from .sentences import BASELINE, CANDIDATE
 from .slices import SET, by_size
 
 VERDICT = "verdict.json"
@@ -66,7 +67,7 @@ class Executor(base_executor.BaseExecutor):
 
         folder = artifact_utils.get_single_uri(input_dict["sentences"])
         record = read_record(folder)
-        statistics = read_statistics(read_rows(folder), record["measures"])
+        statistics = read_statistics(folder, record["measures"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         infra = input_dict.get("infra_blessing")
         cost = measure_cost(

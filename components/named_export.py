@@ -34,7 +34,9 @@ from .code_digest import code_digest
 from .decoding import answered
 from .judgement import GateConfig, Rule, comparisons
 from .model_metrics import FORCED
-from .sentences import BASELINE, CANDIDATE, Row, compare, read_record, read_rows, read_statistics
+from .sentence_files import read_record, read_rows, schema_of, statistics_of, to_table
+from .sentences import BASELINE, CANDIDATE, MODELS, Row, compare
+from .slices import SET
 
 REPORT = "named_export.json"
 SAVED_MODEL = "model"  # the folder of the SavedModel in the artifact
@@ -85,7 +87,9 @@ def losses(
     """
     # Workers write in no particular order.
     ordered = sorted(rows, key=lambda row: row["id"])
-    return comparisons(config, read_statistics(_compared(model, ordered, names), names))
+    dimensions = dict.fromkeys(name for row in ordered for name in row["slices"] if name != SET)
+    table = to_table([*_compared(model, ordered, names)], schema_of([*dimensions], MODELS, names))
+    return comparisons(config, statistics_of(table, names))
 
 
 def _compared(model: LocalModel, rows: list[Row], names: Sequence[str]) -> Iterator[Row]:

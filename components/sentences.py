@@ -1,4 +1,4 @@
-"""The artifact that holds each evaluated sentence: JSON Lines, one source a line.
+"""An evaluated sentence, and what is said of all of them.
 
     {"id": "9f86d081884c7d65", "source": "...", "references": ["..."],
      "slices": {"set": "test", "source_length": "5-8"},
@@ -10,36 +10,27 @@
 
 `confidence` is there where the model's export tells of it, `forced` (each reference by
 teacher forcing) where a metric asks for it. The figure of any part of the test split is
-`Measure.figure` of the summed statistics.
+`Measure.figure` of the summed statistics. `sentence_files` keeps them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-from tfx.dsl.io import fileio
 
 from ..serving.told import Forced
-from .errors import PipelineError
 from .measure import Sentence
-from .metrics import MEASURES, signatures, sizes
+from .metrics import MEASURES, signatures
 from .slices import SET, by_size
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 MODELS = (CANDIDATE, BASELINE)
-
-PREFIX = "sentences"
-SUFFIX = ".jsonl"
-RECORD = "record.json"
-ATTENTION = "attention.jsonl"  # of a few answers: see `decoding.Explain`
 
 Row = dict[str, Any]  # as above
 
@@ -74,7 +65,7 @@ def compare(row: Row, names: Sequence[str]) -> Row:
                 tuple(Forced(**one) for one in answer.get("forced", ())),
                 answer.get("confidence", {}),
             )
-            statistics = {name: _plain(MEASURES[name].statistics(sentence)) for name in names}
+            statistics = {name: [*MEASURES[name].statistics(sentence)] for name in names}
             compared[model] = {**row[model], "statistics": statistics}
     return compared
 
@@ -82,11 +73,6 @@ def compare(row: Row, names: Sequence[str]) -> Row:
 def vector(row: Row, model: str) -> list[float]:
     """The statistics of an answer, those of one measure after those of another."""
     return [*chain.from_iterable(row[model]["statistics"].values())]
-
-
-def to_line(row: Row) -> str:
-    """A row as JSON, without an end of line."""
-    return json.dumps(row, ensure_ascii=False)
 
 
 def make_record(references: Collection[int], names: Sequence[str]) -> str:
@@ -98,27 +84,6 @@ def make_record(references: Collection[int], names: Sequence[str]) -> str:
     """
     record = {"measures": list(names), "signatures": signatures(names, references)}
     return json.dumps(record, indent=1)
-
-
-def read_record(uri: str) -> dict[str, Any]:
-    """Reads what `make_record` wrote."""
-    with fileio.open(os.path.join(uri, RECORD)) as file:
-        return json.loads(file.read())
-
-
-def read_rows(uri: str) -> Iterator[Row]:
-    """Reads the rows of an artifact, one after another, in no particular order.
-
-    Raises:
-      PipelineError: a line is damaged.
-    """
-    for path in sorted(fileio.glob(os.path.join(uri, f"{PREFIX}*{SUFFIX}"))):
-        with fileio.open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise PipelineError(f"{path}:{number}: expected JSON: {error}") from error
 
 
 class Statistics(NamedTuple):
@@ -142,40 +107,3 @@ class Statistics(NamedTuple):
         """The slices of a dimension."""
         labels = {found[dimension] for found in self.slices if dimension in found}
         return sorted(labels, key=by_size)
-
-
-def read_statistics(rows: Iterable[Row], names: Sequence[str]) -> Statistics:
-    """Gathers what statistics need of rows, and no text.
-
-    The order is that of ids, so that what is drawn by a seed is the same whatever
-    order workers wrote in.
-    """
-    ids: list[str] = []
-    slices: list[dict[str, str]] = []
-    known: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    columns: dict[str, dict[str, array[float]]] = {}
-    for row in rows:
-        ids.append(row["id"])
-        # Few combinations, many rows: hold each combination once.
-        slices.append(known.setdefault(tuple(row["slices"].items()), row["slices"]))
-        for model in MODELS:
-            if model in row:
-                columns.setdefault(model, {name: array("d") for name in names})
-                for name in names:
-                    columns[model][name].extend(row[model]["statistics"][name])
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    wide = sizes(names)
-    return Statistics(
-        [slices[i] for i in order],
-        {
-            model: {
-                name: np.frombuffer(values, np.float64).reshape(-1, wide[name])[order]
-                for name, values in of_model.items()
-            }
-            for model, of_model in columns.items()
-        },
-    )
-
-
-def _plain(values: Iterable[float]) -> list[float]:
-    return [int(value) if float(value).is_integer() else float(value) for value in values]

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from ..components.calibration import Calibration, calibrate
 from ..components.judgement import Bounds
-from ..components.sentences import CANDIDATE, read_record, read_rows, read_statistics
+from ..components.sentence_files import read_record, read_statistics
+from ..components.sentences import CANDIDATE
 from ..components.slices import SET
 from ..models import features
 from .config import PipelineConfig
@@ -50,7 +51,7 @@ def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[C
         Console().print(f"training {1 + seed - seeds.start} of {len(seeds)}, seed {seed}")
         summary = run_pipeline(_with_seed(config, seed), folder)
         measures = read_record(str(summary.sentences))["measures"]
-        statistics = read_statistics(read_rows(str(summary.sentences)), measures)
+        statistics = read_statistics(str(summary.sentences), measures)
         whole = statistics.where(SET, features.TEST).measures[CANDIDATE]
         for name in metrics:
             found[name][seed] = whole[name]

@@ -12,7 +12,8 @@ from rapidfuzz.distance import Levenshtein
 
 from ..components.metrics import MEASURES
 from ..components.run_fn import HISTORY
-from ..components.sentences import ATTENTION, BASELINE, CANDIDATE, Row, read_rows
+from ..components.sentence_files import ATTENTION, read_rows
+from ..components.sentences import BASELINE, CANDIDATE, Row
 from ..report.run_files import read_epochs, read_pictures
 from ..report.run_page import Component, Example, Group, Run, render
 from .summary import RunSummary

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
+import pyarrow.parquet as pq
 
 from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 PAGE = 25  # sentences
-BLOCK = 16 << 20  # bytes read at once: more than the longest line
 REPETITION = "repetition_rate"
 
 ORDERS = {
@@ -77,11 +75,10 @@ class Sentences:
     """
 
     def __init__(self, folder: Path):
-        files = sorted(folder.glob("sentences*.jsonl"))
-        tables = [_read(file) for file in files if file.stat().st_size]
-        if not tables:
-            raise CannotRead(f"expected sentences*.jsonl with sentences in {folder}, found none")
-        self.table = _together(tables).combine_chunks()
+        tables = [_read(file) for file in sorted(folder.glob("sentences*.parquet"))]
+        if not sum(table.num_rows for table in tables):
+            raise CannotRead(f"expected sentences*.parquet with sentences in {folder}, found none")
+        self.table = pa.concat_tables(tables).combine_chunks()
         self.size = self.table.num_rows
         self.ids = _array(self.table["id"])
         # Workers wrote in no particular order; that of ids never varies.
@@ -143,6 +140,8 @@ class Sentences:
         if place < 0:
             return None
         values = pc.struct_field(column, [place])
+        if values.null_count == self.size:
+            return None
         return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
 
     @property
@@ -158,9 +157,7 @@ class Sentences:
 
     def row(self, place: int) -> dict[str, Any]:
         """All of a sentence."""
-        found = self.table.slice(place, 1).to_pylist()[0]
-        found["slices"] = {k: v for k, v in found["slices"].items() if v is not None}
-        return found
+        return _without_nulls(self.table.slice(place, 1).to_pylist()[0])
 
     def place_of(self, identity: str) -> int | None:
         """Where a sentence is by its id."""
@@ -244,41 +241,16 @@ class Sentences:
 
 
 def _read(file: Path) -> pa.Table:
-    options = pyarrow.json.ReadOptions(block_size=BLOCK)
-    # Or a column of dates would be no text.
-    text = pa.schema([(name, pa.string()) for name in ("id", "source")])
-    text = text.append(pa.field("references", pa.list_(pa.string())))
     try:
-        return pyarrow.json.read_json(
-            file, options, pyarrow.json.ParseOptions(explicit_schema=text)
-        )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _read_slowly(file)
-    except OSError as error:
-        raise CannotRead(f"{file}: {error}") from error
+        return pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise CannotRead(f"{file}: expected a Parquet file of sentences: {error}") from error
 
 
-def _read_slowly(file: Path) -> pa.Table:
-    """Reads what Arrow cannot, and says which line is damaged."""
-    rows = []
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise CannotRead(f"{file}:{number}: expected JSON: {error}") from error
-    try:
-        return pa.Table.from_pylist(rows)
-    except pa.ArrowException as error:
-        raise CannotRead(f"{file}: expected sentences of one form: {error}") from error
-
-
-def _together(tables: list[pa.Table]) -> pa.Table:
-    """One table; of shards that saw other slices, or numbers of another kind, by rows."""
-    try:
-        return pa.concat_tables(tables)
-    except pa.ArrowInvalid:
-        rows = [row for table in tables for row in table.to_pylist()]
-        return pa.Table.from_pylist(rows)
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return value
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:

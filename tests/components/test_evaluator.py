@@ -15,7 +15,8 @@ from seq2seq_tfx.components.artifacts import EvaluatedSentences
 from seq2seq_tfx.components.evaluation import OVERALL, EvaluationConfig, read_evaluation
 from seq2seq_tfx.components.evaluator import Executor
 from seq2seq_tfx.components.metrics import MEASURES
-from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, read_record, read_rows
+from seq2seq_tfx.components.sentence_files import read_record, read_rows
+from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE
 from seq2seq_tfx.models import features
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 

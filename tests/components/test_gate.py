@@ -3,6 +3,7 @@
 import json
 import math
 
+import pyarrow.parquet as pq
 import pytest
 from tfx.types import standard_artifacts
 
@@ -11,14 +12,8 @@ from seq2seq_tfx.components.artifacts import EvaluatedSentences, GateVerdict
 from seq2seq_tfx.components.evaluation import OVERALL, Evaluation
 from seq2seq_tfx.components.infra_validator import REPORT
 from seq2seq_tfx.components.judgement import GateConfig
-from seq2seq_tfx.components.sentences import (
-    BASELINE,
-    CANDIDATE,
-    RECORD,
-    compare,
-    make_record,
-    new_row,
-)
+from seq2seq_tfx.components.sentence_files import RECORD, schema_of, to_table
+from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, compare, make_record, new_row
 
 NAN = math.nan
 NAMES = ["bleu", "empty_rate", "repetition_rate"]
@@ -31,8 +26,9 @@ def write_sentences(folder, answers):
     for i in range(30):
         row = new_row(f"s{i}", ["the quick brown fox"], {"set": "test", "source_length": "1-4"})
         row.update({model: {"text": text} for model, text in answers.items()})
-        rows.append(json.dumps(compare(row, NAMES)))
-    (folder / "sentences-00000-of-00001.jsonl").write_text("\n".join(rows) + "\n")
+        rows.append(compare(row, NAMES))
+    table = to_table(rows, schema_of(["source_length"], [*answers], NAMES))
+    pq.write_table(table, folder / "sentences-00000-of-00001.parquet")
     (folder / RECORD).write_text(make_record([1], NAMES))
 
 

@@ -25,7 +25,7 @@ from seq2seq_tfx.components.data_config import DataConfig
 from seq2seq_tfx.components.decoding import DecodeOnce
 from seq2seq_tfx.components.imported_schema import ImportedSchema
 from seq2seq_tfx.components.pair_example_gen import PairExampleGen
-from seq2seq_tfx.components.sentences import CANDIDATE, new_row, to_line
+from seq2seq_tfx.components.sentences import CANDIDATE, new_row
 from seq2seq_tfx.components.slices import SET
 from seq2seq_tfx.components.tokenizer_trainer import (
     SideConfig,
@@ -240,7 +240,8 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
                 pipeline
                 | beam.Create(rows)
                 | DecodeOnce({CANDIDATE: str(tmp_path / "1")}, Shared())
-                | beam.Map(to_line)
+                | beam.FlatMap(lambda rows: rows)
+                | beam.Map(json.dumps)
                 | beam.io.WriteToText(str(tmp_path / name))
             )
         return sorted(line for file in tmp_path.glob(f"{name}*") for line in file.open())

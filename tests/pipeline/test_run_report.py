@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, compare, new_row, to_line
+from seq2seq_tfx.components.sentence_files import schema_of, to_table
+from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, compare, new_row
 from seq2seq_tfx.pipeline import run_report
 from seq2seq_tfx.pipeline.run_report import write_report
 from seq2seq_tfx.pipeline.summary import NodeRun, RunSummary
@@ -66,8 +68,9 @@ def test_the_closest_reference_is_shown():
 def test_the_report_is_one_file_in_the_output_folder(tmp_path, pushed):
     sentences, model_run = tmp_path / "sentences", tmp_path / "model_run"
     sentences.mkdir(), model_run.mkdir()
-    text = "\n".join(to_line(row(f"s{i}", ["a b"], "a c")) for i in range(5))
-    (sentences / "sentences-00000-of-00001.jsonl").write_text(text + "\n")
+    rows = [row(f"s{i}", ["a b"], "a c") for i in range(5)]
+    table = to_table(rows, schema_of([], [CANDIDATE], NAMES))
+    pq.write_table(table, sentences / "sentences-00000-of-00001.parquet")
     attention = {
         "source_tokens": ["a", "</s>"],
         "target_tokens": ["b", "</s>"],

@@ -5,6 +5,8 @@ import random
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seq2seq_tfx.components.bootstrap import interval, resample
@@ -57,9 +59,9 @@ def row(number, generator, domain=True):
 
 def write(folder, *shards):
     folder.mkdir(exist_ok=True)
+    schema = pa.Table.from_pylist([one for rows in shards for one in rows]).schema
     for i, rows in enumerate(shards):
-        text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows)
-        (folder / f"sentences-{i}.jsonl").write_text(text, "utf-8")
+        pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"sentences-{i}.parquet")
     return folder
 
 
@@ -71,7 +73,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def sentences(rows, tmp_path_factory):
-    # The first shard has not seen the slice that the second has.
+    # No sentence of the first shard is in the slice that those of the second are in.
     return Sentences(write(tmp_path_factory.mktemp("s") / "a", rows[:60], rows[60:]))
 
 
@@ -154,12 +156,13 @@ def test_a_page_beyond_the_end_is_the_last(sentences):
     assert sentences.find(Query("share", page=10**8), LIBRARY).page == 5
 
 
-def test_damage_is_told_with_file_and_line(tmp_path):
-    folder = write(tmp_path / "d", [row(1, random.Random(1))])
-    with open(folder / "sentences-0.jsonl", "a") as file:
-        file.write('{"id": "a", "sour')
-    with pytest.raises(CannotRead, match=r"sentences-0\.jsonl:2: expected JSON"):
-        Sentences(folder)
+def test_damage_is_told_with_its_file(tmp_path):
+    folder = write(tmp_path / "d", [row(1, random.Random(1))], [row(2, random.Random(2))])
+    whole = (folder / "sentences-1.parquet").read_bytes()
+    for damaged in (whole[:-9], whole[:40] + bytes(40) + whole[80:], b""):
+        (folder / "sentences-1.parquet").write_bytes(damaged)
+        with pytest.raises(CannotRead, match=r"sentences-1\.parquet: expected a Parquet file"):
+            Sentences(folder)
     with pytest.raises(CannotRead, match="found none"):
         Sentences(tmp_path)
 

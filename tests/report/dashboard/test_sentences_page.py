@@ -1,9 +1,10 @@
 """The error browser tells what a model told of its answers, and nothing where it told nothing."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from seq2seq_tfx.report.dashboard.library import Library
@@ -37,7 +38,7 @@ def answer(confidence):
 def test_confidence_is_told_as_far_as_it_is_known(tmp_path, confidence, expected, absent):
     row = {"id": "ab", "source": "<b>", "references": ["c"], "slices": {"set": "test"}}
     row |= {"candidate": answer(confidence), "baseline": answer(None)}
-    (tmp_path / "sentences-0.jsonl").write_text(json.dumps(row) + "\n")
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "sentences-0.parquet")
     found = Sentences(tmp_path)
     source = SimpleNamespace(
         sentences=lambda store, run: found,
