@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ..models.configuration import Section
-from .beam_args import BEAM_ARGS, BEAM_RUNNER
+from .beam_args import BEAM_ARGS, BEAM_RUNNER, NO_PACKAGE
 
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Workers = Annotated[int, Field(ge=1)]
@@ -36,6 +36,7 @@ class MultiProcessing(Section):
             f"--runner={BEAM_RUNNER}",
             "--direct_running_mode=multi_processing",
             f"--direct_num_workers={self.workers}",
+            NO_PACKAGE,
         ]
 
 
@@ -67,8 +68,9 @@ class _OnWorkers(Section):
             arguments.append(f"--environment_config={self.environment_config}")
         # TFX would have each worker install it from an index, unless an image is named.
         # Other environments have all that they need and do not look at this.
-        image = self.environment_config if self.environment == "DOCKER" else "unused"
-        return [*arguments, f"--sdk_container_image={image}"]
+        if self.environment == "DOCKER":
+            return [*arguments, f"--sdk_container_image={self.environment_config}"]
+        return [*arguments, NO_PACKAGE]
 
 
 class Portable(_OnWorkers):

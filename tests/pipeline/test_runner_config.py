@@ -5,6 +5,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.runner import create_runner
 from pydantic import ValidationError
+from tfx.utils import dependency_utils
 
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 from seq2seq_tfx.pipeline.config_file import explain
@@ -119,3 +120,10 @@ def test_options_are_given_where_a_component_runs_and_for_that_long():
         given = [argument.value.string_value for argument in operator.beam_pipeline_args]
         assert given == ["--runner=PortableRunner"]
     assert launcher.DEFAULT_EXECUTOR_OPERATORS[kind] is usual
+
+
+@pytest.mark.parametrize("runner", BEAMS)
+def test_tfx_packs_itself_for_no_runner(runner, monkeypatch):
+    monkeypatch.setattr(dependency_utils, "build_ephemeral_package", lambda: "packed")
+    arguments = beam(runner).arguments()
+    assert dependency_utils.make_beam_dependency_flags(arguments) == arguments
