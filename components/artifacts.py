@@ -44,6 +44,13 @@ class NamedModel(Artifact):
     TYPE_NAME = "seq2seq.NamedModel"
 
 
+class Predictions(Artifact):
+    """The answers to files of lines: `predictions-*.jsonl`, and how many in `counts.json`."""
+
+    TYPE_NAME = "seq2seq.Predictions"
+
+
 OWN_TYPES = (
-    RejectedPairs, BitextReport, TokenizerModel, GateVerdict, EvaluatedSentences, NamedModel
+    RejectedPairs, BitextReport, TokenizerModel, GateVerdict, EvaluatedSentences, NamedModel,
+    Predictions,
 )  # fmt: skip

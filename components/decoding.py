@@ -42,7 +42,7 @@ def let_go_of_models() -> None:
     Shared().acquire(lambda: None)
 
 
-class _AsksModels(beam.DoFn):
+class AsksModels(beam.DoFn):
     """Has the models at hand, loaded once in a process.
 
     Args:
@@ -57,7 +57,7 @@ class _AsksModels(beam.DoFn):
         self._models: Models = self._shared.acquire(lambda: Models(self._directories))
 
 
-class Answer(_AsksModels):
+class Answer(AsksModels):
     """Answers batches of rows with each model, and has it score the references if asked.
 
     Args:
@@ -112,7 +112,7 @@ def scored(model: LocalModel, rows: list[Row]) -> list[list[Forced]]:
     return [[next(each) for _ in row["references"]] for row in rows]
 
 
-class Explain(_AsksModels):
+class Explain(AsksModels):
     """Gives the attention of the candidate's answers to a few rows, if it can tell.
 
     Each is a dict: source_tokens [S], target_tokens [T], attention [T][S].

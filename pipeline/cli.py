@@ -95,6 +95,12 @@ def run(
     help="Answer the lines of a file (plain or .gz); --output is then the file of answers.",
 )
 @click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="With --input: where this job has Beam work (`runner.beam`), not in this process.",
+)
+@click.option(
     "--server",
     help="Ask a server in place of --model: HOST:PORT by gRPC, http://HOST:PORT by REST.",
 )
@@ -105,6 +111,7 @@ def predict(
     nbest: int,
     scores: bool,
     source: Path | None,
+    config_path: Path | None,
     server: str | None,
     name: str,
 ) -> None:
@@ -119,10 +126,13 @@ def predict(
     """
     if server and (model or source):
         raise click.UsageError(f"expected one of {'--model' if model else '--input'} and --server")
+    if config_path and not source:
+        raise click.UsageError("--config needs --input")
     if source:
         from .predict_command import predict_to_file
 
-        sys.exit(predict_to_file(model, source, output, nbest))
+        beam_args = _load(config_path).runner.beam.arguments() if config_path else None
+        sys.exit(predict_to_file(model, source, output, nbest, beam_args))
     from ..serving.local_model import LocalModel, ModelError, newest_model
     from .predict_lines import predict_lines
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from ..components.batch_predictor import PredictionConfig
 from ..components.bitext_limits import DataValidationConfig
 from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluation import EvaluationConfig
@@ -59,6 +60,7 @@ class PipelineConfig(Section):
     infra_validation: InfraValidationConfig = InfraValidationConfig()
     serving: ServingConfig = ServingConfig()
     export: ExportConfig = ExportConfig()
+    prediction: PredictionConfig | None = None
     deployment: DeploymentConfig = DeploymentConfig()
     unattended: UnattendedConfig = UnattendedConfig()
     notify: NotifyConfig = NotifyConfig()
@@ -92,6 +94,10 @@ class PipelineConfig(Section):
         if self.export.forms and not self.gate.max_loss:
             needs = "needs gate.max_loss: what loses more than that is left out"
             problems.append((("export", "forms"), needs))
+        most = self.search.most_hypotheses
+        if self.prediction and self.prediction.nbest > most:
+            needs = f"expected at most {most}, which is all that search gives, received "
+            problems.append((("prediction", "nbest"), f"{needs}{self.prediction.nbest}"))
         if self.training.warm_start == LAST_BLESSED and not any(
             map(names_spans, self.data.patterns)
         ):
@@ -141,15 +147,16 @@ def load_config(path: str | Path) -> PipelineConfig:
     # is told together with whatever else is wrong.
     for where, needs in _unmeasured(document):
         problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {needs}")
-    data = document.get("data")
-    given = data.get("input") if isinstance(data, Mapping) else None
-    for pattern in patterns_of(given):
-        if pattern.strip() and is_local(pattern) and not matches_something(pattern):
-            problems.append(
-                f"{place_of(path, lines, ('data', 'input'))}data.input: expected a file, found "
-                f"none at '{pattern}' (relative to {Path.cwd()}). "
-                "`seq2seq data` obtains the data of the shipped jobs."
-            )
+    for name, hint in (("data", " `seq2seq data` obtains the data of the shipped jobs."),
+                       ("prediction", "")):  # fmt: skip
+        section = document.get(name)
+        given = section.get("input") if isinstance(section, Mapping) else None
+        for pattern in patterns_of(given):
+            if pattern.strip() and is_local(pattern) and not matches_something(pattern):
+                problems.append(
+                    f"{place_of(path, lines, (name, 'input'))}{name}.input: expected a file, "
+                    f"found none at '{pattern}' (relative to {Path.cwd()}).{hint}"
+                )
     for where, file in _challenge_files(document):
         if is_local(file) and not Path(file).is_file():
             problems.append(
@@ -190,7 +197,13 @@ def load_config(path: str | Path) -> PipelineConfig:
     if limits.schema_file:
         absolute = str(Path(limits.schema_file).absolute())
         limits = limits.model_copy(update={"schema_file": absolute})
-    sections = {"data": config.data.with_patterns(found), "data_validation": limits}
+    sections: dict[str, Any] = {
+        "data": config.data.with_patterns(found),
+        "data_validation": limits,
+    }
+    if config.prediction:
+        asked = [str(Path(p).absolute()) if is_local(p) else p for p in config.prediction.patterns]
+        sections["prediction"] = config.prediction.model_copy(update={"input": asked})
     return config.model_copy(update={**sections, "evaluation": evaluation})
 
 

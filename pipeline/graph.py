@@ -11,6 +11,7 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 
+from ..components.batch_predictor import BatchPredictor
 from ..components.bitext_validator import BitextValidator
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
@@ -96,6 +97,8 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
         ).with_id(f"NamedExport-{form}")
         for form in config.export.forms
     ]
+    pushed = pusher.outputs["pushed_model"]
+    predictor = BatchPredictor(model, pushed, config.prediction) if config.prediction else None
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=bound.artifacts,
@@ -117,6 +120,7 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
             gate,
             pusher,
             *forms,
+            *([predictor] if predictor else []),
         ],
         enable_cache=True,
         beam_pipeline_args=bound.beam_args,

@@ -95,6 +95,9 @@ def obstacles(config: PipelineConfig) -> list[tuple[tuple[str, ...], str]]:
     if config.data_validation.limits_drift:
         what = "the report of the span before is found in this machine's ML Metadata; leave it out"
         found.append((("data_validation", "max_drift"), what))
+    if config.prediction:
+        what = "what is answered so far is kept in this machine's folders alone; leave it out"
+        found.append((("prediction",), what))
     if config.export.forms:
         what = "other forms are written to this machine's folders alone; leave them out"
         found.append((("export", "forms"), what))

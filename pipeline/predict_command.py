@@ -13,7 +13,9 @@ from .predict_file import CannotPredict, predict_file
 OUTPUT = Path("output")  # where runs are, and where models are looked for
 
 
-def predict_to_file(model: Path | None, source: Path, target: Path, nbest: int) -> int:
+def predict_to_file(
+    model: Path | None, source: Path, target: Path, nbest: int, beam_args: list[str] | None = None
+) -> int:
     """Answers a file and says what came of it.
 
     Args:
@@ -21,6 +23,7 @@ def predict_to_file(model: Path | None, source: Path, target: Path, nbest: int) 
       source: the lines.
       target: where the answers go.
       nbest: hypotheses a line.
+      beam_args: of the runner of Beam that answers; None for this process alone.
 
     Returns:
       The exit code: 1 where a line was rejected, or nothing could be done.
@@ -29,13 +32,19 @@ def predict_to_file(model: Path | None, source: Path, target: Path, nbest: int) 
         return _fail(f"expected --output FILE for the answers, received the folder {target}")
     try:
         directory = (model or newest_model(OUTPUT)).resolve()
-        loaded = LocalModel(directory)
-        print(f"model: {directory}", file=sys.stderr)
-        done = predict_file(loaded, str(directory), source, target, nbest, _tell)
+        if beam_args:
+            from .predict_on_beam import predict_on_beam
+
+            print(f"model: {directory}", file=sys.stderr)
+            done = predict_on_beam(directory, source, target, nbest, beam_args)
+        else:
+            loaded = LocalModel(directory)
+            print(f"model: {directory}", file=sys.stderr)
+            done = predict_file(loaded, str(directory), source, target, nbest, _tell)
     except (ModelError, CannotPredict) as error:
         return _fail(str(error))
     if done.resumed_at:
-        print(f"went on from line {done.resumed_at + 1:,}", file=sys.stderr)
+        print(f"went on: {done.resumed_at:,} lines were answered before", file=sys.stderr)
     print(f"{done.answered:,} lines answered in {target}", file=sys.stderr)
     if done.rejected:
         return _fail(f"{done.rejected:,} lines were rejected: their rows in {target} say why")

@@ -1,10 +1,6 @@
 """Answers a file of any size: in order, in constant memory, and gone on with after a stop.
 
-Each line of the input is one line of the output, JSON, in the same order:
-
-    {"id": 1, "hypotheses": [{"text": "HH AH L OW", "score": -0.11, "log_prob": -0.58}],
-     "confidence": {"mean_log_prob": -0.12, "coverage_deviation": 0.05, ...}}
-    {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 4"}
+Each line of the input is one line of the output: see `answered_lines`.
 """
 
 from __future__ import annotations
@@ -13,17 +9,13 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from ..models import features
-from ..serving.equal_batches import batches
-from ..serving.local_model import Hypothesis, LocalModel
-
-WINDOW = 8_192  # lines that are held and sorted by length at a time
-LONGEST = 1 << 20  # bytes of a line; a longer one is rejected without being held
+from ..serving.answered_lines import WINDOW, answer_lines, is_rejected, read_lines, to_line
+from ..serving.local_model import LocalModel
 
 
 class CannotPredict(Exception):
@@ -66,14 +58,14 @@ def predict_file(
     partial = target.with_name(f"{target.name}.partial")
     record = partial.with_name(f"{partial.name}.json")
     try:
-        job = {"input": _digest(source), "model": name, "nbest": nbest}
+        job = {"input": digest_of(source), "model": name, "nbest": nbest}
         answered, rejected = _begin(partial, record, job)
         done = resumed_at = answered + rejected
         with _open(source) as lines, partial.open("ab") as answers:
             waiting = islice(read_lines(lines), resumed_at, None)
             while window := list(islice(waiting, WINDOW)):
-                rows = _answer(model, window, done, nbest)
-                answers.write(b"".join(_line(row) for row in rows))
+                rows = answer_lines(model, window, done, nbest)
+                answers.write(b"".join(map(to_line, rows)))
                 answers.flush()
                 rejected += sum("rejected" in row for row in rows)
                 done += len(rows)
@@ -86,73 +78,20 @@ def predict_file(
     return Done(done - rejected, rejected, resumed_at)
 
 
-def read_lines(stream: IO[bytes]) -> Iterator[bytes | None]:
-    """The lines of a file without their ends; None for one that is too long to hold."""
-    while line := stream.readline(LONGEST):
-        if len(line) == LONGEST and not line.endswith(b"\n"):
-            while (rest := stream.readline(LONGEST)) and not rest.endswith(b"\n"):
-                pass
-            yield None
-        else:
-            yield line.rstrip(b"\r\n")
-
-
-def _answer(
-    model: LocalModel, lines: list[bytes | None], before: int, nbest: int
-) -> list[dict[str, Any]]:
-    """The rows of a window of lines, in their order."""
-    rows: list[dict[str, Any]] = []
-    texts: list[tuple[int, str]] = []
-    for place, line in enumerate(lines):
-        row: dict[str, Any] = {"id": before + place + 1}
-        rows.append(row)
-        if line is None:
-            row |= {"rejected": "long_line", "detail": f"more than {LONGEST} bytes"}
-            continue
-        try:
-            texts.append((place, line.decode("utf-8")))
-        except UnicodeDecodeError as error:
-            row |= {"rejected": "invalid_utf8", "detail": f"at byte {error.start + 1}"}
-    for batch in batches([len(text) for _, text in texts]):
-        for i, answer in zip(batch, _ask(model, [texts[i][1] for i in batch], nbest), strict=True):
-            rows[texts[i][0]] |= answer
-    return rows
-
-
-def _ask(model: LocalModel, sources: list[str], nbest: int) -> list[dict[str, Any]]:
-    """The answers to a batch; what the model tells of the best where no others are asked for."""
-    if nbest == 1 and model.has(features.CONFIDENCE_SIGNATURE):
-        return [
-            {
-                "hypotheses": [Hypothesis(one.text, one.score, one.log_prob)._asdict()],
-                "confidence": one.confidence,
-            }
-            for one in model.assess(sources)
-        ]
-    answers = model.predict(sources, nbest)
-    return [{"hypotheses": [one._asdict() for one in hypotheses]} for hypotheses in answers]
-
-
 def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     """Makes ready to write; gives how many lines were answered and rejected before."""
     if not (partial.exists() and record.exists()):
         partial.write_bytes(b"")
         record.write_text(json.dumps(job))
         return 0, 0
-    found = json.loads(record.read_text())
-    for key, value in job.items():
-        if found.get(key) != value:
-            raise CannotPredict(
-                f"{partial} was begun with another {key} ({found.get(key)}, now {value}): "
-                "remove it to begin anew, or name another --output"
-            )
+    check_job(partial, json.loads(record.read_text()), job)
     answered = rejected = whole = 0
     with partial.open("rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break  # torn by the stop
             whole += len(line)
-            if b'"rejected": ' in line and "rejected" in json.loads(line):
+            if is_rejected(line):
                 rejected += 1
             else:
                 answered += 1
@@ -160,17 +99,33 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     return answered, rejected
 
 
+def check_job(begun: Path, found: dict[str, Any], job: dict[str, Any]) -> None:
+    """Makes sure that what was begun is what is asked for now.
+
+    Args:
+      begun: where the answers so far are.
+      found: what they belong to.
+      job: what is asked for.
+
+    Raises:
+      CannotPredict: it is not.
+    """
+    for key, value in job.items():
+        if found.get(key) != value:
+            raise CannotPredict(
+                f"{begun} was begun with another {key} ({found.get(key)}, now {value}): "
+                "remove it to begin anew, or name another --output"
+            )
+
+
 def _open(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..components.batch_predictor import COUNTS
 from .summary import RunSummary
 
 
@@ -24,6 +26,12 @@ def print_summary(summary: RunSummary, config_path: Path) -> None:
         console.print(f"  gate: {_rule(rule)}", markup=False)
     for fault in summary.infra["faults"]:
         console.print(f"  infra validation: {fault}", markup=False)
+    if summary.predictions and summary.released:
+        counts = json.loads((summary.predictions / COUNTS).read_text("utf-8"))
+        console.print(
+            f"predictions: {counts['answered']:,} lines answered, {counts['rejected']:,} "
+            f"rejected, in {os.path.relpath(summary.predictions)}"
+        )
     if summary.released:
         place = os.path.relpath(summary.pushed_to or "")
         console.print(f"[bold green]BLESSED[/] and pushed to {place}")

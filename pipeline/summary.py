@@ -35,6 +35,7 @@ class RunSummary(NamedTuple):
     pushed_to: str | None
     sentences: Path  # of Evaluator
     model_run: Path  # of Trainer
+    predictions: Path | None = None  # of BatchPredictor, where there is one
 
     @property
     def released(self) -> bool:
@@ -55,6 +56,7 @@ def summarize(output: Path) -> RunSummary:
         artifacts.update(_outputs(store, node, execution))
 
     pushed = artifacts["Pusher", "pushed_model"].custom_properties
+    predictions = artifacts.get(("BatchPredictor", "predictions"))
     return RunSummary(
         nodes=nodes,
         counts=_read(artifacts["PairExampleGen", "rejected"], COUNTS),
@@ -63,6 +65,7 @@ def summarize(output: Path) -> RunSummary:
         pushed_to=pushed["pushed_destination"].string_value if pushed["pushed"].int_value else None,
         sentences=Path(artifacts["Evaluator", "sentences"].uri),
         model_run=Path(artifacts["Trainer", "model_run"].uri),
+        predictions=Path(predictions.uri) if predictions else None,
     )
 
 

@@ -40,7 +40,10 @@ from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 from seq2seq_tfx.pipeline.beam_operator import beam_arguments
+from seq2seq_tfx.pipeline.predict_file import predict_file
+from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.pipeline.runner_config import Portable
+from seq2seq_tfx.serving.local_model import LocalModel
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
@@ -253,3 +256,12 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
     assert len(here) == len(rows)
     assert all(json.loads(line)[CANDIDATE]["text"] is not None for line in here)
     assert here == there
+
+    # `seq2seq predict` as well: two pieces, each answered by a worker.
+    (tmp_path / "in.txt").write_text("\n".join(texts * 50))
+    exported = tmp_path / "1"
+    predict_file(LocalModel(exported), "1", tmp_path / "in.txt", tmp_path / "here.jsonl")
+    portable = on_workers(job_service, address)
+    done = predict_on_beam(exported, tmp_path / "in.txt", tmp_path / "there.jsonl", 1, portable)
+    assert done == (len(texts) * 50, 0, 0)
+    assert (tmp_path / "there.jsonl").read_bytes() == (tmp_path / "here.jsonl").read_bytes()

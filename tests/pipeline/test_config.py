@@ -22,7 +22,7 @@ gate:
 """
 TOP = (
     "data, data_validation, deployment, evaluation, export, gate, infra_validation, model, name, "
-    "notify, runner, search, serving, tokenizer, training, tuning, unattended"
+    "notify, prediction, runner, search, serving, tokenizer, training, tuning, unattended"
 )
 
 
@@ -383,8 +383,11 @@ def test_every_section_says_which_keys_it_knows():
         section = load(GOOD).__getattribute__(name)
         kind = type(section)
         more = ""
-        if name == "tuning":  # the one that may be absent, and needs a key
+        # Two may be absent, and need a key.
+        if name == "tuning":
             kind, more = config_module.TuningConfig, ", keys: {model.dropout: [0.1]}"
+        if name == "prediction":
+            kind, more = config_module.PredictionConfig, ", input: pairs.tsv"
         base = GOOD if name not in ("data", "gate") else None
         text = (
             f"{base}{name}: {{zzz: 1{more}}}\n"
@@ -441,6 +444,12 @@ ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
             [f":8: search.replace_unknown: {ATTEND.format('default')}"],
         ),
         (
+            "prediction: {input: pairs.tsv, nbest: 9}",
+            [
+                ":7: prediction.nbest: expected at most 4, which is all that search gives, received 9"
+            ],
+        ),
+        (
             "export:\n  forms: [int8]",
             [":8: export.forms: needs gate.max_loss: what loses more than that is left out"],
         ),
@@ -448,6 +457,13 @@ ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
 )
 def test_sections_that_do_not_fit_each_other_are_told(added, problems):
     assert problems_of(f"{GOOD}{added}\n") == [f"job.yaml{problem}" for problem in problems]
+
+
+def test_files_to_be_answered_are_looked_for():
+    (problem,) = problems_of(f"{GOOD}prediction: {{input: [pairs.tsv, new/*.txt]}}\n")
+    assert problem.startswith("job.yaml:7: prediction.input: expected a file, found none at 'new/*")
+    found = load(f"{GOOD}prediction: {{input: '*.tsv', nbest: 4}}\n").prediction
+    assert found.patterns == [str(Path("*.tsv").absolute())]
 
 
 def test_sections_that_fit_each_other_are_taken():

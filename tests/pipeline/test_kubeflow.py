@@ -42,6 +42,7 @@ gate:
     repetition_rate: {{max: 1}}
 data_validation: {{max_drift: {{vocabulary: {drift}}}}}
 export: {{forms: {forms}}}
+prediction: {prediction}
 runner:
   kubeflow:
     image: example.org/seq2seq:1
@@ -61,6 +62,7 @@ def write(folder, **changes):
         "input": "gs://bucket/p-{SPAN}.tsv",
         "warm_start": "null",
         "drift": "null",
+        "prediction": "null",
         "forms": "[]",
     }
     path = folder / "job.yaml"
@@ -138,12 +140,14 @@ def test_nothing_of_this_machine_is_in_it(compiled):
 
 def test_what_only_this_machine_can_do_is_told_with_its_line(tmp_path):
     (tmp_path / "p.tsv").write_text("a\tb\n")
-    path = write(tmp_path, input=tmp_path / "p.tsv", drift=0.5, forms="[int8]")
+    asked = f"{{input: {tmp_path / 'p.tsv'}}}"
+    path = write(tmp_path, input=tmp_path / "p.tsv", drift=0.5, forms="[int8]", prediction=asked)
     with pytest.raises(ConfigurationError) as caught:
         kubeflow.compile_file(path, load_config(path), tmp_path / "spec.yaml")
-    pairs, drift, forms = caught.value.problems
+    pairs, drift, prediction, forms = caught.value.problems
     assert pairs.startswith(f"{path}:4: data.input: expected a URI such as gs://bucket/path")
     assert drift.startswith(f"{path}:21: data_validation.max_drift: the report of the span before")
+    assert prediction.startswith(f"{path}:23: prediction: what is answered so far is kept")
     assert forms.startswith(f"{path}:22: export.forms: other forms are written to this machine")
     path = write(tmp_path, warm_start="last_blessed")
     config = load_config(path)

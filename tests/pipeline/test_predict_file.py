@@ -8,7 +8,9 @@ import random
 import pytest
 
 from seq2seq_tfx.pipeline import predict_file as module
-from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file, read_lines
+from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file
+from seq2seq_tfx.serving import answered_lines
+from seq2seq_tfx.serving.answered_lines import read_lines
 from seq2seq_tfx.serving.local_model import Hypothesis
 from seq2seq_tfx.serving.told import Assessed
 
@@ -94,7 +96,7 @@ def test_a_gzipped_file_and_several_hypotheses(tmp_path):
 
 
 def test_rejected_lines_keep_their_place_and_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST", 10)
+    monkeypatch.setattr(answered_lines, "LONGEST", 10)
     (tmp_path / "in.txt").write_bytes(b"ok\ncaf\xe9\n" + b"x" * 35 + b'\n"rejected": \nend')
     assert predict(Echo(), tmp_path) == (2, 3, 0)
     rows = rows_of(tmp_path / "out.jsonl")
@@ -164,7 +166,7 @@ def test_a_damaged_archive_is_told(tmp_path):
 
 
 def test_no_more_of_a_line_is_held_than_allowed(monkeypatch):
-    monkeypatch.setattr(module, "LONGEST", 4)
+    monkeypatch.setattr(answered_lines, "LONGEST", 4)
     assert list(read_lines(io.BytesIO(b"abc\nabcd\nabcdefghij\n\nabcd"))) == [
         b"abc", None, None, b"", None,
     ]  # fmt: skip
