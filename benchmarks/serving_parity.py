@@ -1,4 +1,4 @@
-r"""Whether a served model answers as the one that was trained: in process, fresh, REST, gRPC.
+r"""Whether a served model answers as the one that was trained: in process, fresh, REST, gRPC, Beam.
 
     .venv/bin/seq2seq data cmudict && .venv/bin/seq2seq run      # makes output/g2p
     .venv/bin/python benchmarks/serving_parity.py \\
@@ -6,7 +6,8 @@ r"""Whether a served model answers as the one that was trained: in process, fres
 
 The network is built anew from the export's record, its weights put in, and its answers
 in this process are what all others are compared with: the SavedModel in a fresh process,
-the local server by REST and by gRPC, greedily and by beam. Scores must agree to 1e-4; a
+the local server by REST and by gRPC, a file of lines answered over Beam (of the fuzzed
+sources those that are one line), greedily and by beam. Scores must agree to 1e-4; a
 string may differ only where its score ties with the other's. Prints a table, writes
 benchmarks/results/serving_parity.json, and exits 1 where anything differs.
 """
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,6 +119,23 @@ def from_server(server: str, sources: Sequence[str]) -> Answers:
         return [(row[0].text, row[0].score) for row in client.predict(sources)]
 
 
+def from_beam(directory: Path, sources: Sequence[str], folder: Path) -> Answers:
+    """The answers to a file of lines over Beam; the sources are one line each."""
+    from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
+    from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
+
+    lines, answers = folder / "lines.txt", folder / "answers.jsonl"
+    lines.write_bytes(b"".join(source.encode() + b"\n" for source in sources))
+    predict_on_beam(directory, lines, answers, 1, BEAM_ARGS)
+    rows = [json.loads(line)["hypotheses"][0] for line in answers.read_bytes().splitlines()]
+    return [(row["text"], row["score"]) for row in rows]
+
+
+def one_line(source: str) -> bool:
+    """Whether a source can be a line of a file."""
+    return "\n" not in source and not source.endswith("\r")
+
+
 def _batches(sources: Sequence[str]) -> list[list[str]]:
     return [list(sources[start : start + BATCH]) for start in range(0, len(sources), BATCH)]
 
@@ -158,13 +177,18 @@ def main() -> None:
             with local_server(directory) as server:
                 for kind, sources in kinds.items():
                     expected = in_process(predictor, sources)
+                    lines = [one_line(source) for source in sources]
                     found = {
-                        "fresh process": in_fresh_process(directory, sources),
-                        "REST": from_server(server.rest, sources),
-                        "gRPC": from_server(server.grpc, sources),
+                        "fresh process": (expected, in_fresh_process(directory, sources)),
+                        "REST": (expected, from_server(server.rest, sources)),
+                        "gRPC": (expected, from_server(server.grpc, sources)),
+                        "Beam": (
+                            list(compress(expected, lines)),
+                            from_beam(directory, list(compress(sources, lines)), Path(folder)),
+                        ),
                     }
-                    for way, answers in found.items():
-                        compared = compare(expected, answers)
+                    for way, pair in found.items():
+                        compared = compare(*pair)
                         row = {"beam": beam, "sources": kind, "way": way, **compared._asdict()}
                         results.append(row)
                         print(

@@ -96,7 +96,7 @@ class PipelineConfig(Section):
             problems.append((("export", "forms"), needs))
         most = self.search.most_hypotheses
         if self.prediction and self.prediction.nbest > most:
-            needs = f"expected at most {most}, which is all that search gives, received "
+            needs = f"expected at most {most}, all that search gives, received "
             problems.append((("prediction", "nbest"), f"{needs}{self.prediction.nbest}"))
         if self.training.warm_start == LAST_BLESSED and not any(
             map(names_spans, self.data.patterns)

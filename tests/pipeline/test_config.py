@@ -445,9 +445,7 @@ ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
         ),
         (
             "prediction: {input: pairs.tsv, nbest: 9}",
-            [
-                ":7: prediction.nbest: expected at most 4, which is all that search gives, received 9"
-            ],
+            [":7: prediction.nbest: expected at most 4, all that search gives, received 9"],
         ),
         (
             "export:\n  forms: [int8]",

@@ -1,6 +1,7 @@
 """The promise of serving: whoever is asked, the answer is that of the model that was trained."""
 
 import importlib.util
+from itertools import compress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_fuzzed_sources_are_unicode_and_of_many_kinds():
 @pytest.mark.slow
 @pytest.mark.modern
 @pytest.mark.parametrize("beam", [1, 3])
-def test_in_process_fresh_rest_and_grpc_give_the_same(exported, tmp_path, beam):
+def test_in_process_fresh_rest_grpc_and_beam_give_the_same(exported, tmp_path, beam):
     search = SearchConfig(**{**exported.search.model_dump(), "beam_size": beam})
     predictor = Predictor(
         exported.model,
@@ -65,3 +66,9 @@ def test_in_process_fresh_rest_and_grpc_give_the_same(exported, tmp_path, beam):
             compared = parity.compare(expected, found)
             assert compared.different == 0, compared
             assert compared.same >= len(sources) - 2, compared
+    lines = [parity.one_line(source) for source in sources]
+    assert sum(lines) > len(sources) / 2
+    found = parity.from_beam(tmp_path / "1", list(compress(sources, lines)), tmp_path)
+    compared = parity.compare(list(compress(expected, lines)), found)
+    assert compared.different == 0, compared
+    assert compared.same >= sum(lines) - 2, compared
