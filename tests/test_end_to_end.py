@@ -199,9 +199,12 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_t
     with job.open("a") as file:
         file.write(f"tuning: {{trials: 2, epochs: 1, keys: {{{key}: {rates}}}}}\n")
         file.write("export: {forms: [int8]}\n")
+        file.write(f"prediction: {{input: '{tmp_path}/*.txt'}}\n")
+    (tmp_path / "new.txt").write_bytes(b"ancu do\n\xff\nfi hol\n")
     done = seq2seq("run", "--config", job, "--output", "out", "--runner", "beam", cwd=tmp_path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert b"Exception ignored" not in done.stderr, done.stderr.decode()
+    printed = done.stdout
     assert verdict(tmp_path / "out")["candidate"]["chrf"] >= 90
     (history,) = (tmp_path / "out/artifacts/Trainer/model_run").glob("*/history.json")
     assert json.loads(history.read_text())["tuned"] == {key: 0.01}
@@ -223,3 +226,10 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_t
     assert (small / weights).stat().st_size < 0.4 * (plain / weights).stat().st_size
     done = seq2seq("predict", "--model", small, cwd=tmp_path, stdin=b"ancu do\n")
     assert done.stdout == b"ancu do\n", done.stderr.decode()
+
+    # The lines that were waiting for a model.
+    assert b"predictions: 2 lines answered, 1 rejected" in printed
+    (answers,) = (tmp_path / "out/artifacts/BatchPredictor/predictions").glob("*/*.jsonl")
+    rows = [json.loads(line) for line in answers.read_text().splitlines()]
+    assert [row["hypotheses"][0]["text"] for row in rows[::2]] == ["ancu do", "fi hol"]
+    assert rows[1] == {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 1"}
