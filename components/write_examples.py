@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import apache_beam as beam
 
@@ -18,13 +17,15 @@ from .example_files import encode_example, write_tfrecord
 from .ingestion import PairRow
 from .splits import SPLITS, Splitter
 
+WRITTEN, ACCEPTED = "written", "accepted"
+
 
 class WriteExamples(beam.DoFn):
     """Writes all pairs of some sources as Examples, each to the files of its split.
 
     Every pair is an Example of its own, but in the test split, where a source
-    is decoded once and compared with all of its references. Gives how many there are
-    of each split, as a dictionary.
+    is decoded once and compared with all of its references. Gives, as `WRITTEN`, how
+    many there are of each split and how many pairs went in, as a dictionary.
 
     Args:
       given: tells the split of a pair.
@@ -37,7 +38,7 @@ class WriteExamples(beam.DoFn):
         self._folders = folders
         self._parts = parts
 
-    def process(self, rows: Sequence[PairRow]) -> Iterator[dict[str, int]]:
+    def process(self, rows: Sequence[PairRow]) -> Iterator[tuple[str, dict[str, int]]]:
         by_source: dict[str, list[PairRow]] = {}
         for row in rows:
             by_source.setdefault(row[0], []).append(row)
@@ -52,7 +53,8 @@ class WriteExamples(beam.DoFn):
         for split, examples in records.items():
             if examples:
                 write_tfrecord(os.path.join(self._folders[split], name), examples)
-        yield {split: len(examples) for split, examples in records.items()}
+        numbers = {split: len(examples) for split, examples in records.items()}
+        yield WRITTEN, {ACCEPTED: len(rows), **numbers}
 
     def _by_split(self, rows: list[PairRow]) -> dict[str, list[PairRow]]:
         if not self._given.by_pair:
@@ -78,8 +80,3 @@ def _examples(source: str, rows: Sequence[PairRow], split: str) -> list[bytes]:
         )
         for _, target, _, _, extra in (rows[:1] if split == features.TEST else rows)
     ]
-
-
-def count_all(batch: list[Any]) -> dict[str, int]:
-    """How many rows a batch has."""
-    return {"all": len(batch)}
