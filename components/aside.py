@@ -114,6 +114,16 @@ def part_of(text: str, parts: int) -> int:
     return zlib.crc32(text.encode()) % parts
 
 
+def by_shard(rows: np.ndarray, shards: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows by the shard that their `key` belongs to, each with those that it has."""
+    shard = (rows["key"] % np.uint64(shards)).astype(np.int64)
+    rows = rows[np.argsort(shard, kind="stable")]
+    ends = np.cumsum(np.bincount(shard, minlength=shards))
+    for number, some in enumerate(np.split(rows, ends[:-1])):
+        if len(some):
+            yield number, some
+
+
 def batches_aside(path: str) -> Iterator[pa.RecordBatch]:
     """What `RowsAside` wrote to a file."""
     with closing(opened_plain(path)) as file, pa.ipc.open_stream(file) as batches:

@@ -157,7 +157,5 @@ def check_pairs(
 
 def with_splits(rows: Sequence[PairRow], given: Splitter) -> list[tuple[str, str, str]]:
     """Kept rows as (split, source, target)."""
-    return [
-        (given.split(source, file, extra), source, target)
-        for source, target, file, _, extra in rows
-    ]
+    splits = given.splits([(source, file, extra) for source, _, file, _, extra in rows])
+    return [(split, row[0], row[1]) for split, row in zip(splits, rows, strict=True)]

@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
-from .aside import Aside, RowsAside, batches_aside, bytes_aside
+from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside
 from .cleaning.duplicates import groups
 from .cleaning.filter import PairFilter
 from .cleaning.filters import clean_all
@@ -185,12 +185,8 @@ class LayAside(beam.DoFn):
         for kept, rejected, characters in cleaned_batches(file, self._config):
             for which, comparison in enumerate(self._config.comparisons):
                 packed = comparison.pack(place, kept)
-                shards = packed["key"] % np.uint64(KEY_SHARDS)
-                packed = packed[np.argsort(shards, kind="stable")]
-                ends = np.cumsum(np.bincount(shards.astype(np.int64), minlength=KEY_SHARDS))
-                for shard, rows in enumerate(np.split(packed, ends[:-1])):
-                    if len(rows):
-                        self._keys.file((which, shard)).write(rows.tobytes())
+                for shard, rows in by_shard(packed, KEY_SHARDS):
+                    self._keys.file((which, shard)).write(rows.tobytes())
             rows = [
                 (place << 32 | number, pair.line, pair.source, pair.target, *self._extra(pair))
                 for number, pair in kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +13,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from ..models import features
-from .aside import Aside, RowsAside, bytes_aside
+from .aside import Aside, RowsAside, by_shard, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
 from .cleaning.duplicates import hashes64
 from .near_leaks import (
@@ -135,24 +136,24 @@ class PackSources(beam.DoFn):
         self._sample: list[HeldOut] = []
 
     def process(self, rows: Sequence[Row]) -> None:
-        packed = np.empty(len(rows), KEYS)
-        packed["key"] = hashes64(comparables([source for _, source, _ in rows]))
-        packed["pair"] = hashes64(f"{source}\t{target}" for _, source, target in rows)
-        packed["split"] = [SPLITS.index(split) for split, _, _ in rows]
-        held_out = packed["split"] != SPLITS.index(features.TRAIN)
-        for place in np.flatnonzero(held_out):
-            key, (split, source, _) = int(packed["key"][place]), rows[place]
+        rows_packed = np.empty(len(rows), KEYS)
+        splits, sources, targets = zip(*rows, strict=True)
+        rows_packed["key"] = hashes64(comparables(sources))
+        rows_packed["pair"] = hashes64(map("\t".join, zip(sources, targets, strict=True)))
+        rows_packed["split"] = list(map(SPLITS.index, splits))
+        held_out = rows_packed["split"] != SPLITS.index(features.TRAIN)
+        for place in np.flatnonzero(held_out).tolist():
+            key, split, source = int(rows_packed["key"][place]), splits[place], sources[place]
             line = orjson.dumps([key, split, source[:EXAMPLE_CHARACTERS]])
             self._aside.file((key % SHARDS, "sources")).write(line + b"\n")
             self._sample.append((key, split, source))
         if self._near:
-            learned = [(rows[place][1],) for place in np.flatnonzero(~held_out)]
-            self._learned.add(learned, sum(len(source) for (source,) in learned))
+            learned = list(compress(sources, (~held_out).tolist()))
+            self._learned.add([(source,) for source in learned], sum(map(len, learned)))
         if len(self._sample) > 2 * LOOKED_AT:
             self._sample = sample([self._sample])
-        shards = packed["key"] % np.uint64(SHARDS)
-        for shard in np.unique(shards):
-            self._aside.file((int(shard), "keys")).write(packed[shards == shard].tobytes())
+        for shard, some in by_shard(rows_packed, SHARDS):
+            self._aside.file((shard, "keys")).write(some.tobytes())
 
     def finish_bundle(self) -> Iterator[Any]:
         for (shard, kind), path in self._aside.close():
