@@ -23,6 +23,7 @@ from .artifacts import BitextReport, RejectedPairs
 from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
+from .curated_schema import anomalies_told
 from .drift import drift
 from .errors import BadData
 from .gathered import Gather, gathered
@@ -74,16 +75,12 @@ def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, 
 
 def anomalies_of(uri: str) -> list[Breach]:
     """What ExampleValidator found that is not as the schema has it, if anything."""
-    told = []
-    for path in sorted(fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb"))):
+    found = {}
+    for path in fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb")):
         with fileio.open(path, "rb") as file:
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
-        split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
-        told += [
-            f"{name} in {split}: {anomaly.description}"
-            for name, anomaly in sorted(anomalies.anomaly_info.items())
-        ]
-    return [Breach("schema_file", 0, len(told), told[:10])] if told else []
+            split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
+            found[split] = anomalies_pb2.Anomalies.FromString(file.read())
+    return anomalies_told(found)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

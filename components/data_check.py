@@ -16,6 +16,7 @@ from ..report.bitext_page import bitext_page
 from .aside import join_files
 from .bitext_limits import DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
+from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
 from .gathered import Gather, Merges, gathered
@@ -137,6 +138,8 @@ def check_pairs(
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
     read = kept + sum(rejected.values())
     broken = breaches(limits, statistics, {"read": read, "rejected": rejected})
+    if limits.schema_file and kept:
+        broken += schema_breaches(config, files, limits.schema_file, folder, beam_args)
     report = DataReport(
         files=[path for file in files for path in file.paths],
         read=read,

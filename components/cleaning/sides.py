@@ -72,12 +72,14 @@ class Sides:
 
     def spaced_oddly(self) -> np.ndarray:
         """The pairs with a space at an end or beside another, or with no text: bool [pairs]."""
-        spaces = np.flatnonzero(self.kinds & np.uint8(SPACE))
-        last = np.isin(spaces + 1, self.ends) if len(spaces) else np.zeros(0, bool)
-        first = np.isin(spaces, self.ends) | (spaces == 0)
-        doubled = np.r_[spaces[1:] == spaces[:-1] + 1, False] if len(spaces) else last
-        empty = (self.lengths == 0).any(axis=0)
-        return self.pairs_at(spaces[first | last | doubled]) | empty
+        spaces = (self.kinds & np.uint8(SPACE)).astype(bool)
+        doubled = self.pairs_at(np.flatnonzero(spaces[1:] & spaces[:-1]))
+        ends = self.ends.reshape(2, -1)
+        empty = self.lengths == 0
+        # Of an empty text the places are another's, or beyond the last.
+        spaces = np.r_[spaces, False]
+        at_ends = spaces[ends - 1] | spaces[ends - self.lengths]
+        return doubled | (at_ends | empty).any(axis=0)
 
 
 @lru_cache(maxsize=1)
