@@ -31,7 +31,7 @@ def values_of(texts: Sequence[str]) -> bytes:
 
 def example_of(features: Mapping[str, bytes]) -> bytes:
     """The bytes of a tf.Example whose features have the values of `values_of`."""
-    entries = []
+    entries: list[bytes] = []
     for name in sorted(features):
         values = features[name]
         entries += (_before(name, len(values)), values)

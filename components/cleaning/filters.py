@@ -67,6 +67,7 @@ def clean_all(rows: Sequence[Row], filters: Sequence[PairFilter]) -> list[Row]:
                 mended = True
         if mended or len(gone) > len(pairs) // MANY:
             left = [which for which in range(len(pairs)) if which not in gone]
-            places, pairs = ([some[which] for which in left] for some in (places, pairs))
+            places = [places[which] for which in left]
+            pairs = [pairs[which] for which in left]
             sides, gone = Sides(pairs), set()
     return cleaned

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def kinds_of_characters() -> np.ndarray:
     return kinds
 
 
-def _unstable(form: str, characters: Sequence[str]) -> list[str]:
+def _unstable(form: Literal["NFC", "NFKC"], characters: Sequence[str]) -> list[str]:
     """Of which text is that may not be normal: without them, all is (UAX #15, section 9).
 
     Those that become others, those that are ordered among marks, and those that may be
