@@ -8,7 +8,7 @@ shard. A bundle that fails leaves files that nobody names.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import IO, Any
 from uuid import uuid4
@@ -114,6 +114,16 @@ def part_of(text: str, parts: int) -> int:
     return zlib.crc32(text.encode()) % parts
 
 
+def by_shard(rows: np.ndarray, shards: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows by the shard that their `key` belongs to, each with those that it has."""
+    shard = (rows["key"] % np.uint64(shards)).astype(np.int64)
+    rows = rows[np.argsort(shard, kind="stable")]
+    ends = np.cumsum(np.bincount(shard, minlength=shards))
+    for number, some in enumerate(np.split(rows, ends[:-1])):
+        if len(some):
+            yield number, some
+
+
 def batches_aside(path: str) -> Iterator[pa.RecordBatch]:
     """What `RowsAside` wrote to a file."""
     with closing(opened_plain(path)) as file, pa.ipc.open_stream(file) as batches:
@@ -139,11 +149,10 @@ def opened_plain(path: str) -> IO[bytes]:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
-def join_files(stem: str, whole: str) -> None:
-    """Copies the files whose names begin with a stem into one, in order of their names."""
-    (found,) = FileSystems.match([f"{stem}*"])
+def join_files(paths: Iterable[str], whole: str) -> None:
+    """Copies files into one, in order of their names."""
     with closing(create(whole)) as file:
-        for path in sorted(metadata.path for metadata in found.metadata_list):
+        for path in sorted(paths):
             with closing(opened_plain(path)) as part:
                 while block := part.read(1 << 20):
                     file.write(block)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from .cleaning.agreement import Identical, Numbers, Placeholders
 from .cleaning.filter import Fault, PairFilter
 from .cleaning.scripts import script_of
+from .cleaning.sides import Sides
 from .cleaning.together import points_of
 from .vocabulary_counts import VocabularyCounts
 
@@ -61,30 +63,36 @@ class BitextCounts:
         self, pairs: Sequence[tuple[str, str]], held_out: Sequence[bool] | None = None
     ) -> None:
         """Counts several pairs; `held_out` says which are not for training."""
+        if not pairs:
+            return
         self.pairs += len(pairs)
-        sizes = {}
-        for place, side in enumerate(("source", "target")):
-            texts = [pair[place] for pair in pairs]
-            sizes[side] = np.fromiter(map(len, texts), np.int64, len(texts))
-            self.characters[side] += int(sizes[side].sum())
-            self.lengths[side] = _sum(self.lengths[side], _binned(sizes[side], LENGTHS))
+        sides = Sides(pairs)
+        kept_back = np.zeros(len(pairs), bool) if held_out is None else np.array(held_out, bool)
+        whole = len(sides.points)
+        split = int(sides.ends[len(pairs) - 1])
+        for place, (side, begin, end) in enumerate(
+            (("source", 0, split), ("target", split, whole))
+        ):
+            texts = sides.texts[place * len(pairs) : (place + 1) * len(pairs)]
+            self.characters[side] += end - begin
+            self.lengths[side] = _sum(self.lengths[side], _binned(sides.lengths[place], LENGTHS))
             self.scripts[side].update(filter(None, main_scripts(texts)))
-            points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4")
-            self.points[side] = _added(self.points[side], np.bincount(points))
-            kept_back = held_out or [False] * len(texts)
-            for which in {*kept_back}:
-                some = [t for t, out in zip(texts, kept_back, strict=True) if out is which]
-                self.words[side].add(some, which)
-        bins = [np.searchsorted(LENGTHS, sizes[side], side="right") - 1 for side in sizes]
+            counted = np.bincount(sides.points[begin:end])
+            self.points[side] = _added(self.points[side], counted)
+            for which in (False, True):
+                some = list(compress(texts, (kept_back == which).tolist()))
+                if some:
+                    self.words[side].add(some, which)
+        bins = [np.searchsorted(LENGTHS, sizes, side="right") - 1 for sizes in sides.lengths]
         np.add.at(self.together, tuple(bins), 1)
-        ratios = np.log2(sizes["target"] / sizes["source"])
+        ratios = np.log2(sides.lengths[1] / sides.lengths[0])
         self.ratios = _sum(self.ratios, _binned(ratios, RATIOS))
         for name, check in CHECKS.items():
-            for pair, found in zip(pairs, check.apply_all(pairs), strict=True):
+            for place, found in check.changes(sides).items():
                 if isinstance(found, Fault):
                     self.faults[name] += 1
                     if len(self.examples[name]) < EXAMPLES:
-                        source, target = (side[:EXAMPLE_CHARACTERS] for side in pair)
+                        source, target = (side[:EXAMPLE_CHARACTERS] for side in pairs[place])
                         self.examples[name].append((source, target))
 
     def merge(self, other: BitextCounts) -> None:

@@ -18,20 +18,24 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from ..models import features
 from ..report.bitext_page import bitext_page
+from . import measure_bitext
 from .artifacts import BitextReport, RejectedPairs
 from .bitext_limits import Breach, DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
 from .code_digest import code_digest
+from .curated_schema import anomalies_told
 from .drift import drift
 from .errors import BadData
+from .gathered import Gather, gathered
 from .ingestion import BATCH_ROWS
-from .measure_bitext import MeasureBitext
+from .measure_bitext import MeasureBitext, merge_statistics
 from .pair_example_gen import COUNTS
 from .readers.files import opened
 from .readers.tfrecord import records_of
 
 STATISTICS = "statistics.json"
 PAGE = "report.html"
+MERGES = {measure_bitext.STATISTICS: merge_statistics}
 
 
 class BitextValidatorSpec(ComponentSpec):
@@ -71,16 +75,12 @@ def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, 
 
 def anomalies_of(uri: str) -> list[Breach]:
     """What ExampleValidator found that is not as the schema has it, if anything."""
-    told = []
-    for path in sorted(fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb"))):
+    found = {}
+    for path in fileio.glob(os.path.join(uri, "Split-*", "SchemaDiff.pb")):
         with fileio.open(path, "rb") as file:
-            anomalies = anomalies_pb2.Anomalies.FromString(file.read())
-        split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
-        told += [
-            f"{name} in {split}: {anomaly.description}"
-            for name, anomaly in sorted(anomalies.anomaly_info.items())
-        ]
-    return [Breach("schema_file", 0, len(told), told[:10])] if told else []
+            split = os.path.basename(os.path.dirname(path)).removeprefix("Split-")
+            found[split] = anomalies_pb2.Anomalies.FromString(file.read())
+    return anomalies_told(found)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -105,7 +105,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with fileio.open(os.path.join(ingested, COUNTS)) as file:
             counts = json.loads(file.read())
 
-        path = os.path.join(folder, STATISTICS)
         files = [
             (split, file)
             for split in artifact_utils.decode_split_names(examples.split_names)
@@ -116,23 +115,21 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         scratch = os.path.join(folder, "scratch")
         fileio.makedirs(scratch)
         with self._make_beam_pipeline() as pipeline:
-            _ = (
+            measured = (
                 pipeline
                 | "Files" >> beam.Create(files)
-                | "Spread" >> beam.Reshuffle()
                 | "Read" >> beam.FlatMap(batches_of_examples)
                 | "Measure" >> MeasureBitext(scratch, limits.near_similarity)
-                | "Write" >> beam.io.WriteToText(path, shard_name_template="")
             )
+            _ = (measured,) | Gather(scratch, MERGES)
+        statistics = gathered(scratch, MERGES)[measure_bitext.STATISTICS]
         fileio.rmtree(scratch)
-        with fileio.open(path) as file:
-            statistics = json.loads(file.read())
         if input_dict.get("previous"):
             before = artifact_utils.get_single_uri(input_dict["previous"])
             with fileio.open(os.path.join(before, STATISTICS)) as file:
                 statistics["drift"] = drift(statistics, json.loads(file.read()))
-            with fileio.open(path, "w") as file:
-                file.write(json.dumps(statistics, ensure_ascii=False))
+        with fileio.open(os.path.join(folder, STATISTICS), "w") as file:
+            file.write(json.dumps(statistics, ensure_ascii=False))
         found = breaches(limits, statistics, counts)
         if input_dict.get("anomalies"):
             found += anomalies_of(artifact_utils.get_single_uri(input_dict["anomalies"]))

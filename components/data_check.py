@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +16,20 @@ from ..report.bitext_page import bitext_page
 from .aside import join_files
 from .bitext_limits import DataValidationConfig, breaches
 from .bitext_statistics import LENGTHS, RATIOS
+from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
+from .gathered import Gather, Merges, gathered
 from .ingestion import (
     PairRow,
     ReadFiles,
     RejectedRow,
     WriteLines,
     kept_as_json,
+    merge_lines,
     rejected_as_json,
 )
-from .measure_bitext import MeasureBitext
+from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
 from .readers.rows import Rejected
 from .splits import Splitter, splitter
 
@@ -34,6 +38,10 @@ REJECTED = "rejected.jsonl"
 REPORT = "report.json"
 PAGE = "report.html"
 EXAMPLES = 3  # rejected rows that are shown of each reason
+
+
+# Of each reason how many rows there are, and the first of them.
+Reasons = dict[str, tuple[int, list[RejectedRow]]]
 
 
 class DataReport(NamedTuple):
@@ -48,31 +56,34 @@ class DataReport(NamedTuple):
     breaches: list[dict[str, Any]]  # the limits that do not hold
 
 
-class CountReasons(beam.CombineFn):
-    """Counts rejected rows by reason, and keeps the first of each."""
+def first_of_reasons(rows: Sequence[RejectedRow]) -> Reasons:
+    """How many rows were rejected for each reason, and the first of them."""
+    reasons: dict[str, list[RejectedRow]] = {}
+    for row in rows:
+        reasons.setdefault(row[0], []).append(row)
+    return {reason: (len(found), found) for reason, found in reasons.items()}
 
-    def create_accumulator(self) -> dict[str, Any]:
-        return {}
 
-    def add_input(self, counts: dict[str, Any], rows: Sequence[RejectedRow]) -> dict[str, Any]:
-        reasons: dict[str, list[RejectedRow]] = {}
-        for row in rows:
-            reasons.setdefault(row[0], []).append(row)
-        return self.merge_accumulators(
-            [counts, *({reason: (len(found), found)} for reason, found in reasons.items())]
-        )
+def add_reasons(parts: Iterable[Reasons]) -> Reasons:
+    """The sums of what `first_of_reasons` tells."""
+    merged: Reasons = {}
+    for counts in parts:
+        for reason, (number, rows) in counts.items():
+            before, first = merged.get(reason, (0, []))
+            rows = sorted([*first, *rows], key=_place)[:EXAMPLES]
+            merged[reason] = (before + number, rows)
+    return merged
 
-    def merge_accumulators(self, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for counts in parts:
-            for reason, (number, rows) in counts.items():
-                before, first = merged.get(reason, (0, []))
-                rows = sorted([*first, *rows], key=lambda row: row[2:4])[:EXAMPLES]
-                merged[reason] = (before + number, rows)
-        return merged
 
-    def extract_output(self, counts: dict[str, Any]) -> str:
-        return json.dumps(counts)
+def _place(row: RejectedRow) -> tuple[str, int]:
+    return row[2], row[3]
+
+
+MERGES: Merges = {
+    KEPT: partial(merge_lines, add=sum),
+    REJECTED: partial(merge_lines, add=add_reasons),
+    STATISTICS: merge_statistics,
+}
 
 
 def check_pairs(
@@ -98,39 +109,37 @@ def check_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
-    for aside in ("rows", "keys"):
-        (scratch / aside).mkdir(parents=True)
+    rows_aside, keys, lines = (str(scratch / name) for name in ("rows", "keys", "lines"))
+    for aside in (rows_aside, keys, lines):
+        Path(aside).mkdir(parents=True)
+    write_kept = WriteLines(KEPT, lines, kept_as_json, len, sum)
+    write_rejected = WriteLines(REJECTED, lines, rejected_as_json, first_of_reasons, add_reasons)
     with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
-        rows = pipeline | ReadFiles(files, config, str(scratch / "rows"))
-        for name, lines in (
-            (KEPT, rows.pairs | "KeptAsJson" >> beam.Map(kept_as_json)),
-            (REJECTED, rows.rejected | "RejectedAsJson" >> beam.Map(rejected_as_json)),
-        ):
-            _ = lines | f"Write_{name}" >> WriteLines(str(scratch / name))
+        rows = pipeline | ReadFiles(files, config, rows_aside)
         statistics = (
             rows.pairs
             | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))
-            | "Measure" >> MeasureBitext(str(scratch / "keys"), limits.near_similarity)
+            | "Measure" >> MeasureBitext(keys, limits.near_similarity)
         )
-        kept = rows.pairs | "SizesKept" >> beam.Map(len) | "CountKept" >> beam.CombineGlobally(sum)
-        for name, counted in (
-            ("statistics", statistics),
-            ("kept", kept),
-            ("reasons", rows.rejected | "CountReasons" >> beam.CombineGlobally(CountReasons())),
-        ):
-            path = str(scratch / name)
-            _ = counted | f"Write_{name}" >> beam.io.WriteToText(path, shard_name_template="")
-    for name in (KEPT, REJECTED):
-        join_files(str(scratch / f"{name}-"), str(folder / name))
-    kept = int((scratch / "kept").read_text())
-    reasons = json.loads((scratch / "reasons").read_text("utf-8"))
-    statistics = json.loads((scratch / "statistics").read_text("utf-8"))
+        _ = (
+            rows.pairs | "WriteKept" >> beam.ParDo(write_kept),
+            rows.rejected | "WriteRejected" >> beam.ParDo(write_rejected),
+            statistics,
+        ) | Gather(str(scratch), MERGES)
+    found = gathered(str(scratch), MERGES)
+    kept_files, kept = found[KEPT]
+    rejected_files, reasons = found[REJECTED]
+    statistics = found[STATISTICS]
+    join_files(kept_files, str(folder / KEPT))
+    join_files(rejected_files, str(folder / REJECTED))
     shutil.rmtree(scratch)
     if before is not None:
         statistics["drift"] = drift(statistics, before)
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
     read = kept + sum(rejected.values())
-    found = breaches(limits, statistics, {"read": read, "rejected": rejected})
+    broken = breaches(limits, statistics, {"read": read, "rejected": rejected})
+    if limits.schema_file and kept:
+        broken += schema_breaches(config, files, limits.schema_file, folder, beam_args)
     report = DataReport(
         files=[path for file in files for path in file.paths],
         read=read,
@@ -141,7 +150,7 @@ def check_pairs(
             for reason, (_, rows) in sorted(reasons.items())
         },
         statistics=statistics,
-        breaches=[breach._asdict() for breach in found],
+        breaches=[breach._asdict() for breach in broken],
     )
     text = json.dumps(report._asdict(), indent=2, ensure_ascii=False)
     (folder / REPORT).write_text(f"{text}\n", "utf-8")
@@ -151,7 +160,5 @@ def check_pairs(
 
 def with_splits(rows: Sequence[PairRow], given: Splitter) -> list[tuple[str, str, str]]:
     """Kept rows as (split, source, target)."""
-    return [
-        (given.split(source, file, extra), source, target)
-        for source, target, file, _, extra in rows
-    ]
+    splits = given.splits([(source, file, extra) for source, _, file, _, extra in rows])
+    return [(split, row[0], row[1]) for split, row in zip(splits, rows, strict=True)]

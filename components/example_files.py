@@ -21,13 +21,30 @@ GZIP = 31  # the window of zlib, with gzip's header
 
 def encode_example(texts: Mapping[str, Sequence[str]]) -> bytes:
     """The bytes of a tf.Example whose features are lists of text, keys in order."""
-    entries = []
-    for name in sorted(texts):
-        values = b"".join([_field(text.encode()) for text in texts[name]])
-        feature = _field(values)  # its bytes_list
-        key = _field(name.encode())
-        entries.append(_field(b"".join((key, b"\x12", _length(len(feature)), feature))))
+    return example_of({name: values_of(several) for name, several in texts.items()})
+
+
+def values_of(texts: Sequence[str]) -> bytes:
+    """The bytes of the values of a feature, as `example_of` takes them."""
+    return b"".join([_field(text.encode()) for text in texts])
+
+
+def example_of(features: Mapping[str, bytes]) -> bytes:
+    """The bytes of a tf.Example whose features have the values of `values_of`."""
+    entries: list[bytes] = []
+    for name in sorted(features):
+        values = features[name]
+        entries += (_before(name, len(values)), values)
     return _field(b"".join(entries))
+
+
+@lru_cache(maxsize=1 << 16)
+def _before(name: str, size: int) -> bytes:
+    """What stands in an Example before so many bytes of values of a feature."""
+    feature = b"".join((b"\n", _length(size)))  # its bytes_list
+    key = _field(name.encode())
+    entry = b"".join((key, b"\x12", _length(len(feature) + size), feature))
+    return b"".join((b"\n", _length(len(entry) + size), entry))
 
 
 def _field(content: bytes) -> bytes:
@@ -56,5 +73,10 @@ def write_tfrecord(path: str, records: Sequence[bytes]) -> None:
 
 
 def _framed(record: bytes) -> bytes:
-    length = struct.pack("<Q", len(record))
-    return b"".join((length, masked(length), record, masked(record)))
+    return b"".join((_record_head(len(record)), record, masked(record)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _record_head(size: int) -> bytes:
+    length = struct.pack("<Q", size)
+    return length + masked(length)

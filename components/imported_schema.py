@@ -7,41 +7,17 @@ from the cache. Here the text itself is the parameter.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from ..models import features
+from .curated_schema import read_schema
 
 FILE = "schema.pbtxt"  # as TFX's SchemaGen names it
-
-
-def read_schema(path: str) -> str:
-    """The text of a schema file.
-
-    Raises:
-      ValueError: it cannot be read, is no schema, or lacks a side as a column of text.
-    """
-    try:
-        text = Path(path).read_text("utf-8")
-        schema = text_format.Parse(text, schema_pb2.Schema())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"expected a schema as text: {error}") from error
-    except text_format.ParseError as error:
-        raise ValueError(f"expected a schema as text, as SchemaGen writes it: {error}") from error
-    found = {feature.name: feature.type for feature in schema.feature}
-    for name in (features.SOURCE, features.TARGET, features.REFERENCES):
-        if found.get(name) != schema_pb2.BYTES:
-            kind = schema_pb2.FeatureType.Name(found[name]) if name in found else "nothing"
-            raise ValueError(f"expected a feature '{name}' of type BYTES, found {kind}")
-    return text
 
 
 class ImportedSchemaSpec(ComponentSpec):

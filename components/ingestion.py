@@ -9,7 +9,7 @@ places of the duplicates.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
-from .aside import Aside, RowsAside, batches_aside, bytes_aside
+from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside
 from .cleaning.duplicates import groups
 from .cleaning.filter import PairFilter
 from .cleaning.filters import clean_all
@@ -70,8 +70,8 @@ class ReadFiles(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> Any:
         files = (
             pipeline
+            # Spread over the workers, as all that Beam creates of several.
             | "Files" >> beam.Create(list(parts_to_read(self._files, self._config)))
-            | "Spread" >> beam.Reshuffle()
         )
         if self._parts is None and not self._config.comparisons:
             read = beam.ParDo(ReadBatches(self._config)).with_outputs(REJECTED, main=PAIRS)
@@ -82,14 +82,13 @@ class ReadFiles(beam.PTransform):
             aside[KEYS]
             | "ByShard" >> beam.GroupByKey()
             | "Compare" >> beam.ParDo(Compare(self._config))
-            | "AllFound" >> beam.CombineGlobally(merge_found)
         )
         take = TakeUp(self._files, self._config, self._parts is not None)
         return (
             aside[PAIRS]
             | "ByPart" >> beam.GroupByKey()
             | "TakeUp"
-            >> beam.ParDo(take, beam.pvalue.AsSingleton(found)).with_outputs(REJECTED, main=PAIRS)
+            >> beam.ParDo(take, beam.pvalue.AsIter(found)).with_outputs(REJECTED, main=PAIRS)
         )
 
 
@@ -186,12 +185,8 @@ class LayAside(beam.DoFn):
         for kept, rejected, characters in cleaned_batches(file, self._config):
             for which, comparison in enumerate(self._config.comparisons):
                 packed = comparison.pack(place, kept)
-                shards = packed["key"] % np.uint64(KEY_SHARDS)
-                packed = packed[np.argsort(shards, kind="stable")]
-                ends = np.cumsum(np.bincount(shards.astype(np.int64), minlength=KEY_SHARDS))
-                for shard, rows in enumerate(np.split(packed, ends[:-1])):
-                    if len(rows):
-                        self._keys.file((which, shard)).write(rows.tobytes())
+                for shard, rows in by_shard(packed, KEY_SHARDS):
+                    self._keys.file((which, shard)).write(rows.tobytes())
             rows = [
                 (place << 32 | number, pair.line, pair.source, pair.target, *self._extra(pair))
                 for number, pair in kept
@@ -228,12 +223,12 @@ class Compare(beam.DoFn):
         yield np.array(found, FOUND).tobytes()
 
 
-def merge_found(parts: Iterable[bytes]) -> bytes:
+def merge_found(parts: Iterable[bytes]) -> np.ndarray:
     """What was found of all shards in order of place, the first comparison's word for each."""
     found = np.frombuffer(b"".join(parts), FOUND)
     found = found[np.lexsort((found["first_line"], found["first_file"], found["which"],
                               found["place"]))]  # fmt: skip
-    return found[np.unique(found["place"], return_index=True)[1]].tobytes()
+    return found[np.unique(found["place"], return_index=True)[1]]
 
 
 class TakeUp(beam.DoFn):
@@ -250,7 +245,9 @@ class TakeUp(beam.DoFn):
         self._config = config
         self._whole = whole
 
-    def process(self, part: tuple[tuple[str, int], Iterable[str]], found: bytes) -> Iterator[Any]:
+    def process(
+        self, part: tuple[tuple[str, int], Iterable[str]], found: Iterable[bytes]
+    ) -> Iterator[Any]:
         (kind, _), paths = part
         batches = (batch for path in sorted(paths) for batch in batches_aside(path))
         if kind == REJECTED:
@@ -258,7 +255,7 @@ class TakeUp(beam.DoFn):
                 columns = (column.to_pylist() for column in batch.columns)
                 yield beam.pvalue.TaggedOutput(REJECTED, list(zip(*columns, strict=True)))
             return
-        duplicates = np.frombuffer(found, FOUND)
+        duplicates = merge_found(found)
         if self._whole:
             table = pa.Table.from_batches(list(batches))
             order = np.argsort(table["place"].to_numpy(), kind="stable")
@@ -304,18 +301,52 @@ class TakeUp(beam.DoFn):
         return [row for row, gone in zip(rows, lost, strict=True) if not gone], rejected
 
 
-class WriteLines(beam.PTransform):
-    """Writes batches of lines as they come, in files of which `stem` is the beginning.
+class WriteLines(beam.DoFn):
+    """Writes batches of rows as lines, in a file for each bundle, and counts them.
 
-    One file would have to pass through a shuffle.
+    Gives (name, (path, what was counted)), which `merge_lines` brings together.
+
+    Args:
+      name: of these rows.
+      folder: of the files.
+      as_lines: the lines of a batch, the last without its end.
+      counted: what is told of a batch.
+      add: what is told of several, by what is told of each.
     """
 
-    def __init__(self, stem: str):
-        super().__init__()
-        self._stem = stem
+    def __init__(
+        self,
+        name: str,
+        folder: str,
+        as_lines: Callable[[Any], bytes],
+        counted: Callable[[Any], Any],
+        add: Callable[[Iterable[Any]], Any],
+    ):
+        self._name = name
+        self._folder = folder
+        self._as_lines = as_lines
+        self._counted = counted
+        self._add = add
 
-    def expand(self, lines: beam.PCollection) -> Any:
-        return lines | beam.io.WriteToText(self._stem, coder=beam.coders.BytesCoder())
+    def start_bundle(self) -> None:
+        self._aside = Aside(self._folder)
+        self._total = self._add(())
+
+    def process(self, rows: Sequence[Any]) -> None:
+        self._aside.file(self._name).write(self._as_lines(rows) + b"\n")
+        self._total = self._add((self._total, self._counted(rows)))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for name, path in self._aside.close():
+            yield GlobalWindows.windowed_value((name, (path, self._total)))
+
+
+def merge_lines(
+    parts: Iterable[tuple[str, Any]], add: Callable[[Iterable[Any]], Any]
+) -> tuple[list[str], Any]:
+    """The files that `WriteLines` wrote, and what it counted in all of them."""
+    parts = list(parts)
+    return [path for path, _ in parts], add(counted for _, counted in parts)
 
 
 def count_reasons(rows: Sequence[RejectedRow]) -> dict[str, int]:

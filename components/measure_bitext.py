@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import apache_beam as beam
@@ -13,21 +13,24 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from ..models import features
-from .aside import Aside, RowsAside, bytes_aside
+from .aside import Aside, RowsAside, by_shard, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
 from .cleaning.duplicates import hashes64
 from .near_leaks import (
     LOOKED_AT,
     FindNearLeaks,
     HeldOut,
-    Leak,
     add_near_leaks,
     near_leak_statistics,
+    packed,
     sample,
+    unpacked,
 )
 from .splits import SPLITS, comparables
 
 SHARDS = 64
+STATISTICS = "statistics"
+COUNTS, LEAKS, NEAR_LEAKS = "counts", "leaks", "near_leaks"
 LEARNED, SAMPLE = "learned", "sample"
 KEYS = np.dtype([("key", "<u8"), ("pair", "<u8"), ("split", "u1")])
 HELD_OUT = (features.VALIDATION, features.TEST)
@@ -37,7 +40,7 @@ Row = tuple[str, str, str]
 
 
 class MeasureBitext(beam.PTransform):
-    """Batches of (split, source, target) to one line of JSON.
+    """Batches of (split, source, target) to parts of `STATISTICS`, for `merge_statistics`.
 
     Keys of 64 bits are laid aside by shard, and of what is not for training the
     beginning of the source, to show what leaks.
@@ -54,11 +57,7 @@ class MeasureBitext(beam.PTransform):
         self._similarity = similarity
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        counts = (
-            batches
-            | "Count" >> beam.ParDo(CountBitext())
-            | "AddCounts" >> beam.CombineGlobally(AddCounts())
-        )
+        counts = batches | "Count" >> beam.ParDo(CountBitext())
         aside = batches | "LayAside" >> beam.ParDo(
             PackSources(self._scratch, self._similarity is not None)
         ).with_outputs(LEARNED, SAMPLE, main="keys")
@@ -66,33 +65,43 @@ class MeasureBitext(beam.PTransform):
             aside["keys"]
             | "ByShard" >> beam.GroupByKey()
             | "Compare" >> beam.MapTuple(compare_splits)
-            | "AddLeaks" >> beam.CombineGlobally(add_leaks)
         )
-        found = [beam.pvalue.AsSingleton(leaks)]
+        found = [(COUNTS, counts), (LEAKS, leaks)]
         if self._similarity is not None:
-            held_out = beam.pvalue.AsSingleton(
-                aside[SAMPLE] | "Sample" >> beam.CombineGlobally(sample)
+            near = aside[LEARNED] | "NearLeaks" >> beam.ParDo(
+                FindNearLeaks(self._similarity), beam.pvalue.AsIter(aside[SAMPLE])
             )
-            near = (
-                aside[LEARNED]
-                | "NearLeaks" >> beam.ParDo(FindNearLeaks(self._similarity), held_out)
-                | "AddNearLeaks" >> beam.CombineGlobally(add_near_leaks)
+            found += [(NEAR_LEAKS, near), (SAMPLE, aside[SAMPLE])]
+        return (
+            tuple(
+                parts | f"Name_{kind}" >> beam.Map(part_of_statistics, kind)
+                for kind, parts in found
             )
-            found += [beam.pvalue.AsSingleton(near), held_out]
-        return counts | "Together" >> beam.Map(together, *found)
+            | beam.Flatten()
+        )
 
 
-def together(
-    counts: dict[str, Any],
-    leaks: dict[str, Any],
-    near: list[Leak] | None = None,
-    held_out: list[HeldOut] | None = None,
-) -> str:
-    """All statistics as a line of JSON."""
-    told = {}
-    if near is not None and held_out is not None:
+def part_of_statistics(part: Any, kind: str) -> tuple[str, tuple[str, Any]]:
+    """A part as `merge_statistics` knows it, by name for `Gather`."""
+    return STATISTICS, (kind, part)
+
+
+def merge_statistics(parts: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """All statistics, as plain values."""
+    by_kind: dict[str, list[Any]] = {}
+    for kind, part in parts:
+        by_kind.setdefault(kind, []).append(part)
+    counts = BitextCounts()
+    for part in by_kind.get(COUNTS, ()):
+        counts.merge(part)
+    told = {**counts.as_dict(), **add_leaks(by_kind.get(LEAKS, ()))}
+    if SAMPLE in by_kind:
+        near, held_out = (
+            add_near_leaks(by_kind.get(NEAR_LEAKS, ())),
+            sample(map(unpacked, by_kind[SAMPLE])),
+        )
         told["near_leaks"] = near_leak_statistics(near, held_out, HELD_OUT)
-    return json.dumps({**counts, **leaks, **told}, ensure_ascii=False)
+    return told
 
 
 class CountBitext(beam.DoFn):
@@ -107,26 +116,6 @@ class CountBitext(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         yield GlobalWindows.windowed_value(self._counts)
-
-
-class AddCounts(beam.CombineFn):
-    """Adds counts."""
-
-    def create_accumulator(self) -> BitextCounts:
-        return BitextCounts()
-
-    def add_input(self, counts: BitextCounts, more: BitextCounts) -> BitextCounts:
-        counts.merge(more)
-        return counts
-
-    def merge_accumulators(self, parts: Iterable[BitextCounts]) -> BitextCounts:
-        merged = BitextCounts()
-        for part in parts:
-            merged.merge(part)
-        return merged
-
-    def extract_output(self, counts: BitextCounts) -> dict[str, Any]:
-        return counts.as_dict()
 
 
 class PackSources(beam.DoFn):
@@ -147,24 +136,24 @@ class PackSources(beam.DoFn):
         self._sample: list[HeldOut] = []
 
     def process(self, rows: Sequence[Row]) -> None:
-        packed = np.empty(len(rows), KEYS)
-        packed["key"] = hashes64(comparables([source for _, source, _ in rows]))
-        packed["pair"] = hashes64(f"{source}\t{target}" for _, source, target in rows)
-        packed["split"] = [SPLITS.index(split) for split, _, _ in rows]
-        held_out = packed["split"] != SPLITS.index(features.TRAIN)
-        for place in np.flatnonzero(held_out):
-            key, (split, source, _) = int(packed["key"][place]), rows[place]
+        rows_packed = np.empty(len(rows), KEYS)
+        splits, sources, targets = zip(*rows, strict=True)
+        rows_packed["key"] = hashes64(comparables(sources))
+        rows_packed["pair"] = hashes64(map("\t".join, zip(sources, targets, strict=True)))
+        rows_packed["split"] = list(map(SPLITS.index, splits))
+        held_out = rows_packed["split"] != SPLITS.index(features.TRAIN)
+        for place in np.flatnonzero(held_out).tolist():
+            key, split, source = int(rows_packed["key"][place]), splits[place], sources[place]
             line = orjson.dumps([key, split, source[:EXAMPLE_CHARACTERS]])
             self._aside.file((key % SHARDS, "sources")).write(line + b"\n")
             self._sample.append((key, split, source))
         if self._near:
-            learned = [(rows[place][1],) for place in np.flatnonzero(~held_out)]
-            self._learned.add(learned, sum(len(source) for (source,) in learned))
+            learned = list(compress(sources, (~held_out).tolist()))
+            self._learned.add([(source,) for source in learned], sum(map(len, learned)))
         if len(self._sample) > 2 * LOOKED_AT:
             self._sample = sample([self._sample])
-        shards = packed["key"] % np.uint64(SHARDS)
-        for shard in np.unique(shards):
-            self._aside.file((int(shard), "keys")).write(packed[shards == shard].tobytes())
+        for shard, some in by_shard(rows_packed, SHARDS):
+            self._aside.file((shard, "keys")).write(some.tobytes())
 
     def finish_bundle(self) -> Iterator[Any]:
         for (shard, kind), path in self._aside.close():
@@ -173,7 +162,7 @@ class PackSources(beam.DoFn):
         for _, path in self._texts.close():
             yield beam.pvalue.TaggedOutput(LEARNED, GlobalWindows.windowed_value(path))
         if self._near:
-            chosen = GlobalWindows.windowed_value(sample([self._sample]))
+            chosen = GlobalWindows.windowed_value(packed(sample([self._sample])))
             yield beam.pvalue.TaggedOutput(SAMPLE, chosen)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import orjson
 
 from .aside import batches_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES
@@ -41,8 +42,18 @@ def sample(parts: Iterable[Sequence[HeldOut]]) -> list[HeldOut]:
     return chosen
 
 
+def packed(held_out: Sequence[HeldOut]) -> bytes:
+    """Held-out sources as one value: of many, Beam would ask each for its size."""
+    return orjson.dumps(held_out)
+
+
+def unpacked(content: bytes) -> list[HeldOut]:
+    """What `packed` packed."""
+    return [(key, split, source) for key, split, source in orjson.loads(content)]
+
+
 class FindNearLeaks(beam.DoFn):
-    """Finds twins of held-out sources among those of train in a file laid aside.
+    """Finds twins of held-out sources, of which samples come `packed`, in a file laid aside.
 
     Args:
       similarity: from which on texts are twins.
@@ -51,7 +62,8 @@ class FindNearLeaks(beam.DoFn):
     def __init__(self, similarity: float):
         self._similarity = similarity
 
-    def process(self, path: str, held_out: list[HeldOut]) -> Iterator[list[Leak]]:
+    def process(self, path: str, samples: Iterable[bytes]) -> Iterator[list[Leak]]:
+        held_out = sample(map(unpacked, samples))
         if not held_out:
             return
         texts = [source for _, _, source in held_out]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -22,19 +23,25 @@ from .aside import join_files
 from .code_digest import code_digest
 from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
 from .errors import BadData
+from .gathered import Gather, Merges, gathered
 from .ingestion import (
     ReadFiles,
     WriteLines,
     add_counts,
     count_reasons,
+    merge_lines,
     rejected_as_json,
 )
 from .spans import Span
 from .splits import SPLITS, splitter
-from .write_examples import WriteExamples, count_all
+from .write_examples import ACCEPTED, WRITTEN, WriteExamples
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
+MERGES: Merges = {
+    REJECTED: partial(merge_lines, add=add_counts),
+    WRITTEN: add_counts,
+}
 
 
 class PairExampleGenSpec(ComponentSpec):
@@ -85,59 +92,37 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = files_of(config)
 
         scratch = os.path.join(rejected.uri, "scratch")
-        aside = os.path.join(scratch, "aside")
+        aside, lines = (os.path.join(scratch, name) for name in ("aside", "lines"))
         folders = {split: artifact_utils.get_split_uri([examples], split) for split in SPLITS}
-        for folder in (aside, *folders.values()):
+        for folder in (aside, lines, *folders.values()):
             fileio.makedirs(folder)
         parts = parts_of(files)
+        write = WriteExamples(splitter(config.splits, files), folders, parts)
+        write_rejected = WriteLines(REJECTED, lines, rejected_as_json, count_reasons, add_counts)
         with self._make_beam_pipeline() as pipeline:
             rows = pipeline | ReadFiles(files, config, aside, parts)
-            numbers = rows.pairs | "WriteExamples" >> beam.ParDo(
-                WriteExamples(splitter(config.splits, files), folders, parts)
-            )
             _ = (
-                rows.rejected
-                | "AsJson" >> beam.Map(rejected_as_json)
-                | "WriteRejected" >> WriteLines(os.path.join(scratch, REJECTED))
-            )
-            for name, counts_of_batches in (
-                ("examples", numbers),
-                (
-                    "accepted",
-                    rows.pairs | "Accepted" >> beam.Map(count_all),
-                ),
-                ("rejected", rows.rejected | "Reasons" >> beam.Map(count_reasons)),
-            ):
-                _ = (
-                    counts_of_batches
-                    | f"Add_{name}" >> beam.CombineGlobally(add_counts)
-                    | f"AsJson_{name}" >> beam.Map(json.dumps)
-                    | f"Write_{name}"
-                    >> beam.io.WriteToText(os.path.join(scratch, name), shard_name_template="")
-                )
-
-        join_files(os.path.join(scratch, f"{REJECTED}-"), os.path.join(rejected.uri, REJECTED))
-        counts = self._counts(scratch)
+                rows.pairs | "WriteExamples" >> beam.ParDo(write),
+                rows.rejected | "WriteRejected" >> beam.ParDo(write_rejected),
+            ) | Gather(scratch, MERGES)
+        found = gathered(scratch, MERGES)
+        rejected_files, reasons = found[REJECTED]
+        join_files(rejected_files, os.path.join(rejected.uri, REJECTED))
+        fileio.rmtree(scratch)
+        counts = _counts(found[WRITTEN], reasons)
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
-        fileio.rmtree(scratch)
         _require_data(counts, ", ".join(config.patterns))
 
-    @staticmethod
-    def _counts(scratch: str) -> dict[str, Any]:
-        def read(name: str) -> Any:
-            with fileio.open(os.path.join(scratch, name)) as file:
-                return json.loads(file.read())
 
-        reasons = dict(sorted(read("rejected").items()))
-        accepted = read("accepted").get("all", 0)
-        examples = read("examples")
-        return {
-            "read": accepted + sum(reasons.values()),
-            "accepted": accepted,
-            "rejected": reasons,
-            "examples": {split: examples.get(split, 0) for split in SPLITS},
-        }
+def _counts(written: dict[str, int], reasons: dict[str, int]) -> dict[str, Any]:
+    accepted = written.get(ACCEPTED, 0)
+    return {
+        "read": accepted + sum(reasons.values()),
+        "accepted": accepted,
+        "rejected": dict(sorted(reasons.items())),
+        "examples": {split: written.get(split, 0) for split in SPLITS},
+    }
 
 
 def _require_data(counts: dict[str, Any], pattern: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import re
 import unicodedata
@@ -70,6 +69,16 @@ class Splitter:
             return SPLIT_NAMES[dict(extra)[self._shares.column].lower()]
         return split_of(split_key(source, extra, self._shares), self._shares)
 
+    def splits(self, pairs: Sequence[tuple[str, str, Extra]]) -> list[str]:
+        """The splits of several pairs, each of (source, file, extra)."""
+        if self.by_pair:
+            return [self.split(*pair) for pair in pairs]
+        if self._shares.by == COMPARABLE_SOURCE:
+            keys = comparables([source for source, _, _ in pairs])
+        else:
+            keys = [split_key(source, extra, self._shares) for source, _, extra in pairs]
+        return splits_of(keys, self._shares)
+
 
 def splitter(shares: SplitShares, files: Sequence[InputFile]) -> Splitter:
     """The splitter of some inputs."""
@@ -78,10 +87,16 @@ def splitter(shares: SplitShares, files: Sequence[InputFile]) -> Splitter:
 
 def split_of(key: str, shares: SplitShares) -> str:
     """The split of a source, or of what `by` puts in its place."""
+    return splits_of([key], shares)[0]
+
+
+def splits_of(keys: Sequence[str], shares: SplitShares) -> list[str]:
+    """`split_of` each of several."""
     bounds = [shares.train, shares.train + shares.validation]
     whole = bounds[-1] + shares.test
-    bucket = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % whole
-    return SPLITS[bisect.bisect_right(bounds, bucket)]
+    digests = b"".join([hashlib.sha256(key.encode()).digest() for key in keys])
+    buckets = np.frombuffer(digests, ">u8")[::4] % np.uint64(whole)
+    return [SPLITS[place] for place in np.searchsorted(bounds, buckets, side="right")]
 
 
 def split_key(source: str, extra: Extra, shares: SplitShares) -> str:

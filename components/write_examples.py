@@ -8,23 +8,24 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import apache_beam as beam
 
 from ..models import features
 from .aside import part_of
-from .example_files import encode_example, write_tfrecord
+from .example_files import example_of, values_of, write_tfrecord
 from .ingestion import PairRow
 from .splits import SPLITS, Splitter
+
+WRITTEN, ACCEPTED = "written", "accepted"
 
 
 class WriteExamples(beam.DoFn):
     """Writes all pairs of some sources as Examples, each to the files of its split.
 
     Every pair is an Example of its own, but in the test split, where a source
-    is decoded once and compared with all of its references. Gives how many there are
-    of each split, as a dictionary.
+    is decoded once and compared with all of its references. Gives, as `WRITTEN`, how
+    many there are of each split and how many pairs went in, as a dictionary.
 
     Args:
       given: tells the split of a pair.
@@ -37,49 +38,46 @@ class WriteExamples(beam.DoFn):
         self._folders = folders
         self._parts = parts
 
-    def process(self, rows: Sequence[PairRow]) -> Iterator[dict[str, int]]:
+    def process(self, rows: Sequence[PairRow]) -> Iterator[tuple[str, dict[str, int]]]:
         by_source: dict[str, list[PairRow]] = {}
         for row in rows:
             by_source.setdefault(row[0], []).append(row)
         records: dict[str, list[bytes]] = {split: [] for split in SPLITS}
         # In an order that has nothing to do with that of the files.
-        for source in sorted(by_source, key=lambda text: (zlib.crc32(text.encode()), text)):
-            for split, pairs in self._by_split(by_source[source]).items():
-                records[split] += _examples(source, pairs, split)
+        sources = sorted([(zlib.crc32(source.encode()), source) for source in by_source])
+        groups = [by_source[source] for _, source in sources]
+        for split, pairs in self._by_split(groups):
+            records[split] += _examples(pairs[0][0], pairs, split)
         # A part's files have names of their own: what a failed attempt left is written over.
         part = part_of(rows[0][0], self._parts)
         name = f"data_tfrecord-{part:05d}-of-{self._parts:05d}.gz"
         for split, examples in records.items():
             if examples:
                 write_tfrecord(os.path.join(self._folders[split], name), examples)
-        yield {split: len(examples) for split, examples in records.items()}
+        numbers = {split: len(examples) for split, examples in records.items()}
+        yield WRITTEN, {ACCEPTED: len(rows), **numbers}
 
-    def _by_split(self, rows: list[PairRow]) -> dict[str, list[PairRow]]:
+    def _by_split(self, groups: list[list[PairRow]]) -> Iterator[tuple[str, list[PairRow]]]:
         if not self._given.by_pair:
             # A source of several groups goes where the first of them goes.
-            return {self._given.split(rows[0][0], rows[0][2], rows[0][4]): rows}
-        found: dict[str, list[PairRow]] = {}
-        for row in rows:
-            found.setdefault(self._given.split(row[0], row[2], row[4]), []).append(row)
-        return found
+            firsts = [(rows[0][0], rows[0][2], rows[0][4]) for rows in groups]
+            yield from zip(self._given.splits(firsts), groups, strict=True)
+            return
+        for rows in groups:
+            found: dict[str, list[PairRow]] = {}
+            for row in rows:
+                found.setdefault(self._given.split(row[0], row[2], row[4]), []).append(row)
+            yield from found.items()
 
 
 def _examples(source: str, rows: Sequence[PairRow], split: str) -> list[bytes]:
     """All pairs of a source in a split as Examples; of the test split, one."""
-    references = list(dict.fromkeys(row[1] for row in rows))
-    return [
-        encode_example(
-            {
-                features.SOURCE: [source],
-                features.TARGET: [target],
-                features.REFERENCES: references,
-                **{name: [value] for name, value in extra},
-            }
-        )
-        for _, target, _, _, extra in (rows[:1] if split == features.TEST else rows)
-    ]
-
-
-def count_all(batch: list[Any]) -> dict[str, int]:
-    """How many rows a batch has."""
-    return {"all": len(batch)}
+    references = list(dict.fromkeys([row[1] for row in rows]))
+    shared = {features.SOURCE: values_of([source]), features.REFERENCES: values_of(references)}
+    encoded = []
+    for _, target, _, _, extra in rows[:1] if split == features.TEST else rows:
+        alone = len(references) == 1
+        values = shared[features.REFERENCES] if alone else values_of([target])
+        others = {name: values_of([value]) for name, value in extra}
+        encoded.append(example_of({**shared, features.TARGET: values, **others}))
+    return encoded

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from ..components.bitext_limits import Breach, DataValidationConfig
+from ..components.curated_schema import read_schema
 from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
 from ..components.data_config import DataConfig, available_spans, is_local, with_spans
 from ..components.drift import drift
@@ -58,6 +59,14 @@ def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, A
                 place = place_of(path, lines, where) if path else ""
                 problems.append(f"{place}{'.'.join(map(str, where))}: {explained}")
         raise ConfigurationError(problems) from error
+    schema = config.data_validation.schema_file
+    if schema:
+        try:
+            read_schema(schema)
+        except ValueError as error:
+            where = ("data_validation", "schema_file")
+            told = f"{place_of(path, lines, where) if path else ''}{'.'.join(where)}: {error}"
+            raise ConfigurationError([told]) from error
     found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
     return config.model_copy(update={"data": config.data.with_patterns(found)})
 

@@ -14,9 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..components.batch_predictor import PredictionConfig
 from ..components.bitext_limits import DataValidationConfig
+from ..components.curated_schema import read_schema
 from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
 from ..components.evaluation import EvaluationConfig
-from ..components.imported_schema import read_schema
 from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tensorflow_data_validation import StatsOptions
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
@@ -13,6 +14,7 @@ from tfx.proto import pusher_pb2
 
 from ..components.batch_predictor import BatchPredictor
 from ..components.bitext_validator import BitextValidator
+from ..components.curated_schema import STATISTICS
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
@@ -37,7 +39,7 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     bound = place if isinstance(place, Binding) else here(config, place)
     pairs = PairExampleGen(config.data, bound.spans)
     examples = pairs.outputs["examples"]
-    statistics = StatisticsGen(examples=examples)
+    statistics = StatisticsGen(examples=examples, stats_options=StatsOptions(**STATISTICS))
     curated = config.data_validation.schema_file
     schema = (
         ImportedSchema(curated)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from .filter import Fault, PairFilter
-from .together import table_of, texts_with
+from .sides import BRACKET, NUMERAL, NUMERALS, Sides
+from .together import BEYOND
 
 # Named and positional ones of str.format, Fluent, ICU, i18next and templates; printf's;
 # ${shell}; and Ruby's %{name}.
@@ -21,14 +23,6 @@ PLACEHOLDER = re.compile(
     r"(?:hh|h|ll|l|z)?[sdiufgexXc@]\b"
 )
 NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
-
-# Decimal digits, or what is one in disguise: small, raised or in a circle. Spelled out,
-# for the search is many times as fast as with `\d` among them; what lies beyond the
-# first plane is looked at closely anyway.
-DECIMALS = "".join(chr(code) for code in range(1 << 16) if chr(code).isdecimal())
-DISGUISED = "\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u24ff\u2776-\u2793"
-NUMERAL = re.compile(f"[{DECIMALS}{DISGUISED}\U00010000-\U0010ffff]")
-NUMERALS = table_of(filter(NUMERAL.match, map(chr, range(1 << 16))), beyond=True)
 
 
 class Identical(PairFilter):
@@ -55,14 +49,21 @@ class Identical(PairFilter):
             )
         )
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+    def suspects(self, sides: Sides) -> np.ndarray:
         # A character's case is folded whatever stands beside it.
-        alike = (
-            place
-            for place, (source, target) in enumerate(pairs)
-            if source[:1].casefold()[:1] == target[:1].casefold()[:1]
-        )
-        return self._looked_at(pairs, alike)
+        starts = sides.ends - sides.lengths.ravel()
+        empty = (sides.lengths == 0).any(axis=0)
+        if not len(sides.points):
+            return empty
+        points = sides.points[np.minimum(starts, len(sides.points) - 1)]
+        ours, theirs = first_folded()[np.minimum(points, BEYOND)].reshape(2, -1)
+        return (ours == theirs) | empty
+
+
+@lru_cache(maxsize=1)
+def first_folded() -> np.ndarray:
+    """What the case of each character is folded to, or begins with: uint32 [`BEYOND` + 1]."""
+    return np.array([ord(chr(code).casefold()[0]) for code in range(BEYOND + 1)], np.uint32)
 
 
 class Placeholders(PairFilter):
@@ -71,18 +72,11 @@ class Placeholders(PairFilter):
     filter: Literal["placeholders"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        if not ("{" in source or "%" in source or "{" in target or "%" in target):
-            return source, target
         ours, theirs = (Counter(PLACEHOLDER.findall(side)) for side in (source, target))
         return _compared("placeholders_differ", ours, theirs) or (source, target)
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        suspects = (
-            place
-            for place, (source, target) in enumerate(pairs)
-            if "{" in source or "%" in source or "{" in target or "%" in target
-        )
-        return self._looked_at(pairs, suspects)
+    def suspects(self, sides: Sides) -> np.ndarray:
+        return sides.having(BRACKET)
 
 
 class Numbers(PairFilter):
@@ -91,18 +85,13 @@ class Numbers(PairFilter):
     filter: Literal["numbers"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        if not (has_numeral(source) or has_numeral(target)):
+        if not (NUMERALS.search(source) or NUMERALS.search(target)):
             return source, target
         ours, theirs = (_numbers(side) for side in (source, target))
         return _compared("numbers_differ", ours, theirs) or (source, target)
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        return self._looked_at(pairs, texts_with(NUMERALS, list(map("".join, pairs))))
-
-
-def has_numeral(text: str) -> bool:
-    """Whether a text may have a digit, in whatever dress."""
-    return NUMERAL.search(text) is not None
+    def suspects(self, sides: Sides) -> np.ndarray:
+        return sides.having(NUMERAL)
 
 
 def _numbers(text: str) -> Counter[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ...models.configuration import Section
+from .sides import Sides
 
 
 class Fault(NamedTuple):
@@ -22,15 +25,21 @@ class PairFilter(Section):
         """The pair, mended or as it was, or what is wrong with it."""
         raise NotImplementedError
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        """What `apply` says of each of several pairs; a filter may have a faster way."""
-        return [self.apply(source, target) for source, target in pairs]
+    def suspects(self, sides: Sides) -> np.ndarray:
+        """The pairs that `apply` must look at, for it leaves all others as they are: bool [pairs].
 
-    def _looked_at(
-        self, pairs: Sequence[tuple[str, str]], places: Iterable[int]
-    ) -> list[tuple[str, str] | Fault]:
-        """Pairs as they are, but for those at some places, which `apply` looks at."""
+        Most filters know them by questions that are asked of all pairs at once.
+        """
+        return np.ones(len(sides.pairs), bool)
+
+    def changes(self, sides: Sides) -> dict[int, tuple[str, str] | Fault]:
+        """What `apply` says of those pairs that it may change, by their places."""
+        places = np.flatnonzero(self.suspects(sides)).tolist()
+        return {place: self.apply(*sides.pairs[place]) for place in places}
+
+    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
+        """What `apply` says of each of several pairs."""
         found: list[tuple[str, str] | Fault] = list(pairs)
-        for place in places:
-            found[place] = self.apply(*pairs[place])
+        for place, one in self.changes(Sides(pairs)).items():
+            found[place] = one
         return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
-from operator import not_
 from typing import Annotated
 
 from pydantic import Field
@@ -16,6 +14,7 @@ from .filter import Fault, PairFilter
 from .languages import LanguageOf
 from .lengths import Length, LengthRatio
 from .scripts import ScriptOf
+from .sides import Sides
 from .text import ControlCharacters, Markup, Normalize
 
 AnyFilter = Annotated[
@@ -34,6 +33,9 @@ AnyFilter = Annotated[
     Field(discriminator="filter"),
 ]
 
+# One pair in so many may be rejected before the others are looked at without it.
+MANY = 8
+
 
 def clean(row: Row, filters: Sequence[PairFilter]) -> Row:
     """A row after filters, in their order: the first that finds a fault ends it."""
@@ -44,21 +46,28 @@ def clean_all(rows: Sequence[Row], filters: Sequence[PairFilter]) -> list[Row]:
     """Several rows after filters, a filter at a time."""
     cleaned = list(rows)
     places = [place for place, row in enumerate(rows) if isinstance(row, Pair)]
-    sides = [(rows[place][0], rows[place][1]) for place in places]
+    if not filters or not places:
+        return cleaned
+    pairs = [(rows[place][0], rows[place][1]) for place in places]
+    sides = Sides(pairs)
+    gone: set[int] = set()
     for each in filters:
-        found = each.apply_all(sides)
-        faulty = [type(one) is Fault for one in found]
-        if any(faulty):
-            for place, fault in zip(compress(places, faulty), compress(found, faulty), strict=True):
-                row = rows[place]
+        mended = False
+        for which, found in each.changes(sides).items():
+            if which in gone:
+                continue
+            row = rows[places[which]]
+            if type(found) is Fault:
                 text = shown(row[0], row[1])
-                cleaned[place] = Rejected(*fault, row.file, row.line, text)
-            fine = list(map(not_, faulty))
-            places, found = list(compress(places, fine)), list(compress(found, fine))
-        sides = found
-    if filters:
-        for place, (source, target) in zip(places, sides, strict=True):
-            row = rows[place]
-            if source is not row[0] or target is not row[1]:
-                cleaned[place] = Pair(source, target, *row[2:])
+                cleaned[places[which]] = Rejected(*found, row.file, row.line, text)
+                gone.add(which)
+            elif found != pairs[which]:
+                cleaned[places[which]] = Pair(*found, *row[2:])
+                pairs[which] = found
+                mended = True
+        if mended or len(gone) > len(pairs) // MANY:
+            left = [which for which in range(len(pairs)) if which not in gone]
+            places = [places[which] for which in left]
+            pairs = [pairs[which] for which in left]
+            sides, gone = Sides(pairs), set()
     return cleaned

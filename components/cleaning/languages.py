@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field, field_validator
 
 from .agreement import PLACEHOLDER
 from .filter import Fault, PairFilter
+from .sides import Sides
 
 # Languages that text is often found to be in, where another was expected. Those with
 # scripts of their own cost nothing.
@@ -44,19 +44,19 @@ class LanguageOf(PairFilter):
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
         return self.apply_all([(source, target)])[0]
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        found: list[tuple[str, str] | Fault] = list(pairs)
+    def changes(self, sides: Sides) -> dict[int, tuple[str, str] | Fault]:
+        found: dict[int, tuple[str, str] | Fault] = {}
         codes = tuple(sorted({*self.among, *filter(None, (self.source, self.target))}))
         for side, (name, wanted) in enumerate((("source", self.source), ("target", self.target))):
             if wanted is None or len(codes) < 2:
                 continue
-            plain = [PLACEHOLDER.sub(" ", pair[side]).strip() for pair in pairs]
+            plain = [PLACEHOLDER.sub(" ", pair[side]).strip() for pair in sides.pairs]
             places = [i for i, text in enumerate(plain) if len(text) >= self.min_characters]
             texts = [plain[place] for place in places]
             answers = detector(codes, self.margin).detect_languages_in_parallel_of(texts)
             for place, answer in zip(places, answers, strict=True):
                 code = answer.iso_code_639_1.name.lower() if answer else wanted
-                if code != wanted and not isinstance(found[place], Fault):
+                if code != wanted and place not in found:
                     found[place] = Fault(
                         f"{name}_language", f"seems to be '{code}', not '{wanted}'"
                     )

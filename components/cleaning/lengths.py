@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from .filter import Fault, PairFilter
+from .sides import Sides
 
 Unit = Literal["characters", "words"]
 Count = Annotated[int, Field(ge=0)]
@@ -17,6 +17,14 @@ Count = Annotated[int, Field(ge=0)]
 def length_of(text: str, unit: Unit) -> int:
     """How many characters, or words between white space."""
     return len(text) if unit == "characters" else len(text.split())
+
+
+def lengths_of(sides: Sides, unit: Unit) -> np.ndarray:
+    """`length_of` each side: int64 [2, pairs]."""
+    if unit == "characters":
+        return sides.lengths
+    words = (len(text.split()) for text in sides.texts)
+    return np.fromiter(words, np.int64, len(sides.texts)).reshape(2, -1)
 
 
 class Length(PairFilter):
@@ -42,6 +50,13 @@ class Length(PairFilter):
                 return Fault(f"long_{name}", f"{length} {self.unit}, the limit is {self.max}")
         return source, target
 
+    def suspects(self, sides: Sides) -> np.ndarray:
+        lengths = lengths_of(sides, self.unit)
+        outside = lengths < self.min
+        if self.max is not None:
+            outside |= lengths > self.max
+        return outside.any(axis=0)
+
 
 class LengthRatio(PairFilter):
     """How many times as long as the other a side may be."""
@@ -59,8 +74,6 @@ class LengthRatio(PairFilter):
             return Fault("length_ratio", f"{a} to {b} {self.unit}, at most {self.max:g} times")
         return source, target
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        lengths = (length_of(side, self.unit) for pair in pairs for side in pair)
-        lengths = np.fromiter(lengths, np.int64, 2 * len(pairs)).reshape(-1, 2) + self.slack
-        far = lengths.max(axis=1) > self.max * np.maximum(lengths.min(axis=1), 1)
-        return self._looked_at(pairs, np.flatnonzero(far).tolist())
+    def suspects(self, sides: Sides) -> np.ndarray:
+        lengths = lengths_of(sides, self.unit) + self.slack
+        return lengths.max(axis=0) > self.max * np.maximum(lengths.min(axis=0), 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from .filter import Fault, PairFilter
+from .sides import NO_NFC, NO_NFKC, TAG, UNPRINTABLE, Sides
 
 # Format characters that text needs: joiners of Persian and Indic scripts and of emoji.
 JOINERS = "\u200c\u200d"
@@ -25,25 +27,9 @@ class Normalize(PairFilter):
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
         return _non_empty(self._mend(source), self._mend(target))
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        return self._looked_at(
-            pairs,
-            (
-                place
-                for place, (source, target) in enumerate(pairs)
-                if not (self._is_mended(source) and self._is_mended(target))
-            ),
-        )
-
-    def _is_mended(self, text: str) -> bool:
-        # Of white space nothing is printable but the space.
-        return (
-            text.isprintable()
-            and text[:1] not in ("", " ")
-            and text[-1] != " "
-            and "  " not in text
-            and unicodedata.is_normalized(self.form, text)
-        )
+    def suspects(self, sides: Sides) -> np.ndarray:
+        unstable = NO_NFC if self.form == "NFC" else NO_NFKC
+        return sides.having(UNPRINTABLE | unstable) | sides.spaced_oddly()
 
     def _mend(self, text: str) -> str:
         text = unicodedata.normalize(self.form, text)
@@ -69,13 +55,8 @@ class ControlCharacters(PairFilter):
                     return Fault("control_character", detail)
         return source, target
 
-    def apply_all(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str] | Fault]:
-        suspects = (
-            place
-            for place, (source, target) in enumerate(pairs)
-            if not (source.isprintable() and target.isprintable())
-        )
-        return self._looked_at(pairs, suspects)
+    def suspects(self, sides: Sides) -> np.ndarray:
+        return sides.having(UNPRINTABLE)
 
 
 def _is_control(character: str) -> bool:
@@ -101,6 +82,11 @@ class Markup(PairFilter):
             detail = f"source {' '.join(ours) or 'none'}, target {' '.join(theirs) or 'none'}"
             return Fault("markup_differs", detail[:200])
         return source, target
+
+    def suspects(self, sides: Sides) -> np.ndarray:
+        if self.action == "remove":
+            return sides.having(TAG | UNPRINTABLE) | sides.spaced_oddly()
+        return sides.having(TAG)
 
     def _plain(self, text: str) -> str:
         text = MARKUP.sub(" ", text)

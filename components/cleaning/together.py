@@ -40,4 +40,4 @@ def table_of(characters: Iterable[str], beyond: bool) -> np.ndarray:
 @lru_cache(maxsize=1)
 def no_letters_or_digits() -> np.ndarray:
     """Marks what is neither a letter nor a digit: bool, of every character there is."""
-    return np.fromiter((not chr(code).isalnum() for code in range(0x110000)), bool, 0x110000)
+    return ~np.fromiter(map(str.isalnum, map(chr, range(0x110000))), bool, 0x110000)

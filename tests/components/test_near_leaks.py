@@ -12,6 +12,7 @@ from seq2seq_tfx.components.near_leaks import (
     FindNearLeaks,
     add_near_leaks,
     near_leak_statistics,
+    packed,
     sample,
 )
 
@@ -26,7 +27,7 @@ def found(tmp_path, learned, others, similarity=0.8):
     rows.add([(source,) for source in learned], 0)
     rows.close()
     ((_, path),) = aside.close()
-    return add_near_leaks(FindNearLeaks(similarity).process(path, others))
+    return add_near_leaks(FindNearLeaks(similarity).process(path, [packed(others)]))
 
 
 def grams(text):

@@ -16,7 +16,9 @@ from apache_beam.internal import pickler
 from apache_beam.utils.shared import Shared
 
 from seq2seq_tfx import components
+from seq2seq_tfx.components.data_check import MERGES
 from seq2seq_tfx.components.data_config import DataConfig
+from seq2seq_tfx.components.ingestion import kept_as_json
 from seq2seq_tfx.components.readers.registry import InputFile
 from seq2seq_tfx.components.splits import SplitShares, splitter
 
@@ -40,6 +42,8 @@ ARGUMENTS = {
     "TakeUp": (FILES, CONFIG, True),
     "PackSources": ("scratch", True),
     "FindNearLeaks": (0.8,),
+    "WriteLines": ("kept", "folder", kept_as_json, len, sum),
+    "WriteMerged": ("folder", MERGES),
     "WriteExamples": (splitter(SplitShares(), FILES), {"train": "folder"}, 2),
     "ReadRow": (["source_length"], {"word": 1}),
     "Answer": ({"candidate": "model"}, Shared()),
@@ -84,7 +88,7 @@ def test_a_worker_of_ingestion_imports_neither_tfx_nor_tensorflow(tmp_path):
 
 def test_no_lambda_and_no_inner_function_is_handed_to_beam():
     found = list(functions())
-    assert len(found) > 15
+    assert len(found) > 12
     for module, expression in found:
         if isinstance(expression, ast.Name):
             known = hasattr(module, expression.id) or hasattr(builtins, expression.id)

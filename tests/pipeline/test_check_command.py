@@ -156,3 +156,42 @@ def test_pairs_are_compared_with_those_of_an_earlier_check():
     assert other.exit_code == 3
     assert "data_validation.max_drift.vocabulary: found 1, at most 0.5" in other.stderr
     assert "'due', source: 0.00%, now 100.00%" in other.stderr
+
+
+ALWAYS = "type: BYTES presence { min_fraction: 1 min_count: 1 }"
+SCHEMA = f"""
+feature {{ name: "source" {ALWAYS} shape {{ dim {{ size: 1 }} }} }}
+feature {{ name: "target" {ALWAYS} shape {{ dim {{ size: 1 }} }} }}
+feature {{ name: "references" {ALWAYS} value_count {{ min: 1 }} }}
+feature {{ name: "topic" {ALWAYS} shape {{ dim {{ size: 1 }} }} domain: "topics" }}
+string_domain {{ name: "topics" value: "news" value: "%s" }}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.modern
+def test_a_curated_schema_is_a_limit_as_in_a_run():
+    rows = [f"word {i}\tWort {i}\t{'talks' if i % 9 else 'news'}\n" for i in range(60)]
+    Path("c.tsv").write_text("source\ttarget\ttopic\n" + "".join(rows))
+    data = "data: {input: c.tsv, extra: {topic: topic}, splits: {train: 1, validation: 1, test: 1}}"
+    Path("job.yaml").write_text(f"{data}\ndata_validation: {{schema_file: s.pbtxt}}\n")
+    Path("s.pbtxt").write_text(SCHEMA % "talks")
+    result = check("--config", "job.yaml", "--output", "out")
+    assert result.exit_code == 0, result.stderr
+    Path("s.pbtxt").write_text(SCHEMA % "letters")
+    result = check("--config", "job.yaml", "--output", "out")
+    assert result.exit_code == 3
+    assert "data_validation.schema_file: found 3, at most 0" in result.stderr
+    assert "topic in test: Examples contain values missing from the schema: talks" in result.stderr
+    (breach,) = json.loads(Path("out/report.json").read_text())["breaches"]
+    assert breach["limit"] == "schema_file"
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "kept.jsonl", "rejected.jsonl", "report.html", "report.json",
+    ]  # fmt: skip
+
+
+def test_a_schema_that_is_none_is_told_with_its_line():
+    Path("s.pbtxt").write_text("feature {")
+    Path("job.yaml").write_text("data: {input: a.tsv}\ndata_validation: {schema_file: s.pbtxt}\n")
+    with pytest.raises(ConfigurationError, match=r"job\.yaml:2: data_validation\.schema_file: "):
+        check_config(Path("job.yaml"), [], {})

@@ -21,6 +21,11 @@ FILTERS = TypeAdapter(list[AnyFilter]).validate_python(
         {"filter": "normalize", "form": "NFKC", "white_space": False},
         {"filter": "control_characters"},
         {"filter": "control_characters", "action": "remove"},
+        {"filter": "markup"},
+        {"filter": "markup", "action": "reject"},
+        {"filter": "markup", "action": "remove"},
+        {"filter": "length", "min": 2, "max": 5},
+        {"filter": "length", "unit": "words", "max": 2},
         {"filter": "length_ratio", "max": 1.5},
         {"filter": "length_ratio", "unit": "words", "slack": 1},
         {"filter": "identical"},
@@ -30,7 +35,9 @@ FILTERS = TypeAdapter(list[AnyFilter]).validate_python(
     ]
 )
 # What the short ways look for, among all else.
-LETTERS = "aAb ßẞS\u017fé\u0301ŉ1٣²①\U0001d7d99,.{}%sd \u00a0\u3000\x1c\x85\t\x07\u200d日Жﬁ😀İ"
+LETTERS = (
+    "aAb ßẞS\u017fé\u0301ŉ1٣²①\U0001d7d99,.{}%sd \u00a0\u3000\x1c\x85\t\x07\u200d日Жﬁ😀İ<>/&;가̧"
+)
 TEXT = st.text(st.one_of(st.sampled_from(LETTERS), st.characters(codec="utf-8")), max_size=12)
 SIDES = TEXT.filter(str.strip)
 MANY = settings(max_examples=150, deadline=None)
