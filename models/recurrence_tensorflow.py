@@ -47,44 +47,29 @@ def lstm(
             projected_GB, real_1B = now[0], now[1] if len(now) > 1 else None
             h_HB, c_HB = states
             gates_GB = projected_GB + tf.matmul(kernel_GH, _times(h_HB, kept_HB))
-            ifo_3HB, g_HB = tf.split(gates_GB, [3 * units, units])
-            ifo_3HB, g_HB = tf.sigmoid(ifo_3HB), tf.tanh(g_HB)
-            i_HB, f_HB, o_HB = tf.split(ifo_3HB, 3)
-            new_c_HB = f_HB * c_HB + i_HB * g_HB
-            k_HB = tf.tanh(new_c_HB)
-            new = _kept([o_HB * k_HB, new_c_HB], states, real_1B)
-            return new, [*new, ifo_3HB, g_HB, k_HB]
+            new, made = lstm_step(gates_GB, c_HB, axis=0)
+            new = _kept(new, states, real_1B)
+            return new, [*new, *made]
 
         steps = [tf.transpose(projected_BTG, [1, 2, 0])]
         start = [tf.transpose(h_BH), tf.transpose(c_BH)]
         states, made = _over(
             advance, steps + _given(real_T1B), start, [units, units, 3 * units, units, units]
         )
-        outputs_THB, c_THB, ifo_T3HB, g_THB, k_THB = made
+        outputs_THB, c_THB, *gates = made
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any, d_c_BH: Any) -> Any:
-            i_THB, f_THB, o_THB = tf.split(ifo_T3HB, 3, axis=1)
-            c_before_THB = _before(c_THB, start[1])
-            of_memory = [
-                g_THB * i_THB * (1 - i_THB),
-                c_before_THB * f_THB * (1 - f_THB),
-                i_THB * (1 - g_THB * g_THB),
-            ]
-            factors = [*of_memory, k_THB * o_THB * (1 - o_THB), o_THB * (1 - k_THB * k_THB)]
-            factors, kept = _masked([*factors, f_THB], real_T1B)
+            factors = lstm_factors(*gates, before(c_THB, start[1]), axis=1)
+            factors, kept = _masked(factors, real_T1B)
             d_outputs_THB = tf.transpose(d_outputs_BTH, [1, 2, 0])
 
             def back(now: list[Any], after: list[Any]) -> tuple[list[Any], list[Any]]:
-                (d_output_HB, to_i, to_f, to_g, to_o, to_c, f_HB, *passed) = now
+                (d_output_HB, *factors), passed = now[:7], now[7:]
                 d_h_HB, d_c_HB = after
                 d_h_HB += d_output_HB
-                d_c_HB += d_h_HB * to_c
-                d_gates_GB = tf.concat(
-                    [d_c_HB * to_i, d_c_HB * to_f, d_h_HB * to_o, d_c_HB * to_g], axis=0
-                )
+                d_gates_GB, d_c_HB, d_c_before_HB = lstm_back(d_h_HB, d_c_HB, factors, axis=0)
                 d_before_HB = _times(tf.matmul(kernel_HG, d_gates_GB), kept_HB)
-                d_c_before_HB = d_c_HB * f_HB
                 if passed:
                     d_before_HB += passed[0] * d_h_HB
                     d_c_before_HB += passed[0] * d_c_HB
@@ -99,13 +84,43 @@ def lstm(
             )
             d_projected_BTG = tf.transpose(d_gates_TGB, [2, 0, 1])
             h_before_BTH = tf.concat([h_BH[:, tf.newaxis], outputs_BTH[:, :-1]], axis=1)
-            d_kernel_HG = _outer(_times(h_before_BTH, kept_BH, 1), d_projected_BTG)
+            d_kernel_HG = outer(_times(h_before_BTH, kept_BH, 1), d_projected_BTG)
             return (d_projected_BTG, d_kernel_HG, *map(tf.transpose, after))
 
         return (outputs_BTH, *map(tf.transpose, states)), gradient
 
     outputs_BTH, *last = run(projected_BTG, tf.convert_to_tensor(kernel_HG), *states)
     return outputs_BTH, last
+
+
+def lstm_step(gates: Any, c: Any, axis: int) -> tuple[list[Any], list[Any]]:
+    """One step from its gates, which lie side by side along an axis.
+
+    Returns:
+      The new h and c, and what `lstm_factors` asks for: the gates i, f, o in one, g, tanh(c).
+    """
+    units = c.shape[axis]
+    ifo, g = tf.split(gates, [3 * units, units], axis)
+    ifo, g = tf.sigmoid(ifo), tf.tanh(g)
+    i, f, o = tf.split(ifo, 3, axis)
+    c = f * c + i * g
+    k = tf.tanh(c)
+    return [o * k, c], [ifo, g, k]
+
+
+def lstm_factors(ifo: Any, g: Any, k: Any, c_before: Any, axis: int) -> list[Any]:
+    """What of a step's gradient does not depend on the step after, for `lstm_back`."""
+    i, f, o = tf.split(ifo, 3, axis)
+    of_memory = [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)]
+    return [*of_memory, k * o * (1 - o), o * (1 - k * k), f]
+
+
+def lstm_back(d_h: Any, d_c: Any, factors: list[Any], axis: int) -> tuple[Any, Any, Any]:
+    """The gradients of a step's gates, of its c, and of the c before it."""
+    to_i, to_f, to_g, to_o, to_c, f = factors
+    d_c += d_h * to_c
+    d_gates = tf.concat([d_c * to_i, d_c * to_f, d_h * to_o, d_c * to_g], axis)
+    return d_gates, d_c, d_c * f
 
 
 def gru(
@@ -154,7 +169,7 @@ def gru(
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any) -> Any:
-            h_before_THB = _before(outputs_THB, start[0])
+            h_before_THB = before(outputs_THB, start[0])
             factors = [
                 (1 - z_THB) * (1 - g_THB * g_THB),
                 _times(h_before_THB, kept_HB) * r_THB * (1 - r_THB),
@@ -187,8 +202,8 @@ def gru(
             reset_BTH = tf.transpose(r_THB, [2, 0, 1]) * dropped_BTH
             return (
                 tf.concat([d_gates, d_g], axis=-1),
-                _outer(dropped_BTH, d_gates),
-                _outer(reset_BTH, d_g),
+                outer(dropped_BTH, d_gates),
+                outer(reset_BTH, d_g),
                 tf.transpose(after[0]),
             )
 
@@ -266,12 +281,12 @@ def _masked(factors: list[Any], real_T1B: Any) -> tuple[list[Any], list[Any]]:
     return [factor * real for factor in factors], [1 - real]
 
 
-def _before(states_THB: Any, first_HB: Any) -> Any:
+def before(states_THB: Any, first_HB: Any) -> Any:
     """The state before each step."""
     return tf.concat([first_HB[tf.newaxis], states_THB[:-1]], axis=0)
 
 
-def _outer(one_BTX: Any, other_BTY: Any) -> Any:
+def outer(one_BTX: Any, other_BTY: Any) -> Any:
     """The sum over all steps and rows of x y^T: [X, Y]."""
     return tf.matmul(
         tf.reshape(one_BTX, [-1, one_BTX.shape[-1]]),

@@ -9,8 +9,9 @@ from keras import ops
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
 from seq2seq_tfx.models.recurrence import plain_recurrence, recurrence
+from seq2seq_tfx.models.sequential import one_by_one, plain_one_by_one
 
-from .tiny import ON_TENSORFLOW, randomize
+from .tiny import ON_TENSORFLOW, SOURCES, TARGETS, TWO, config_of, new, randomize
 
 pytestmark = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's kernels")
 
@@ -76,6 +77,43 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
         found.append((tf.function(measured) if in_graph else measured)())
     for one, other in zip(*found, strict=True):
         equal(one, other, 2e-5)
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"dropout": 0.0}, id="one_layer"),
+        pytest.param({"dropout": 0.3, "size": TWO}, id="two_layers-dropout"),
+        pytest.param({"dropout": 0.3, "size": TWO, "variational_dropout": True}, id="variational"),
+    ],
+)
+def test_input_feeding_equals_the_plain_one(changes, in_graph):
+    model = randomize(new(config_of("additive-fed", **changes)))
+    decoder = model.decoder
+    encoded = model.encoder(SOURCES, training=False)
+    embedded = decoder.embedding(TARGETS)
+    given = [embedded, encoded.memory_BSM, encoded.summary_BM]
+    given += [weight.value for weight in decoder.trainable_weights]
+    found = []
+    for run in (one_by_one, plain_one_by_one):
+
+        def measured(run=run):
+            def outputs():
+                state, source = decoder.begin(encoded)
+                read, _, weights = run(decoder, embedded, state, source, training=True)
+                return read, weights
+
+            return with_gradients(outputs, given)
+
+        if changes["dropout"]:
+            decoder.dropout.seed_generator.state.assign([1, 2])
+        found.append((tf.function(measured) if in_graph else measured)())
+    (outputs, gradients), (expected, expected_gradients) = found
+    equal(outputs, expected, 2e-5)
+    known = [x is not None for x in expected_gradients]
+    assert known == [x is not None for x in gradients] and sum(known) > 10
+    equal(*([x for x in some if x is not None] for some in (gradients, expected_gradients)), 5e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
