@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-import keras
 from keras import ops
 
 from .attention import ATTENTIONS

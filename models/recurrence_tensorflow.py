@@ -9,7 +9,8 @@ Inside, a column is a row of the batch. With few rows TensorFlow multiplies a la
 matrix by a small one about 1.7 times faster that way round, and gates are cut apart
 without a copy.
 
-Shape suffixes: B batch, T time, H hidden units, G gate features (4H, or 3H for a GRU).
+Shape suffixes: B batch, T time, N = B T, E input features, H hidden units, G gate
+features (4H, or 3H for a GRU).
 """
 
 from __future__ import annotations
@@ -18,15 +19,25 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from keras import ops
 
 
 def lstm(
-    projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any, kept_BH: Any = None
+    projection: Any,
+    inputs_BTE: Any,
+    kernel_HG: Any,
+    states: Any,
+    mask_BT: Any,
+    kept_BH: Any = None,
 ) -> tuple[Any, list[Any]]:
     """Runs `cells.LSTMCell` over time.
 
+    The gradients of W and U are one product, [x; h]^T dG: with 256 units each alone would
+    take TensorFlow as long as both.
+
     Args:
-      projected_BTG: W x + b of every step, the gates i, f, o, g side by side.
+      projection: the `Projection` W x + b, the gates i, f, o, g side by side.
+      inputs_BTE: x of every step.
       kernel_HG: U.
       states: h and c before the first step, each [B, H].
       mask_BT: True where a position is real; None where all are. A masked position
@@ -39,9 +50,19 @@ def lstm(
     real_T1B = None if mask_BT is None else tf.transpose(mask_BT)[:, tf.newaxis]
     kept_HB = None if kept_BH is None else tf.transpose(kept_BH)
 
+    if not projection.built:
+        projection.build(inputs_BTE.shape)
+
     @tf.custom_gradient
-    def run(projected_BTG: Any, kernel_HG: Any, h_BH: Any, c_BH: Any) -> Any:
+    def run(
+        inputs_BTE: Any, kernel_EG: Any, bias_G: Any, kernel_HG: Any, h_BH: Any, c_BH: Any
+    ) -> Any:
         kernel_GH, units = tf.transpose(kernel_HG), kernel_HG.shape[0]
+        features, width = kernel_EG.shape
+        shape = tf.shape(inputs_BTE)
+        rows_NE = tf.reshape(inputs_BTE, [-1, features])
+        projected_NG = tf.matmul(rows_NE, kernel_EG) + bias_G
+        projected_BTG = tf.reshape(projected_NG, [shape[0], shape[1], width])
 
         def advance(now: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
             projected_GB, real_1B = now[0], now[1] if len(now) > 1 else None
@@ -56,11 +77,11 @@ def lstm(
         states, made = _over(
             advance, steps + _given(real_T1B), start, [units, units, 3 * units, units, units]
         )
-        outputs_THB, c_THB, *gates = made
+        outputs_THB, c_THB, *activations = made
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any, d_c_BH: Any) -> Any:
-            factors = lstm_factors(*gates, before(c_THB, start[1]), axis=1)
+            factors = lstm_factors(*activations, before(c_THB, start[1]), axis=1)
             factors, kept = _masked(factors, real_T1B)
             d_outputs_THB = tf.transpose(d_outputs_BTH, [1, 2, 0])
 
@@ -82,14 +103,24 @@ def lstm(
                 [4 * units],
                 reverse=True,
             )
-            d_projected_BTG = tf.transpose(d_gates_TGB, [2, 0, 1])
+            d_gates_NG = tf.reshape(tf.transpose(d_gates_TGB, [2, 0, 1]), [-1, width])
             h_before_BTH = tf.concat([h_BH[:, tf.newaxis], outputs_BTH[:, :-1]], axis=1)
-            d_kernel_HG = outer(_times(h_before_BTH, kept_BH, 1), d_projected_BTG)
-            return (d_projected_BTG, d_kernel_HG, *map(tf.transpose, after))
+            read = tf.concat([inputs_BTE, _times(h_before_BTH, kept_BH, 1)], axis=-1)
+            d_kernel_EG, d_kernel_HG = tf.split(outer(read, d_gates_NG), [features, units])
+            d_inputs_NE = tf.matmul(d_gates_NG, kernel_EG, transpose_b=True)
+            return (
+                tf.reshape(d_inputs_NE, shape),
+                d_kernel_EG,
+                tf.reduce_sum(d_gates_NG, axis=0),
+                d_kernel_HG,
+                *map(tf.transpose, after),
+            )
 
         return (outputs_BTH, *map(tf.transpose, states)), gradient
 
-    outputs_BTH, *last = run(projected_BTG, tf.convert_to_tensor(kernel_HG), *states)
+    # A variable itself is no argument of a function with its own gradient.
+    weights = map(ops.convert_to_tensor, (projection.kernel, projection.bias, kernel_HG))
+    outputs_BTH, *last = run(inputs_BTE, *map(tf.convert_to_tensor, weights), *states)
     return outputs_BTH, last
 
 
@@ -124,7 +155,8 @@ def lstm_back(d_h: Any, d_c: Any, factors: list[Any], axis: int) -> tuple[Any, A
 
 
 def gru(
-    projected_BTG: Any,
+    projection: Any,
+    inputs_BTE: Any,
     gate_kernel: Any,
     candidate_kernel: Any,
     states: Any,
@@ -134,7 +166,8 @@ def gru(
     """Runs `cells.GRUCell` over time.
 
     Args:
-      projected_BTG: W x + b of every step, for r, z and the candidate side by side.
+      projection: the `Projection` W x + b, for r, z and the candidate side by side.
+      inputs_BTE: x of every step.
       gate_kernel: U of r and z, [H, 2H].
       candidate_kernel: U of the candidate, [H, H].
       states: h before the first step, [B, H].
@@ -209,9 +242,8 @@ def gru(
 
         return (outputs_BTH, tf.transpose(states[0])), gradient
 
-    # A variable itself is no argument of a function with its own gradient.
     kernels = map(tf.convert_to_tensor, (gate_kernel, candidate_kernel))
-    outputs_BTH, last = run(projected_BTG, *kernels, *states)
+    outputs_BTH, last = run(projection(inputs_BTE), *kernels, *states)
     return outputs_BTH, [last]
 
 

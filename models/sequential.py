@@ -69,7 +69,7 @@ def plain_one_by_one(
 
 
 def _has_kernel(decoder: Any) -> bool:
-    """Whether the decoder is one of `input_feeding_tensorflow`, its weights made."""
+    """Whether the decoder is one of `sequential_tensorflow`, its weights made."""
     return (
         keras.backend.backend() == "tensorflow"
         and decoder.compute_dtype == "float32"
@@ -88,7 +88,7 @@ def _by_kernel(
     decoder: Any, embedded_BTE: Any, state: Any, source: Any
 ) -> tuple[Any, tuple[()], Any]:
     """As `one_by_one` in training, by TensorFlow's kernel."""
-    from .input_feeding_tensorflow import FedWeights, fed_lstm
+    from .sequential_tensorflow import FedWeights, fed_lstm
 
     embedded_TBE = ops.transpose(embedded_BTE, (1, 0, 2))
     width = embedded_TBE.shape[-1]

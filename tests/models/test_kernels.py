@@ -8,6 +8,7 @@ from keras import ops
 
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
+from seq2seq_tfx.models.projection import Projection
 from seq2seq_tfx.models.recurrence import plain_recurrence, recurrence
 from seq2seq_tfx.models.sequential import one_by_one, plain_one_by_one
 
@@ -15,7 +16,7 @@ from .tiny import ON_TENSORFLOW, SOURCES, TARGETS, TWO, config_of, new, randomiz
 
 pytestmark = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's kernels")
 
-BATCH, TIME, UNITS = 4, 6, 5
+BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 5
 PADDED = np.arange(TIME) < np.array([6, 1, 4, 2])[:, None]
 HOLES = np.array([[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1], [0] * 6, [1] * 6], bool)
 
@@ -56,12 +57,11 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
     cell_class, settings = CELLS[name]
     cell = cell_class(UNITS, **settings)
     states = [tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32)] * cell.STATES
-    shape = (BATCH, TIME, cell.GATES * UNITS)
-    projected = tf.constant(rng.normal(size=shape), tf.float32)
-    cell(projected[:, 0], states)
-    randomize(cell)
-    variables = [weight.value for weight in cell.trainable_weights]
-    given = [projected, *states[:1], *variables]
+    inputs = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), tf.float32)
+    projection = Projection(cell.GATES * UNITS)
+    cell(projection(inputs)[:, 0], states)
+    weights = [*randomize(projection).weights, *randomize(cell).weights]
+    given = [inputs, *states[:1], *(weight.value for weight in weights)]
     kept = tf.constant(2.0 * rng.integers(0, 2, (BATCH, UNITS)), tf.float32) if drops else None
     found = []
     for run in (recurrence, plain_recurrence):
@@ -69,7 +69,12 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
         def measured(run=run):
             return with_gradients(
                 lambda: run(
-                    cell, projected, states, None if mask is None else tf.constant(mask), kept
+                    cell,
+                    projection,
+                    inputs,
+                    states,
+                    None if mask is None else tf.constant(mask),
+                    kept,
                 ),
                 given,
             )
