@@ -212,9 +212,8 @@ class Recurrent(Composite):
         Returns:
           The outputs [B, T, H] in the order of the inputs, and the last states.
         """
-        projected_BTG = self.input_projection(inputs_BTE)
         if self.reverse:
-            projected_BTG = ops.flip(projected_BTG, axis=1)
+            inputs_BTE = ops.flip(inputs_BTE, axis=1)
             mask_BT = None if mask_BT is None else ops.flip(mask_BT, axis=1)
         if initial_state is None:
             zeros_BH = ops.zeros((ops.shape(inputs_BTE)[0], self.units), self.compute_dtype)
@@ -222,7 +221,9 @@ class Recurrent(Composite):
 
         if not self.cell.built:
             self.cell.build()
-        outputs_BTH, states = recurrence(self.cell, projected_BTG, initial_state, mask_BT, kept_BH)
+        outputs_BTH, states = recurrence(
+            self.cell, self.input_projection, inputs_BTE, initial_state, mask_BT, kept_BH
+        )
         return ops.flip(outputs_BTH, axis=1) if self.reverse else outputs_BTH, states
 
     def step(self, inputs_BE: Any, states: Any, kept_BH: Any = None) -> tuple[Any, list[Any]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-import keras
 from keras import ops
 
 from .attention import ATTENTIONS
@@ -24,7 +23,7 @@ from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
 from .readout import CopyHead, Readout, ReadoutKind, at_positions, rows_of
-from .scan import scan
+from .sequential import one_by_one
 
 InitialState = Literal["project", "copy", "zero"]
 
@@ -229,7 +228,7 @@ class RecurrentDecoder(Composite):
         state, source = self.begin(encoded)
         embedded_BTE = self.embedding(input_ids_BT)
         if self.sequential:
-            read, known, weights = self._one_by_one(embedded_BTE, state, source, training)
+            read, known, weights = one_by_one(self, embedded_BTE, state, source, training)
         else:
 
             def run(i: int, inputs_BTX: Any) -> Any:
@@ -261,7 +260,7 @@ class RecurrentDecoder(Composite):
         Returns:
           Logits [B, V], the new state, and the attention [B, S] paid meanwhile.
         """
-        read, known, weights, state = self._advance(
+        read, known, weights, state = self.advance(
             self.embedding(ids_B),
             state,
             source,
@@ -330,7 +329,7 @@ class RecurrentDecoder(Composite):
             return self.attention(query_BTH, source.attended, state.coverage_BS[:, None])
         return self.attention(query_BTH, source.attended)
 
-    def _advance(
+    def advance(
         self,
         embedded_BE: Any,
         state: DecoderState,
@@ -363,61 +362,6 @@ class RecurrentDecoder(Composite):
         if self.coverage:
             coverage = coverage + weights[:, 0]
         return read, known, weights, DecoderState(layers, fed, coverage)
-
-    def _one_by_one(
-        self, embedded_BTE: Any, state: DecoderState, source: Source, training: bool | None
-    ) -> tuple[Any, Any, Any]:
-        """Runs `_advance` over a whole target."""
-        embedded_TBE = ops.transpose(embedded_BTE, (1, 0, 2))
-        # Drawn before the loop: not every backend can draw inside of one.
-        masks = self._dropout_masks(embedded_TBE, state, source) if training else []
-        kept = [self.dropout.of_state(layer[0], training) for layer in state.layers]
-
-        projected_TBG: Any = ()
-        width = embedded_TBE.shape[-1]
-        if self.feeds:
-            # What the first layer reads of the token needs no step before.
-            kept_TBE = embedded_TBE * masks[0][..., :width] if masks else embedded_TBE
-            projected_TBG, project_fed = self.layers[0].input_projection.in_parts(
-                kept_TBE, width + self._fed_width(state, source)
-            )
-
-        def advance(state: DecoderState, inputs: Any) -> Any:
-            embedded_BE, masks, projected_BG = inputs
-
-            def step(i: int, inputs_BX: Any) -> tuple[Any, list[Any]]:
-                if i == 0 and self.feeds:
-                    projected = projected_BG + project_fed(inputs_BX[:, width:])
-                    return self.layers[0].cell(projected, state.layers[0], kept[0])
-                return self.layers[i].step(inputs_BX, state.layers[i], kept[i])
-
-            read, known, weights, state = self._advance(
-                embedded_BE,
-                state,
-                source,
-                step,
-                lambda i, inputs: inputs * masks[i][:, None] if masks else inputs,
-            )
-            return state, keras.tree.map_structure(lambda x: x[:, 0], (read, known, weights))
-
-        _, outputs = scan(advance, state, (embedded_TBE, masks, projected_TBG))
-        return keras.tree.map_structure(lambda x: ops.transpose(x, (1, 0, 2)), outputs)
-
-    def _dropout_masks(self, embedded_TBE: Any, state: DecoderState, source: Source) -> list[Any]:
-        context = source.attended.values_BSM.shape[-1]
-        width = embedded_TBE.shape[-1]
-        if self.feeds:
-            width += self._fed_width(state, source)
-        widths = [width]
-        for i in range(1, len(self.layers)):
-            widths.append(self.units + (context if i > self.asker else 0))
-        steps, batch = ops.shape(embedded_TBE)[:2]
-        return [self.dropout.masks(steps, batch, width, self.compute_dtype) for width in widths]
-
-    def _fed_width(self, state: DecoderState, source: Source) -> int:
-        """The features of what is fed in beside the token, where a decoder is sequential."""
-        fed = source.attended.values_BSM if self.asks_before else state.fed_BF
-        return int(fed.shape[-1])
 
     def _logits(
         self, read_BTR: Any, known_BTX: Any, weights_BTS: Any, source: Source, training: bool | None

@@ -1,6 +1,6 @@
-"""A cell run over time, its inputs already projected.
+"""A cell run over time.
 
-Shape suffixes: B batch, T time, H hidden units, G gate features.
+Shape suffixes: B batch, T time, E input features, H hidden units, G gate features.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ from .scan import scan
 
 
 def recurrence(
-    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None, kept_BH: Any = None
+    cell: Any,
+    projection: Any,
+    inputs_BTE: Any,
+    states: list[Any],
+    mask_BT: Any = None,
+    kept_BH: Any = None,
 ) -> tuple[Any, list[Any]]:
     """Runs a cell over all steps.
 
     Args:
       cell: a `cells.Cell`.
-      projected_BTG: W x + b of every step.
+      projection: the `Projection` W x + b.
+      inputs_BTE: x of every step.
       states: before the first step, each [B, H].
       mask_BT: True where a position is real; None where all are. A masked position
         leaves the state as it was.
@@ -33,12 +39,17 @@ def recurrence(
         from .recurrence_tensorflow import KERNELS
 
         kernel = KERNELS[cell.KERNEL]
-        return kernel(projected_BTG, *cell.recurrent_weights, states, mask_BT, kept_BH)
-    return plain_recurrence(cell, projected_BTG, states, mask_BT, kept_BH)
+        return kernel(projection, inputs_BTE, *cell.recurrent_weights, states, mask_BT, kept_BH)
+    return plain_recurrence(cell, projection, inputs_BTE, states, mask_BT, kept_BH)
 
 
 def plain_recurrence(
-    cell: Any, projected_BTG: Any, states: list[Any], mask_BT: Any = None, kept_BH: Any = None
+    cell: Any,
+    projection: Any,
+    inputs_BTE: Any,
+    states: list[Any],
+    mask_BT: Any = None,
+    kept_BH: Any = None,
 ) -> tuple[Any, list[Any]]:
     """As `recurrence`, for every cell and backend."""
     real_TB1 = () if mask_BT is None else ops.transpose(mask_BT)[..., None]
@@ -50,6 +61,6 @@ def plain_recurrence(
             new = [ops.where(real_B1, *pair) for pair in zip(new, states, strict=True)]
         return new, new[0]
 
-    projected_TBG = ops.transpose(projected_BTG, (1, 0, 2))
+    projected_TBG = ops.transpose(projection(inputs_BTE), (1, 0, 2))
     states, outputs_TBH = scan(advance, list(states), (projected_TBG, real_TB1))
     return ops.transpose(outputs_TBH, (1, 0, 2)), states

@@ -9,7 +9,8 @@ Inside, a column is a row of the batch. With few rows TensorFlow multiplies a la
 matrix by a small one about 1.7 times faster that way round, and gates are cut apart
 without a copy.
 
-Shape suffixes: B batch, T time, H hidden units, G gate features (4H, or 3H for a GRU).
+Shape suffixes: B batch, T time, N = B T, E input features, H hidden units, G gate
+features (4H, or 3H for a GRU).
 """
 
 from __future__ import annotations
@@ -18,15 +19,25 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from keras import ops
 
 
 def lstm(
-    projected_BTG: Any, kernel_HG: Any, states: Any, mask_BT: Any, kept_BH: Any = None
+    projection: Any,
+    inputs_BTE: Any,
+    kernel_HG: Any,
+    states: Any,
+    mask_BT: Any,
+    kept_BH: Any = None,
 ) -> tuple[Any, list[Any]]:
     """Runs `cells.LSTMCell` over time.
 
+    The gradients of W and U are one product, [x; h]^T dG: with 256 units each alone would
+    take TensorFlow as long as both.
+
     Args:
-      projected_BTG: W x + b of every step, the gates i, f, o, g side by side.
+      projection: the `Projection` W x + b, the gates i, f, o, g side by side.
+      inputs_BTE: x of every step.
       kernel_HG: U.
       states: h and c before the first step, each [B, H].
       mask_BT: True where a position is real; None where all are. A masked position
@@ -39,52 +50,47 @@ def lstm(
     real_T1B = None if mask_BT is None else tf.transpose(mask_BT)[:, tf.newaxis]
     kept_HB = None if kept_BH is None else tf.transpose(kept_BH)
 
+    if not projection.built:
+        projection.build(inputs_BTE.shape)
+
     @tf.custom_gradient
-    def run(projected_BTG: Any, kernel_HG: Any, h_BH: Any, c_BH: Any) -> Any:
+    def run(
+        inputs_BTE: Any, kernel_EG: Any, bias_G: Any, kernel_HG: Any, h_BH: Any, c_BH: Any
+    ) -> Any:
         kernel_GH, units = tf.transpose(kernel_HG), kernel_HG.shape[0]
+        features, width = kernel_EG.shape
+        shape = tf.shape(inputs_BTE)
+        rows_NE = tf.reshape(inputs_BTE, [-1, features])
+        projected_NG = tf.matmul(rows_NE, kernel_EG) + bias_G
+        projected_BTG = tf.reshape(projected_NG, [shape[0], shape[1], width])
 
         def advance(now: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
             projected_GB, real_1B = now[0], now[1] if len(now) > 1 else None
             h_HB, c_HB = states
             gates_GB = projected_GB + tf.matmul(kernel_GH, _times(h_HB, kept_HB))
-            ifo_3HB, g_HB = tf.split(gates_GB, [3 * units, units])
-            ifo_3HB, g_HB = tf.sigmoid(ifo_3HB), tf.tanh(g_HB)
-            i_HB, f_HB, o_HB = tf.split(ifo_3HB, 3)
-            new_c_HB = f_HB * c_HB + i_HB * g_HB
-            k_HB = tf.tanh(new_c_HB)
-            new = _kept([o_HB * k_HB, new_c_HB], states, real_1B)
-            return new, [*new, ifo_3HB, g_HB, k_HB]
+            new, made = lstm_step(gates_GB, c_HB, axis=0)
+            new = _kept(new, states, real_1B)
+            return new, [*new, *made]
 
         steps = [tf.transpose(projected_BTG, [1, 2, 0])]
         start = [tf.transpose(h_BH), tf.transpose(c_BH)]
         states, made = _over(
             advance, steps + _given(real_T1B), start, [units, units, 3 * units, units, units]
         )
-        outputs_THB, c_THB, ifo_T3HB, g_THB, k_THB = made
+        outputs_THB, c_THB, *activations = made
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any, d_c_BH: Any) -> Any:
-            i_THB, f_THB, o_THB = tf.split(ifo_T3HB, 3, axis=1)
-            c_before_THB = _before(c_THB, start[1])
-            of_memory = [
-                g_THB * i_THB * (1 - i_THB),
-                c_before_THB * f_THB * (1 - f_THB),
-                i_THB * (1 - g_THB * g_THB),
-            ]
-            factors = [*of_memory, k_THB * o_THB * (1 - o_THB), o_THB * (1 - k_THB * k_THB)]
-            factors, kept = _masked([*factors, f_THB], real_T1B)
+            factors = lstm_factors(*activations, before(c_THB, start[1]), axis=1)
+            factors, kept = _masked(factors, real_T1B)
             d_outputs_THB = tf.transpose(d_outputs_BTH, [1, 2, 0])
 
             def back(now: list[Any], after: list[Any]) -> tuple[list[Any], list[Any]]:
-                (d_output_HB, to_i, to_f, to_g, to_o, to_c, f_HB, *passed) = now
+                (d_output_HB, *factors), passed = now[:7], now[7:]
                 d_h_HB, d_c_HB = after
                 d_h_HB += d_output_HB
-                d_c_HB += d_h_HB * to_c
-                d_gates_GB = tf.concat(
-                    [d_c_HB * to_i, d_c_HB * to_f, d_h_HB * to_o, d_c_HB * to_g], axis=0
-                )
+                d_gates_GB, d_c_HB, d_c_before_HB = lstm_back(d_h_HB, d_c_HB, factors, axis=0)
                 d_before_HB = _times(tf.matmul(kernel_HG, d_gates_GB), kept_HB)
-                d_c_before_HB = d_c_HB * f_HB
                 if passed:
                     d_before_HB += passed[0] * d_h_HB
                     d_c_before_HB += passed[0] * d_c_HB
@@ -97,19 +103,60 @@ def lstm(
                 [4 * units],
                 reverse=True,
             )
-            d_projected_BTG = tf.transpose(d_gates_TGB, [2, 0, 1])
+            d_gates_NG = tf.reshape(tf.transpose(d_gates_TGB, [2, 0, 1]), [-1, width])
             h_before_BTH = tf.concat([h_BH[:, tf.newaxis], outputs_BTH[:, :-1]], axis=1)
-            d_kernel_HG = _outer(_times(h_before_BTH, kept_BH, 1), d_projected_BTG)
-            return (d_projected_BTG, d_kernel_HG, *map(tf.transpose, after))
+            read = tf.concat([inputs_BTE, _times(h_before_BTH, kept_BH, 1)], axis=-1)
+            d_kernel_EG, d_kernel_HG = tf.split(outer(read, d_gates_NG), [features, units])
+            d_inputs_NE = tf.matmul(d_gates_NG, kernel_EG, transpose_b=True)
+            return (
+                tf.reshape(d_inputs_NE, shape),
+                d_kernel_EG,
+                tf.reduce_sum(d_gates_NG, axis=0),
+                d_kernel_HG,
+                *map(tf.transpose, after),
+            )
 
         return (outputs_BTH, *map(tf.transpose, states)), gradient
 
-    outputs_BTH, *last = run(projected_BTG, tf.convert_to_tensor(kernel_HG), *states)
+    # A variable itself is no argument of a function with its own gradient.
+    weights = map(ops.convert_to_tensor, (projection.kernel, projection.bias, kernel_HG))
+    outputs_BTH, *last = run(inputs_BTE, *map(tf.convert_to_tensor, weights), *states)
     return outputs_BTH, last
 
 
+def lstm_step(gates: Any, c: Any, axis: int) -> tuple[list[Any], list[Any]]:
+    """One step from its gates, which lie side by side along an axis.
+
+    Returns:
+      The new h and c, and what `lstm_factors` asks for: the gates i, f, o in one, g, tanh(c).
+    """
+    units = c.shape[axis]
+    ifo, g = tf.split(gates, [3 * units, units], axis)
+    ifo, g = tf.sigmoid(ifo), tf.tanh(g)
+    i, f, o = tf.split(ifo, 3, axis)
+    c = f * c + i * g
+    k = tf.tanh(c)
+    return [o * k, c], [ifo, g, k]
+
+
+def lstm_factors(ifo: Any, g: Any, k: Any, c_before: Any, axis: int) -> list[Any]:
+    """What of a step's gradient does not depend on the step after, for `lstm_back`."""
+    i, f, o = tf.split(ifo, 3, axis)
+    of_memory = [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)]
+    return [*of_memory, k * o * (1 - o), o * (1 - k * k), f]
+
+
+def lstm_back(d_h: Any, d_c: Any, factors: list[Any], axis: int) -> tuple[Any, Any, Any]:
+    """The gradients of a step's gates, of its c, and of the c before it."""
+    to_i, to_f, to_g, to_o, to_c, f = factors
+    d_c += d_h * to_c
+    d_gates = tf.concat([d_c * to_i, d_c * to_f, d_h * to_o, d_c * to_g], axis)
+    return d_gates, d_c, d_c * f
+
+
 def gru(
-    projected_BTG: Any,
+    projection: Any,
+    inputs_BTE: Any,
     gate_kernel: Any,
     candidate_kernel: Any,
     states: Any,
@@ -119,7 +166,8 @@ def gru(
     """Runs `cells.GRUCell` over time.
 
     Args:
-      projected_BTG: W x + b of every step, for r, z and the candidate side by side.
+      projection: the `Projection` W x + b, for r, z and the candidate side by side.
+      inputs_BTE: x of every step.
       gate_kernel: U of r and z, [H, 2H].
       candidate_kernel: U of the candidate, [H, H].
       states: h before the first step, [B, H].
@@ -154,7 +202,7 @@ def gru(
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any) -> Any:
-            h_before_THB = _before(outputs_THB, start[0])
+            h_before_THB = before(outputs_THB, start[0])
             factors = [
                 (1 - z_THB) * (1 - g_THB * g_THB),
                 _times(h_before_THB, kept_HB) * r_THB * (1 - r_THB),
@@ -187,16 +235,15 @@ def gru(
             reset_BTH = tf.transpose(r_THB, [2, 0, 1]) * dropped_BTH
             return (
                 tf.concat([d_gates, d_g], axis=-1),
-                _outer(dropped_BTH, d_gates),
-                _outer(reset_BTH, d_g),
+                outer(dropped_BTH, d_gates),
+                outer(reset_BTH, d_g),
                 tf.transpose(after[0]),
             )
 
         return (outputs_BTH, tf.transpose(states[0])), gradient
 
-    # A variable itself is no argument of a function with its own gradient.
     kernels = map(tf.convert_to_tensor, (gate_kernel, candidate_kernel))
-    outputs_BTH, last = run(projected_BTG, *kernels, *states)
+    outputs_BTH, last = run(projection(inputs_BTE), *kernels, *states)
     return outputs_BTH, [last]
 
 
@@ -266,12 +313,12 @@ def _masked(factors: list[Any], real_T1B: Any) -> tuple[list[Any], list[Any]]:
     return [factor * real for factor in factors], [1 - real]
 
 
-def _before(states_THB: Any, first_HB: Any) -> Any:
+def before(states_THB: Any, first_HB: Any) -> Any:
     """The state before each step."""
     return tf.concat([first_HB[tf.newaxis], states_THB[:-1]], axis=0)
 
 
-def _outer(one_BTX: Any, other_BTY: Any) -> Any:
+def outer(one_BTX: Any, other_BTY: Any) -> Any:
     """The sum over all steps and rows of x y^T: [X, Y]."""
     return tf.matmul(
         tf.reshape(one_BTX, [-1, one_BTX.shape[-1]]),

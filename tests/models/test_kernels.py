@@ -8,13 +8,15 @@ from keras import ops
 
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
+from seq2seq_tfx.models.projection import Projection
 from seq2seq_tfx.models.recurrence import plain_recurrence, recurrence
+from seq2seq_tfx.models.sequential import one_by_one, plain_one_by_one
 
-from .tiny import ON_TENSORFLOW, randomize
+from .tiny import ON_TENSORFLOW, SOURCES, TARGETS, TWO, config_of, new, randomize
 
 pytestmark = pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's kernels")
 
-BATCH, TIME, UNITS = 4, 6, 5
+BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 5
 PADDED = np.arange(TIME) < np.array([6, 1, 4, 2])[:, None]
 HOLES = np.array([[1, 0, 1, 1, 0, 1], [0, 1, 1, 0, 0, 1], [0] * 6, [1] * 6], bool)
 
@@ -55,12 +57,11 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
     cell_class, settings = CELLS[name]
     cell = cell_class(UNITS, **settings)
     states = [tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32)] * cell.STATES
-    shape = (BATCH, TIME, cell.GATES * UNITS)
-    projected = tf.constant(rng.normal(size=shape), tf.float32)
-    cell(projected[:, 0], states)
-    randomize(cell)
-    variables = [weight.value for weight in cell.trainable_weights]
-    given = [projected, *states[:1], *variables]
+    inputs = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), tf.float32)
+    projection = Projection(cell.GATES * UNITS)
+    cell(projection(inputs)[:, 0], states)
+    weights = [*randomize(projection).weights, *randomize(cell).weights]
+    given = [inputs, *states[:1], *(weight.value for weight in weights)]
     kept = tf.constant(2.0 * rng.integers(0, 2, (BATCH, UNITS)), tf.float32) if drops else None
     found = []
     for run in (recurrence, plain_recurrence):
@@ -68,7 +69,12 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
         def measured(run=run):
             return with_gradients(
                 lambda: run(
-                    cell, projected, states, None if mask is None else tf.constant(mask), kept
+                    cell,
+                    projection,
+                    inputs,
+                    states,
+                    None if mask is None else tf.constant(mask),
+                    kept,
                 ),
                 given,
             )
@@ -76,6 +82,43 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
         found.append((tf.function(measured) if in_graph else measured)())
     for one, other in zip(*found, strict=True):
         equal(one, other, 2e-5)
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"dropout": 0.0}, id="one_layer"),
+        pytest.param({"dropout": 0.3, "size": TWO}, id="two_layers-dropout"),
+        pytest.param({"dropout": 0.3, "size": TWO, "variational_dropout": True}, id="variational"),
+    ],
+)
+def test_input_feeding_equals_the_plain_one(changes, in_graph):
+    model = randomize(new(config_of("additive-fed", **changes)))
+    decoder = model.decoder
+    encoded = model.encoder(SOURCES, training=False)
+    embedded = decoder.embedding(TARGETS)
+    given = [embedded, encoded.memory_BSM, encoded.summary_BM]
+    given += [weight.value for weight in decoder.trainable_weights]
+    found = []
+    for run in (one_by_one, plain_one_by_one):
+
+        def measured(run=run):
+            def outputs():
+                state, source = decoder.begin(encoded)
+                read, _, weights = run(decoder, embedded, state, source, training=True)
+                return read, weights
+
+            return with_gradients(outputs, given)
+
+        if changes["dropout"]:
+            decoder.dropout.seed_generator.state.assign([1, 2])
+        found.append((tf.function(measured) if in_graph else measured)())
+    (outputs, gradients), (expected, expected_gradients) = found
+    equal(outputs, expected, 2e-5)
+    known = [x is not None for x in expected_gradients]
+    assert known == [x is not None for x in gradients] and sum(known) > 10
+    equal(*([x for x in some if x is not None] for some in (gradients, expected_gradients)), 5e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -22,6 +22,7 @@ DEEP = {"sutskever2014": TWO, "luong2015": TWO, "gnmt2016": THREE, "transformer2
 
 PRESETS = {name: {"preset": name, "size": DEEP.get(name, {})} for name in Preset.__args__}
 ODD = {
+    "additive-fed": {"attention": "additive", "readout": "attentional", "input_feeding": True},
     "coverage-fed": {"attention": "additive", "coverage": True, "input_feeding": True},
     "pointer": {"attention": "additive", "coverage": True, "copy_head": True},
     "copy": {"copy_head": True, "cell": "gru"},
