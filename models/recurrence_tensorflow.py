@@ -81,7 +81,7 @@ def lstm(
         outputs_BTH = tf.transpose(outputs_THB, [2, 0, 1])
 
         def gradient(d_outputs_BTH: Any, d_h_BH: Any, d_c_BH: Any) -> Any:
-            factors = lstm_factors(*activations, before(c_THB, start[1]), axis=1)
+            factors = lstm_factors(activations, before(c_THB, start[1]), axis=1)
             factors, kept = _masked(factors, real_T1B)
             d_outputs_THB = tf.transpose(d_outputs_BTH, [1, 2, 0])
 
@@ -139,8 +139,9 @@ def lstm_step(gates: Any, c: Any, axis: int) -> tuple[list[Any], list[Any]]:
     return [o * k, c], [ifo, g, k]
 
 
-def lstm_factors(ifo: Any, g: Any, k: Any, c_before: Any, axis: int) -> list[Any]:
+def lstm_factors(made: list[Any], c_before: Any, axis: int) -> list[Any]:
     """What of a step's gradient does not depend on the step after, for `lstm_back`."""
+    ifo, g, k = made
     i, f, o = tf.split(ifo, 3, axis)
     of_memory = [g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g)]
     return [*of_memory, k * o * (1 - o), o * (1 - k * k), f]

@@ -103,7 +103,9 @@ def _by_kernel(
     weights = FedWeights(
         kernels_ZG,
         [ops.convert_to_tensor(layer.input_projection.bias) for layer in decoder.layers[1:]],
-        *map(ops.convert_to_tensor, (ask.kernel, ask.bias, decoder.attention.v)),
+        ops.convert_to_tensor(ask.kernel),
+        ops.convert_to_tensor(ask.bias),
+        ops.convert_to_tensor(decoder.attention.v),
         ops.convert_to_tensor(decoder.readout.combination.kernel),
     )
     kept_TBZ = []

@@ -94,7 +94,7 @@ def fed_lstm(
         def gradient(d_read_TBR: Any, d_weights_TBS: Any) -> Any:
             z_TBZ = [z.stack() for z, _, _ in made]
             factors = [
-                lstm_factors(*(x.stack() for x in gates), before(c.stack(), first[1]), axis=2)
+                lstm_factors([x.stack() for x in gates], before(c.stack(), first[1]), axis=2)
                 for (_, c, gates), first in zip(made, start, strict=True)
             ]
 
@@ -115,7 +115,8 @@ def fed_lstm(
                 d_v_1A += tf.matmul(d_energies, rows, transpose_a=True)
                 d_query_BA = tf.reduce_sum(d_sum_BSA, axis=1)
                 d_above_BH += tf.matmul(d_query_BA, own.query_kernel_HA, transpose_b=True)
-                d_new, d_gates = [], []
+                d_new: list[Any] = []
+                d_gates: list[Any] = []
                 for i in reversed(range(len(d_layers))):
                     d_h_BH, d_c_BH = d_layers[i]
                     d_gates_BG, _, d_c_BH = lstm_back(
