@@ -5,7 +5,7 @@ r"""The local server under load: what it adds, what it reaches, how it refuses a
     .venv/bin/python benchmarks/serving_load.py --soak 100000    # memory, 5 to 15 minutes
 
 Without `--soak`: what the server adds to one sentence, source by source beside the same
-SavedModel in this process, by the plainest clients there are (upstream's blocking stub,
+SavedModel in this process, in turns, by the plainest clients there are (upstream's blocking stub,
 Python's own HTTP), so that little of a client is counted; saturation as `serving_speed.py`
 has it; by gRPC latencies at shares of the saturating rate up to twice
 it, and how long after that a server answers at half the rate as it did before. Writes
@@ -50,6 +50,7 @@ HERE = Path(__file__).parent
 RESULT = HERE / "results" / "serving.json"
 PICTURE = HERE.parent / "docs" / "pictures" / "serving_load.svg"
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0)  # of the saturating rate
+TURN, REST = 25, 0.2  # sources, and seconds before them
 RECOVERED = 1.5  # times the median before counts as recovered
 RECOVERY = 15.0  # seconds that are looked at
 
@@ -87,7 +88,11 @@ def plain_client(server: Address, way: str) -> Iterator[Callable[[str], Any]]:
 
 
 def overhead(servable: Servable, ask: Callable[[str], Any], sources: Sequence[str]) -> Any:
-    """Milliseconds of one sentence, in this process and from the server, in turns."""
+    """Milliseconds of one sentence, in this process and from the server, in turns.
+
+    A turn is `TURN` sources, and a rest comes before it: TensorFlow's threads look for work
+    for some time before they sleep, and would take the cores from the other process.
+    """
 
     def here(source: str) -> None:
         text = np.array([source.encode()], object)
@@ -95,7 +100,13 @@ def overhead(servable: Servable, ask: Callable[[str], Any], sources: Sequence[st
 
     for source in sources[:50]:
         here(source), ask(source)
-    times = np.array([[_ms(here, source), _ms(ask, source)] for source in sources])
+    turns: list[list[list[float]]] = [[], []]
+    for start in range(0, len(sources), TURN):
+        some = sources[start : start + TURN]
+        for way, found in zip((here, ask), turns, strict=True):
+            time.sleep(REST)
+            found.append([_ms(way, source) for source in some])
+    times = np.array([np.concatenate(way) for way in turns]).T
     added = times[:, 1] - times[:, 0]
     return {
         "model_median_ms": float(np.median(times[:, 0])),

@@ -1,21 +1,21 @@
 """Rows of many requests answered together, short ones apart from long ones.
 
-A version has a lane for each signature and each band of lengths. A lane decodes one
-batch at a time, in a thread of its own, and whatever came meanwhile is its next batch:
-nobody waits for a timer, and batches grow with the load. So a long sentence delays
-its own lane alone.
+A version has a lane for each signature and each band of lengths. A lane decodes a batch
+or two at a time, each in a thread, and whatever came meanwhile is its next batch: nobody
+waits for a timer, and batches grow with the load. So a long sentence delays its own lane
+alone, and while the answers of one batch are told the next is being decoded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import math
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from grpc import StatusCode
@@ -42,9 +42,18 @@ class Job:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    async def answered(self) -> Arrays:
+        """Waits for the answer, until the deadline at most."""
+        # The loop's clock is that of the deadline.
+        alarm = asyncio.get_running_loop().call_at(self.deadline, _tell, self, _late())
+        try:
+            return await self.answer
+        finally:
+            alarm.cancel()
+
 
 class Lane:
-    """A bounded queue, and the task that empties it while there is something in it.
+    """A bounded queue, and the tasks that empty it while there is something in it.
 
     Args:
       run: answers a batch; it is called in a thread.
@@ -62,12 +71,12 @@ class Lane:
         self._metrics = metrics
         self._jobs: deque[Job] = deque()
         self._rows = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_busy(self) -> bool:
         """Whether a batch is being answered."""
-        return self._task is not None
+        return bool(self._tasks)
 
     def has_room(self, rows: int) -> bool:
         """Whether so many rows more may wait; an empty queue takes any request."""
@@ -77,11 +86,12 @@ class Lane:
         """Takes a job that there is room for."""
         self._jobs.append(job)
         self._count(job.rows)
-        if self._task is None:
-            self._task = asyncio.create_task(self._work())
+        if len(self._tasks) < self._limits.batches:
+            self._tasks.add(asyncio.create_task(self._work()))
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, this = asyncio.get_running_loop(), asyncio.current_task()
+        assert this is not None
         try:
             while batch := self._next_batch():
                 try:
@@ -90,8 +100,8 @@ class Lane:
                     outcomes = [error] * len(batch)
                 for job, outcome in zip(batch, outcomes, strict=True):
                     _tell(job, outcome)
-        finally:
-            self._task = None
+        finally:  # at once: what is added next must find that nobody looks any more
+            self._tasks.discard(this)
 
     def _next_batch(self) -> list[Job]:
         batch: list[Job] = []
@@ -104,7 +114,7 @@ class Lane:
             if job.answer.done():
                 continue
             if time.monotonic() >= job.deadline:
-                _tell(job, RequestError(StatusCode.DEADLINE_EXCEEDED, "it waited too long"))
+                _tell(job, _late())
                 continue
             batch.append(job)
             rows += job.rows
@@ -175,9 +185,12 @@ class Batcher:
         Raises:
           RequestError: UNAVAILABLE where a queue is full; whatever the model raises.
         """
-        bands = _bands(inputs)
-        if not joins or not len(bands):
-            return await self._one(signature, False, int(bands.max(initial=0)), inputs, deadline)
+        each = _bands(inputs)
+        if not joins or not each:
+            return await self._one(signature, False, max(each, default=0), inputs, deadline)
+        if len(each) == 1:
+            return await self._one(signature, True, each[0], inputs, deadline)
+        bands = np.array(each)
         parts = [
             rows[start : start + self._limits.batch_rows]
             for band in np.unique(bands)
@@ -198,7 +211,7 @@ class Batcher:
         for lane, job in zip(lanes, jobs, strict=True):
             lane.add(job)
         try:
-            answers = await asyncio.gather(*(job.answer for job in jobs))
+            answers = await asyncio.gather(*(job.answered() for job in jobs))
         except RequestError as error:
             if error.code != StatusCode.INVALID_ARGUMENT:
                 raise
@@ -216,7 +229,7 @@ class Batcher:
         job = Job(inputs, len(next(iter(inputs.values()))), deadline)
         _refuse_if_full({lane: job.rows})
         lane.add(job)
-        return await job.answer
+        return await job.answered()
 
     def _lane(self, signature: str, joins: bool, band: int) -> Lane:
         key = signature, joins, band
@@ -229,15 +242,19 @@ class Batcher:
         return self._lanes[key]
 
 
-def _bands(inputs: Arrays) -> np.ndarray:
-    """The band of each row: int [rows]."""
-    longest: Any = 0
+def _bands(inputs: Arrays) -> list[int]:
+    """The band of each row."""
+    longest = [0] * len(next(iter(inputs.values())))
     for values in inputs.values():
         if values.dtype == object:
-            flat = values.reshape(len(values), math.prod(values.shape[1:]))
-            longest = np.maximum(longest, [max(map(len, row), default=0) for row in flat])
-    rows = len(next(iter(inputs.values())))
-    return np.searchsorted(BOUNDS, np.broadcast_to(longest, rows))
+            flat = values.reshape(len(values), math.prod(values.shape[1:])).tolist()
+            rows = zip(longest, flat, strict=True)
+            longest = [max([length, *map(len, row)]) for length, row in rows]
+    return [bisect.bisect_left(BOUNDS, length) for length in longest]
+
+
+def _late() -> RequestError:
+    return RequestError(StatusCode.DEADLINE_EXCEEDED, "no answer before the deadline")
 
 
 def _in_order(parts: list[np.ndarray], answers: list[Arrays]) -> Arrays:

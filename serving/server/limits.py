@@ -17,6 +17,7 @@ class Limits:
     rows: int = 256  # of one request
     text_bytes: int = 16_384  # of one string
     batch_rows: int = 32  # decoded together
+    batches: int = 2  # decoded at once, of one lane
     queue_rows: int = 512  # waiting, of one lane; more are answered UNAVAILABLE at once
     seconds: float = 30.0  # of one request, unless its own deadline is shorter
     body_seconds: float = 10.0  # for a REST body to arrive

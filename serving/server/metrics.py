@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         # Memory and file descriptors of the process.
         ProcessCollector(registry=registry)
         self.requests = Counter(
@@ -63,8 +64,12 @@ class Metrics:
 
     def observe(self, api: str, method: str, code: StatusCode, seconds: float) -> None:
         """Counts a request that has its answer."""
-        self.requests.labels(api, method, code.name).inc()
-        self.seconds.labels(api, method).observe(seconds)
+        key = api, method, code.name
+        if key not in self._known:  # prometheus_client takes its time to find them
+            self._known[key] = self.requests.labels(*key), self.seconds.labels(api, method)
+        requests, histogram = self._known[key]
+        requests.inc()
+        histogram.observe(seconds)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

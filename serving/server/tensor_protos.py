@@ -76,6 +76,8 @@ def _array(
         raise invalid(f"expected at most {limits.rows} rows in a request, received {shape[0]}")
     if math.prod(shape) > limits.request_bytes:
         raise invalid(f"{name}: expected fewer values than the shape {shape} has")
+    if len(proto.string_val) == math.prod(shape) and expected.dtype == tf.string:
+        return np.array(proto.string_val, object).reshape(shape)
     try:
         values = tf.make_ndarray(proto)
     except (ValueError, TypeError) as error:

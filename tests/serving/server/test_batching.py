@@ -69,7 +69,7 @@ def asking(model, pool):
 
     def run(test, **limits):
         async def main():
-            batcher = Batcher(model.run, Limits(**limits), pool, Metrics())
+            batcher = Batcher(model.run, Limits(**{"batches": 1, **limits}), pool, Metrics())
 
             async def ask(*texts, joins=True, seconds=PATIENT):
                 deadline = time.monotonic() + seconds
@@ -137,6 +137,27 @@ def test_a_long_sentence_does_not_hold_up_short_ones(asking, model):
         await long
 
     asking(test)
+
+
+def test_while_one_batch_is_decoded_another_begins_and_no_third(asking, model):
+    gates = [model.hold(text) for text in ("first", "second")]
+
+    async def test(ask, began):
+        held = []
+        for text in ("first", "second"):
+            held.append(asyncio.create_task(ask(text)))
+            await began()
+        others = [asyncio.create_task(ask(text)) for text in "abc"]
+        await asyncio.sleep(0.05)
+        assert model.batches == [["first"], ["second"]]
+        gates[1].set()
+        assert await asyncio.gather(held[1], *others) == [["SECOND"], ["A"], ["B"], ["C"]]
+        assert not held[0].done()
+        gates[0].set()
+        await held[0]
+
+    asking(test, batches=2)
+    assert model.batches == [["first"], ["second"], ["a", "b", "c"]]
 
 
 def test_a_full_queue_refuses_at_once_and_takes_again_when_it_has_room(asking, model):
