@@ -47,6 +47,8 @@ ARGUMENTS = {
     "WriteExamples": (splitter(SplitShares(), FILES), {"train": "folder"}, 2),
     "ReadRow": (["source_length"], {"word": 1}),
     "Answer": ({"candidate": "model"}, Shared()),
+    "AnswerPiece": ("model", "folder", 1, False),
+    "AsksModels": ({"candidate": "model"}, Shared()),
     "Explain": ({"candidate": "model"}, Shared()),
     "SumStatistics": (["example_count", "bleu"], ["bleu"], "candidate"),
 }
