@@ -126,7 +126,7 @@ def from_beam(directory: Path, sources: Sequence[str], folder: Path) -> Answers:
 
     lines, answers = folder / "lines.txt", folder / "answers.jsonl"
     lines.write_bytes(b"".join(source.encode() + b"\n" for source in sources))
-    predict_on_beam(directory, lines, answers, 1, BEAM_ARGS)
+    predict_on_beam(directory, lines, answers, 1, list(BEAM_ARGS))
     rows = [json.loads(line)["hypotheses"][0] for line in answers.read_bytes().splitlines()]
     return [(row["text"], row["score"]) for row in rows]
 

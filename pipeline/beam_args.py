@@ -8,4 +8,4 @@ BEAM_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 # Unless an image is named, TFX packs itself for the workers of every component: seconds
 # each time, and a copy of it that stays in the folder for temporary files.
 NO_PACKAGE = "--sdk_container_image=unused"
-BEAM_ARGS = [f"--runner={BEAM_RUNNER}", "--direct_running_mode=in_memory", NO_PACKAGE]
+BEAM_ARGS = (f"--runner={BEAM_RUNNER}", "--direct_running_mode=in_memory", NO_PACKAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,7 @@ class Binding(NamedTuple):
     baseline: Callable[[BaseChannel], BaseNode]  # of a candidate; has an output `model`
     previous_span: Callable[[BaseChannel], BaseNode]  # of examples; has an output `report`
     spans: Any | None = None  # a parameter, where the run itself asks for spans
-    beam_args: list[str] = BEAM_ARGS
+    beam_args: Sequence[str] = BEAM_ARGS
 
 
 def here(config: PipelineConfig, output: Path) -> Binding:

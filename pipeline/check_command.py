@@ -119,7 +119,7 @@ def run_check(
         folder = output or Path(temporary)
         spans = available_spans(config.data)
         data = with_spans(config.data, spans[-config.data.window :]) if spans else config.data
-        report = check_pairs(data, config.data_validation, folder, BEAM_ARGS, before)
+        report = check_pairs(data, config.data_validation, folder, list(BEAM_ARGS), before)
     if as_json:
         print(json.dumps(report._asdict(), ensure_ascii=False))
     else:

@@ -125,5 +125,5 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
             *([predictor] if predictor else []),
         ],
         enable_cache=True,
-        beam_pipeline_args=bound.beam_args,
+        beam_pipeline_args=list(bound.beam_args),
     )

@@ -60,7 +60,7 @@ def content(number, start=0):
 
 def answer(files, folder, nbest=1):
     folder.mkdir(exist_ok=True)
-    with beam.Pipeline(options=PipelineOptions(BEAM_ARGS)) as pipeline:
+    with beam.Pipeline(options=PipelineOptions(list(BEAM_ARGS))) as pipeline:
         counts = pipeline | AnswerFiles([*map(str, files)], "model", str(folder), nbest)
         assert_that(counts, equal_to([total_of(files)]))
     return content_of(folder)
@@ -106,7 +106,7 @@ def test_rows_of_several_files_say_which_they_are_of_and_keep_their_order(tmp_pa
 def test_an_empty_file_has_no_answers(tmp_path):
     (tmp_path / "in.txt").write_bytes(b"")
     (tmp_path / "out").mkdir()
-    with beam.Pipeline(options=PipelineOptions(BEAM_ARGS)) as pipeline:
+    with beam.Pipeline(options=PipelineOptions(list(BEAM_ARGS))) as pipeline:
         counts = pipeline | AnswerFiles([str(tmp_path / "in.txt")], "m", str(tmp_path / "out"), 1)
         assert_that(counts, equal_to([(0, 0)]))
     assert pieces_in(str(tmp_path / "out")) == []
@@ -135,7 +135,7 @@ def component(tmp_path, run, pushed=1, **config):
     properties = BatchPredictor(
         channel_utils.as_channel([model]), channel_utils.as_channel([pushed_model]), given
     ).exec_properties
-    context = BaseBeamExecutor.Context(BEAM_ARGS, str(tmp_path / "tmp"), run)
+    context = BaseBeamExecutor.Context(list(BEAM_ARGS), str(tmp_path / "tmp"), run)
     Executor(context).Do(
         {"model": [model], "pushed_model": [pushed_model]},
         {"predictions": [predictions]},

@@ -127,7 +127,7 @@ def evaluate(folder, models, **config):
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, folder / "evaluation")],
         "sentences": [artifact(EvaluatedSentences, folder / "sentences")],
     }
-    context = BaseBeamExecutor.Context(BEAM_ARGS, str(folder / "scratch"), "1")
+    context = BaseBeamExecutor.Context(list(BEAM_ARGS), str(folder / "scratch"), "1")
     Executor(context).Do(
         inputs, outputs, {"evaluation_config": EvaluationConfig(**config).model_dump_json()}
     )

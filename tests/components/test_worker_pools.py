@@ -179,7 +179,7 @@ def run(config, output, schema, arguments):
         ),
         components=[pairs, tokenizer, curated, transform],
         enable_cache=True,
-        beam_pipeline_args=BEAM_ARGS,
+        beam_pipeline_args=list(BEAM_ARGS),
     )
     with beam_arguments(arguments):
         LocalDagRunner().run(pipeline)
@@ -211,7 +211,7 @@ def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, p
     address, log = pool
     portable = on_workers(job_service, address)
 
-    here, counts = run(config, tmp_path / "here", schema, BEAM_ARGS)
+    here, counts = run(config, tmp_path / "here", schema, list(BEAM_ARGS))
     before = started(log)
     there, counts_there = run(config, tmp_path / "there", schema, portable)
     assert started(log) == before + 4  # two for each component that runs on Beam
@@ -249,7 +249,7 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
             )
         return sorted(line for file in tmp_path.glob(f"{name}*") for line in file.open())
 
-    here = answered("here", BEAM_ARGS)
+    here = answered("here", list(BEAM_ARGS))
     before = started(log)
     there = answered("there", on_workers(job_service, address))
     assert started(log) == before + 2

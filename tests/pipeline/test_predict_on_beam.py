@@ -40,7 +40,7 @@ def source(tmp_path):
 
 def test_the_file_is_that_of_one_process(tmp_path, source):
     predict_file(Echo(""), "m", source, tmp_path / "one.jsonl")
-    done = predict_on_beam(tmp_path / "m", source, tmp_path / "two.jsonl", 1, BEAM_ARGS)
+    done = predict_on_beam(tmp_path / "m", source, tmp_path / "two.jsonl", 1, list(BEAM_ARGS))
     assert done == (50, 1, 0)
     assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "one.jsonl", "two.jsonl"]
@@ -55,8 +55,8 @@ def test_what_was_stopped_is_gone_on_with_and_with_nothing_else(tmp_path, source
     with monkeypatch.context() as patched:
         patched.setattr(module.shutil, "copyfileobj", stopped)
         with pytest.raises(KeyboardInterrupt):
-            predict_on_beam(tmp_path / "m", source, target, 1, BEAM_ARGS)
+            predict_on_beam(tmp_path / "m", source, target, 1, list(BEAM_ARGS))
     with pytest.raises(CannotPredict, match="was begun with another nbest"):
-        predict_on_beam(tmp_path / "m", source, target, 2, BEAM_ARGS)
-    assert predict_on_beam(tmp_path / "m", source, target, 1, BEAM_ARGS) == (50, 1, 51)
+        predict_on_beam(tmp_path / "m", source, target, 2, list(BEAM_ARGS))
+    assert predict_on_beam(tmp_path / "m", source, target, 1, list(BEAM_ARGS)) == (50, 1, 51)
     assert [json.loads(line)["id"] for line in target.open()] == [*range(1, 52)]

@@ -56,7 +56,7 @@ def test_beam_knows_every_option_and_finds_nothing_wrong(runner):
 
 
 def test_one_process_is_the_default():
-    assert RunnerConfig().beam.arguments() == BEAM_ARGS
+    assert RunnerConfig().beam.arguments() == list(BEAM_ARGS)
 
 
 @pytest.mark.parametrize(
