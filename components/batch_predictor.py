@@ -46,7 +46,7 @@ class PredictionConfig(Section):
         return list(patterns_of(self.input))
 
 
-def files_of(patterns: list[str]) -> dict[str, str]:
+def stamped_files(patterns: list[str]) -> dict[str, str]:
     """The files that patterns match, sorted, with what changes when their content does."""
     return {
         one.path: f"{one.size_in_bytes} {one.last_updated_in_seconds}"
@@ -94,7 +94,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     def _answer(self, uri: str, predictions: str, exec_properties: dict[str, Any]) -> Counts:
         patterns, nbest = json.loads(exec_properties["patterns"]), exec_properties["nbest"]
-        files = files_of(patterns)
+        files = stamped_files(patterns)
         if not files:
             raise PipelineError(f"prediction.input: expected files, found none at {patterns}")
         key = json.dumps([uri, nbest, files]).encode()
@@ -142,7 +142,7 @@ class BatchPredictor(base_beam_component.BaseBeamComponent):
     def __init__(
         self, model: types.BaseChannel, pushed_model: types.BaseChannel, config: PredictionConfig
     ):
-        files = json.dumps(files_of(config.patterns)).encode()
+        files = json.dumps(stamped_files(config.patterns)).encode()
         super().__init__(
             spec=BatchPredictorSpec(
                 model=model,

@@ -20,10 +20,10 @@ from .readers.registry import InputFile
 from .splits import SPLITS, splitter
 from .write_examples import WriteExamples
 
-# Of StatsOptions. Nearly every text is another, and to count each by its name sends all of
-# them through a shuffle, which takes longer than all else. Sketches are exact up to 16,384
-# different values, more than any that a schema may enumerate.
-STATISTICS = {"use_sketch_based_topk_uniques": True}
+# Nearly every text is another, and to count each by its name sends all of them through a
+# shuffle, which takes longer than all else. Sketches are exact up to 16,384 different
+# values, more than any that a schema may enumerate.
+STATS_OPTIONS = {"use_sketch_based_topk_uniques": True}
 
 
 def read_schema(path: str) -> str:
@@ -82,7 +82,7 @@ def schema_breaches(
                 statistics = tfdv.generate_statistics_from_tfrecord(
                     str(path / "*"),
                     str(path / "statistics"),
-                    tfdv.StatsOptions(**STATISTICS),
+                    tfdv.StatsOptions(**STATS_OPTIONS),
                     options,
                 )
                 anomalies[split] = tfdv.validate_statistics(statistics, schema)

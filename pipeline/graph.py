@@ -14,7 +14,7 @@ from tfx.proto import pusher_pb2
 
 from ..components.batch_predictor import BatchPredictor
 from ..components.bitext_validator import BitextValidator
-from ..components.curated_schema import STATISTICS
+from ..components.curated_schema import STATS_OPTIONS
 from ..components.evaluator import Evaluator
 from ..components.gate import Gate
 from ..components.imported_schema import ImportedSchema
@@ -39,7 +39,7 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     bound = place if isinstance(place, Binding) else here(config, place)
     pairs = PairExampleGen(config.data, bound.spans)
     examples = pairs.outputs["examples"]
-    statistics = StatisticsGen(examples=examples, stats_options=StatsOptions(**STATISTICS))
+    statistics = StatisticsGen(examples=examples, stats_options=StatsOptions(**STATS_OPTIONS))
     curated = config.data_validation.schema_file
     schema = (
         ImportedSchema(curated)

@@ -22,6 +22,7 @@ from .grpc_service import GrpcService
 from .limits import Limits
 from .metrics import Metrics
 from .model_config import ModelConfigError, read_file
+from .priority import give_way
 from .rest_service import RestService
 from .servable import Servable
 from .try_service import TryPage
@@ -73,7 +74,7 @@ async def serve(settings: ServerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics, limits = Metrics(), settings.limits
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer", initializer=give_way)
 
     def new_batcher(servable: Servable) -> Batcher:
         return Batcher(servable.run, limits, pool, metrics)

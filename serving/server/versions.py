@@ -20,6 +20,7 @@ from grpc import StatusCode
 from .batching import Batcher
 from .errors import RequestError, invalid
 from .metrics import Metrics
+from .priority import give_way
 from .servable import BrokenModel, Servable
 from .version_folder import Content, content_of, versions_in
 
@@ -94,7 +95,7 @@ class Versions:
         self._known: dict[int, Version] = {}
         self._lock = asyncio.Lock()
         # Loading and looking at files keep away from the threads that answer.
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load", initializer=give_way)
         self._unloading: set[asyncio.Task[None]] = set()
 
     @property

@@ -1,11 +1,13 @@
 """The server as a process: switching under load, limits, overload, hostile clients, its end."""
 
 import base64
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -203,6 +205,21 @@ def test_a_full_queue_refuses_at_once_and_recovers(address, channel):
         assert any(reply.status == 200 for reply in replies)  # what was in the queue
         assert slow.result() == [f"v1:{toys.SLOW}"]
     assert ask(channel, "a") == ["v1:a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own")
+def test_the_thread_that_talks_to_clients_goes_before_those_that_answer(server, channel):
+    assert ask(channel, "a") == ["v1:a"]
+    process = server.process.pid
+    nice = {
+        int(task.name): os.getpriority(os.PRIO_PROCESS, int(task.name))
+        for task in Path(f"/proc/{process}/task").iterdir()
+    }
+    talks = nice[process]
+    assert talks == os.getpriority(os.PRIO_PROCESS, 0)
+    behind = [value for value in nice.values() if value > talks]
+    # One that loads, one that answered, and TensorFlow's, of which there are as many as cores.
+    assert len(behind) >= 2 + len(os.sched_getaffinity(0))
 
 
 def test_a_thousand_connections_and_slow_clients_leave_others_alone(server, address, channel):
