@@ -239,8 +239,9 @@ def main() -> None:
             result["soak"] = part = {**machine, "memory": memory}
         else:
             found = speed(model, server, sources)
-            saturating = found["gRPC"]["requests of 1"]["server_per_s"]
-            loads = curve(server, sources, saturating)
+            # Asked again each time, for a machine is not as fast at all times.
+            loads = curve(server, sources, asyncio.run(saturated(server.grpc, sources, 1)))
+            saturating = asyncio.run(saturated(server.grpc, sources, 1))
             result["load"] = part = {
                 **machine,
                 **found,
