@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -73,7 +74,7 @@ def predict_file(
             os.fsync(answers.fileno())
         os.replace(partial, target)
         record.unlink()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise CannotPredict(f"{source} to {target}: {error}") from error
     return Done(done - rejected, rejected, resumed_at)
 

@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..components.batch_answers import AnswerFiles, pieces_in
 from ..components.decoding import let_go_of_models
+from ..components.readers.files import DAMAGE
 from ..serving.answered_lines import count
 from .predict_file import CannotPredict, Done, check_job, digest_of
 
@@ -61,8 +62,11 @@ def predict_on_beam(
         os.replace(partial, target)
         answered, rejected = json.loads(told.read_text())
         shutil.rmtree(folder)
-    except (OSError, EOFError) as error:
-        raise CannotPredict(f"{source} to {target}: {error}") from error
+    except (*DAMAGE, RuntimeError) as error:  # the last is a runner's, of whatever failed there
+        raise CannotPredict(
+            f"{source} to {target}: {error}. What is answered is in {folder}; the same command "
+            "goes on from there"
+        ) from error
     return Done(answered, rejected, before)
 
 

@@ -1,5 +1,6 @@
 """`seq2seq predict --config` answers as one process does, and is gone on with."""
 
+import gzip
 import json
 
 import pytest
@@ -60,3 +61,19 @@ def test_what_was_stopped_is_gone_on_with_and_with_nothing_else(tmp_path, source
         predict_on_beam(tmp_path / "m", source, target, 2, list(BEAM_ARGS))
     assert predict_on_beam(tmp_path / "m", source, target, 1, list(BEAM_ARGS)) == (50, 1, 51)
     assert [json.loads(line)["id"] for line in target.open()] == [*range(1, 52)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda packed: packed[:-20], lambda packed: packed[:60] + bytes(50) + packed[110:]],
+    ids=["truncated", "overwritten"],
+)
+def test_a_damaged_file_is_told_by_both_ways(tmp_path, damage):
+    damaged = damage(gzip.compress(b"".join(b"line %d\n" % i for i in range(5000))))
+    path = tmp_path / "in.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(CannotPredict, match=r"in\.gz to"):
+        predict_file(Echo(""), "m", path, tmp_path / "one.jsonl")
+    with pytest.raises(CannotPredict, match=r"in\.gz to .*the same command goes on from there"):
+        predict_on_beam(tmp_path / "m", path, tmp_path / "two.jsonl", 1, list(BEAM_ARGS))
+    assert not (tmp_path / "two.jsonl").exists()
