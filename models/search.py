@@ -25,6 +25,20 @@ Step = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 """(ids [B], state, source) -> (logits [B, V], new state, attention [B, S])."""
 
 
+TINY = 1e-30  # less than any attention that counts
+
+
+class Attended(NamedTuple):
+    """What the tokens of each hypothesis, or of each prefix, gave to each source position.
+
+    With a_ts the attention of token t to position s; [] is what nobody asked for.
+    """
+
+    all_BNS: Any = []  # sum_t a_ts, EOS included: the coverage
+    words_BNS: Any = []  # the same without the last token, which of a hypothesis is EOS
+    entropy_BNS: Any = []  # -sum_t a_ts log a_ts
+
+
 class Hypotheses(NamedTuple):
     """Finished hypotheses of each source, best first.
 
@@ -35,6 +49,7 @@ class Hypotheses(NamedTuple):
     ids_BNL: Any
     scores_BN: Any  # log-probability / length penalty + coverage penalty: what ranks
     log_probs_BN: Any  # the model's own log-probability, EOS included
+    attended: Attended = Attended()  # filled where search was asked to watch
 
 
 class Begun(NamedTuple):
@@ -46,7 +61,9 @@ class Begun(NamedTuple):
     mask_BS: Any  # True where a source position is real
 
 
-def greedy_search(begun: Begun, options: Options, max_length: int, covers: bool) -> Hypotheses:
+def greedy_search(
+    begun: Begun, options: Options, max_length: int, covers: bool, watches: bool = False
+) -> Hypotheses:
     """Takes the likeliest token at every step.
 
     Args:
@@ -54,6 +71,7 @@ def greedy_search(begun: Begun, options: Options, max_length: int, covers: bool)
       options: of each source; the beam size is not looked at.
       max_length: L, no less than any limit.
       covers: whether any source has a coverage penalty.
+      watches: whether to tell where the hypotheses looked.
 
     Returns:
       One hypothesis for each source (N = 1).
@@ -62,11 +80,16 @@ def greedy_search(begun: Begun, options: Options, max_length: int, covers: bool)
     def likeliest(t: Any, log_probs_XV: Any) -> Any:
         return ops.cast(ops.argmax(log_probs_XV, axis=-1), "int32")
 
-    return _follow(begun, options, max_length, covers, 1, likeliest)
+    return _follow(begun, options, max_length, covers, 1, likeliest, watches)
 
 
 def sample(
-    begun: Begun, options: Options, max_length: int, covers: bool, uniforms_BNL: Any
+    begun: Begun,
+    options: Options,
+    max_length: int,
+    covers: bool,
+    uniforms_BNL: Any,
+    watches: bool = False,
 ) -> Hypotheses:
     """Draws hypotheses token by token.
 
@@ -80,6 +103,7 @@ def sample(
       max_length: L, no less than any limit.
       covers: whether any source has a coverage penalty.
       uniforms_BNL: what decides each draw, in [0, 1).
+      watches: whether to tell where the hypotheses looked.
 
     Returns:
       N hypotheses for each source, best first.
@@ -106,11 +130,17 @@ def sample(
         place_X1 = ops.minimum(place_X1, vocabulary - 1)
         return ops.cast(ops.take_along_axis(ids_XV, place_X1, axis=1)[:, 0], "int32")
 
-    return _follow(begun, options, max_length, covers, samples, drawn)
+    return _follow(begun, options, max_length, covers, samples, drawn, watches)
 
 
 def beam_search(
-    begun: Begun, options: Options, max_length: int, covers: bool, beam_size: int, n_best: int
+    begun: Begun,
+    options: Options,
+    max_length: int,
+    covers: bool,
+    beam_size: int,
+    n_best: int,
+    watches: bool = False,
 ) -> Hypotheses:
     """Keeps the likeliest prefixes at every step, up to each source's beam size.
 
@@ -128,6 +158,7 @@ def beam_search(
       covers: whether any source has a coverage penalty.
       beam_size: W, the widest beam of the batch.
       n_best: N, the most hypotheses that any source wants.
+      watches: whether to tell where the hypotheses looked.
 
     Returns:
       N hypotheses for each source, best first.
@@ -143,7 +174,11 @@ def beam_search(
         """[B, W, ...] -> [B*W, ...]."""
         return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
-    def proceed(t: Any, prefixes: Any, alive_BW: Any, state: Any, cover: Any, pool: Any) -> Any:
+    def places(tensor: Any) -> Any:
+        """[B*W, S] -> [B, W, S]."""
+        return ops.reshape(tensor, (batch_size, width, ops.shape(tensor)[1]))
+
+    def proceed(t: Any, prefixes: Any, alive_BW: Any, state: Any, paid: Any, pool: Any) -> Any:
         best_alive_B = ops.max(alive_BW, axis=1)
         worst_B = ops.take_along_axis(pool.scores_BN, options.hypotheses_B[:, None] - 1, axis=1)
         done_B = ops.logical_or(
@@ -151,7 +186,7 @@ def beam_search(
         )
         return ops.logical_and(t < max_length, ops.logical_not(ops.all(done_B)))
 
-    def advance(t: Any, prefixes: Any, alive_BW: Any, state: Any, cover: Any, pool: Any) -> Any:
+    def advance(t: Any, prefixes: Any, alive_BW: Any, state: Any, paid: Any, pool: Any) -> Any:
         last_BW = ops.where(t == 0, features.BOS, ops.take(prefixes, ops.maximum(t - 1, 0), axis=2))
         logits, state, weights = begun.step(rows(last_BW), state, begun.source)
         log_probs = _allowed(ops.log_softmax(logits, axis=-1), t, rows_options)
@@ -166,25 +201,31 @@ def beam_search(
         prefixes = _gather(prefixes, parent_BW)
         prefixes = ops.where(positions_L == t, token_BW[..., None], prefixes)
         parent_X = rows(parent_BW + width * ops.arange(batch_size, dtype="int32")[:, None])
-        if covers:
-            cover = cover + ops.cast(weights, "float32")
-        state, cover = keras.tree.map_structure(
-            lambda x: ops.take(x, parent_X, axis=0), (state, cover)
+        paid = _with_paid(paid, weights)
+        state, paid = keras.tree.map_structure(
+            lambda x: ops.take(x, parent_X, axis=0), (state, paid)
         )
 
         ended_BW = ops.logical_and(token_BW == features.EOS, total_BW > IMPOSSIBLE)
         score_BW = total_BW / length_penalty(t + 1, options.length_penalty_B)[:, None]
         if covers:
-            penalty_X = coverage_penalty(cover, begun.mask_BS, rows_options.coverage_penalty_B)
+            penalty_X = coverage_penalty(
+                paid.all_BNS, begun.mask_BS, rows_options.coverage_penalty_B
+            )
             score_BW = score_BW + ops.reshape(penalty_X, (-1, width))
         pool = _best(
             n_best,
             ops.concatenate([pool.ids_BNL, prefixes], axis=1),
             ops.concatenate([pool.scores_BN, ops.where(ended_BW, score_BW, IMPOSSIBLE)], axis=1),
             ops.concatenate([pool.log_probs_BN, total_BW], axis=1),
+            keras.tree.map_structure(
+                lambda best, living: ops.concatenate([best, places(living)], axis=1),
+                pool.attended,
+                paid if watches else Attended(),
+            ),
         )
         alive_BW = ops.where(token_BW == features.EOS, IMPOSSIBLE, total_BW)
-        return t + 1, prefixes, alive_BW, state, cover, pool
+        return t + 1, prefixes, alive_BW, state, paid, pool
 
     # All places but the first start empty, or the beam would fill with copies.
     alive_W = np.full((1, width), IMPOSSIBLE, "float32")
@@ -197,11 +238,12 @@ def beam_search(
             ops.full((batch_size, width, max_length), features.PAD, "int32"),
             ops.tile(ops.convert_to_tensor(alive_W), (batch_size, 1)),
             begun.state,
-            _nothing_covered(begun.mask_BS, covers),
+            _nothing_paid(ops.shape(begun.mask_BS), covers, watches),
             Hypotheses(
                 ops.full((batch_size, n_best, max_length), features.PAD, "int32"),
                 ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
                 ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
+                _nothing_paid((batch_size, n_best, ops.shape(begun.mask_BS)[1]), watches, watches),
             ),
         ),
     )
@@ -214,6 +256,7 @@ def without_places(found: Hypotheses, empty_BN: Any) -> Hypotheses:
         ops.where(empty_BN[..., None], features.PAD, found.ids_BNL),
         ops.where(empty_BN, IMPOSSIBLE, found.scores_BN),
         ops.where(empty_BN, IMPOSSIBLE, found.log_probs_BN),
+        keras.tree.map_structure(lambda x: ops.where(empty_BN[..., None], 0.0, x), found.attended),
     )
 
 
@@ -224,6 +267,7 @@ def _follow(
     covers: bool,
     samples: int,
     choose: Callable[[Any, Any], Any],
+    watches: bool,
 ) -> Hypotheses:
     """Follows `samples` prefixes of each source, none of which looks at another.
 
@@ -234,6 +278,7 @@ def _follow(
       covers: whether any source has a coverage penalty.
       samples: N.
       choose: (t, log-probabilities [X, V]) -> the next tokens, int32 [X].
+      watches: whether to tell where the hypotheses looked.
     """
     begun, options = _repeated(begun, samples), _repeated(options, samples)
     count = ops.shape(options.limits_B)[0]
@@ -243,7 +288,7 @@ def _follow(
         return ops.logical_and(t < max_length, ops.logical_not(ops.all(done_X)))
 
     def advance(
-        t: Any, ids_X: Any, done_X: Any, ids_XL: Any, log_prob_X: Any, state: Any, cover: Any
+        t: Any, ids_X: Any, done_X: Any, ids_XL: Any, log_prob_X: Any, state: Any, paid: Any
     ) -> Any:
         logits_XV, state, weights_XS = begun.step(ids_X, state, begun.source)
         log_probs_XV = _allowed(ops.log_softmax(logits_XV, axis=-1), t, options)
@@ -251,13 +296,16 @@ def _follow(
         gain_X = ops.take_along_axis(log_probs_XV, next_X[:, None], axis=1)[:, 0]
         next_X = ops.where(done_X, features.PAD, next_X)
         log_prob_X = ops.where(done_X, log_prob_X, log_prob_X + gain_X)
-        if covers:
-            cover = cover + ops.where(done_X[:, None], 0.0, ops.cast(weights_XS, "float32"))
+        paid = keras.tree.map_structure(
+            lambda before, after: ops.where(done_X[:, None], before, after),
+            paid,
+            _with_paid(paid, weights_XS),
+        )
         ids_XL = ops.where(positions_L == t, next_X[:, None], ids_XL)
         done_X = ops.logical_or(done_X, next_X == features.EOS)
-        return t + 1, next_X, done_X, ids_XL, log_prob_X, state, cover
+        return t + 1, next_X, done_X, ids_XL, log_prob_X, state, paid
 
-    *_, ids_XL, log_prob_X, _, cover = ops.while_loop(
+    *_, ids_XL, log_prob_X, _, paid = ops.while_loop(
         proceed,
         advance,
         (
@@ -267,18 +315,24 @@ def _follow(
             ops.full((count, max_length), features.PAD, "int32"),
             ops.zeros((count,), "float32"),
             begun.state,
-            _nothing_covered(begun.mask_BS, covers),
+            _nothing_paid(ops.shape(begun.mask_BS), covers, watches),
         ),
     )
     length_X = ops.sum(ops.cast(ids_XL != features.PAD, "int32"), axis=-1)
     score_X = log_prob_X / length_penalty(length_X, options.length_penalty_B)
     if covers:
-        score_X = score_X + coverage_penalty(cover, begun.mask_BS, options.coverage_penalty_B)
+        score_X = score_X + coverage_penalty(
+            paid.all_BNS, begun.mask_BS, options.coverage_penalty_B
+        )
     return _best(
         samples,
         ops.reshape(ids_XL, (-1, samples, max_length)),
         ops.reshape(score_X, (-1, samples)),
         ops.reshape(log_prob_X, (-1, samples)),
+        keras.tree.map_structure(
+            lambda x: ops.reshape(x, (-1, samples, ops.shape(x)[1])),
+            paid if watches else Attended(),
+        ),
     )
 
 
@@ -296,8 +350,28 @@ def _repeated(record: Any, times: int) -> Any:
     )
 
 
-def _nothing_covered(mask_XS: Any, covers: bool) -> Any:
-    return ops.zeros(ops.shape(mask_XS), "float32") if covers else []
+def _nothing_paid(shape: Any, covers: bool, watches: bool) -> Attended:
+    """What no token has paid yet: the parts that a coverage penalty, or who watches, asks for."""
+
+    def none() -> Any:
+        return ops.zeros(shape, "float32")
+
+    if watches:
+        return Attended(none(), none(), none())
+    return Attended(none()) if covers else Attended()
+
+
+def _with_paid(before: Attended, weights_XS: Any) -> Attended:
+    """With the attention of one token more, in the parts that are asked for."""
+    if keras.tree.is_nested(before.all_BNS):
+        return before
+    weights_XS = ops.cast(weights_XS, "float32")
+    after = before._replace(all_BNS=before.all_BNS + weights_XS)
+    if keras.tree.is_nested(before.words_BNS):
+        return after
+    # Nothing given has no entropy.
+    entropy_XS = -weights_XS * ops.log(ops.maximum(weights_XS, TINY))
+    return Attended(after.all_BNS, before.all_BNS, before.entropy_BNS + entropy_XS)
 
 
 def _allowed(log_probs_XV: Any, t: Any, options: Options) -> Any:
@@ -330,7 +404,14 @@ def _gather(tensor_BWX: Any, index_BW: Any) -> Any:
     return ops.take_along_axis(tensor_BWX, index, axis=1)
 
 
-def _best(n_best: int, ids_BXL: Any, scores_BX: Any, log_probs_BX: Any) -> Hypotheses:
+def _best(
+    n_best: int, ids_BXL: Any, scores_BX: Any, log_probs_BX: Any, attended: Attended
+) -> Hypotheses:
     """The N best of X hypotheses, best first."""
     scores_BN, index_BN = ops.top_k(scores_BX, n_best)
-    return Hypotheses(_gather(ids_BXL, index_BN), scores_BN, _gather(log_probs_BX, index_BN))
+    return Hypotheses(
+        _gather(ids_BXL, index_BN),
+        scores_BN,
+        _gather(log_probs_BX, index_BN),
+        keras.tree.map_structure(lambda x: _gather(x, index_BN), attended),
+    )

@@ -37,10 +37,10 @@ class CompiledPredictor(Predictor):
         encoded = self._network.model.encoder(dense_BS, training=False)
         return Read(text, lengths_B, encoded), rows
 
-    def _search(self, read: Read, wanted: int) -> Hypotheses:
+    def _search(self, read: Read, wanted: int, watches: bool = False) -> Hypotheses:
         @tf.function(jit_compile=True, autograph=False)
         def compiled(read_tensors: Any) -> Hypotheses:
-            return self._searcher.configured(Read(*read_tensors), wanted)
+            return self._searcher.configured(Read(*read_tensors), wanted, watches)
 
         # XLA knows no strings: the text stays outside.
         return compiled((None, read.length_B, read.encoded))

@@ -1,6 +1,6 @@
 """How sure a model may be of an answer, told without references, by where it looked.
 
-Shape suffixes: B batch, S source time, T target time.
+Shape suffixes: B batch, S source time.
 """
 
 from __future__ import annotations
@@ -8,18 +8,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from ..models import features
+from ..models.search import Attended
 
-OF_ATTENTION = (
-    features.COVERAGE_DEVIATION,
-    features.ATTENTION_ENTROPY,
-    features.SOURCE_ENTROPY,
-    features.IGNORED_SOURCE,
-)
 IGNORED = 0.2  # attention that a source token gets from a whole answer that ignores it
 
 
 def of_attention(
-    weights_BTS: tf.Tensor, written_B: tf.Tensor, read_B: tf.Tensor
+    attended: Attended, written_B: tf.Tensor, read_B: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """What the attention of an answer tells of it; larger is more doubtful.
 
@@ -39,37 +34,34 @@ def of_attention(
       source.
 
     Args:
-      weights_BTS: the attention; what is beyond the lengths does not count.
+      attended: of each answer, [B, S] each; what is beyond the lengths does not count.
       written_B: target tokens, EOS included. int32
       read_B: source tokens, EOS included. int32
 
     Returns:
       Each of the four [B], by their names in `features`.
     """
-    longest_T, longest_S = tf.shape(weights_BTS)[1], tf.shape(weights_BTS)[2]
-    real_BT = tf.sequence_mask(written_B, longest_T)
-    real_BS = tf.sequence_mask(read_B, longest_S)
-    weights_BTS = tf.where(real_BT[:, :, tf.newaxis] & real_BS[:, tf.newaxis], weights_BTS, 0.0)
-    covered_BS = tf.reduce_sum(weights_BTS, axis=1)
+    longest_S = tf.shape(attended.all_BNS)[1]
+    real_BS, word_BS = (tf.sequence_mask(n, longest_S) for n in (read_B, read_B - 1))
+    covered_BS, entropy_BS = (
+        tf.where(real_BS, x, 0.0) for x in (attended.all_BNS, attended.entropy_BNS)
+    )
     deviation_BS = tf.where(real_BS, tf.math.log1p(tf.square(1.0 - covered_BS)), 0.0)
-    negative_BTS = tf.math.xlogy(weights_BTS, weights_BTS)
     # H(a_.s / c) = log c - 1/c sum_t a log a
     known_BS = tf.maximum(covered_BS, 1e-30)
-    looked_BS = tf.math.log(known_BS) - tf.reduce_sum(negative_BTS, axis=1) / known_BS
+    looked_BS = tf.math.log(known_BS) + entropy_BS / known_BS
     looked_BS = tf.where(covered_BS > 0, tf.maximum(looked_BS, 0.0), 0.0)
 
     # The step that ends an answer looks at the end, of no word.
-    word_BT = tf.sequence_mask(written_B - 1, longest_T)
-    word_BS = tf.sequence_mask(read_B - 1, longest_S)
-    given_BS = tf.reduce_sum(tf.where(word_BT[:, :, tf.newaxis], weights_BTS, 0.0), axis=1)
-    attended_B = tf.math.count_nonzero(word_BS & (given_BS >= IGNORED), axis=1, dtype=tf.int32)
+    enough_BS = word_BS & (attended.words_BNS >= IGNORED)
+    attended_B = tf.math.count_nonzero(enough_BS, axis=1, dtype=tf.int32)
     possible_B = tf.maximum(tf.minimum(written_B, read_B) - 1, 0)
     unread_B = tf.maximum(possible_B - attended_B, 0) / tf.maximum(possible_B, 1)
 
     read_B, written_B = (tf.cast(tf.maximum(x, 1), tf.float32) for x in (read_B, written_B))
     return {
         features.COVERAGE_DEVIATION: tf.reduce_sum(deviation_BS, axis=1) / read_B,
-        features.ATTENTION_ENTROPY: -tf.reduce_sum(negative_BTS, axis=[1, 2]) / written_B,
+        features.ATTENTION_ENTROPY: tf.reduce_sum(entropy_BS, axis=1) / written_B,
         features.SOURCE_ENTROPY: tf.reduce_sum(looked_BS, axis=1) / read_B,
         features.IGNORED_SOURCE: tf.cast(unread_B, tf.float32),
     }

@@ -25,15 +25,13 @@ from ..models.search import Hypotheses
 from ..models.search_options import IMPOSSIBLE, SearchConfig
 from ..models.seq2seq import Seq2Seq
 from .compact_weights import CompactWeights
-from .confidence import OF_ATTENTION, of_attention
+from .confidence import of_attention
 from .decode_options import INPUTS, one_for_each, read_options
 from .export_record import weight_path, write_record
 from .searcher import Read, Searcher
 from .teacher_forcing import force
 from .tokenizer import Tokenizer, source_ids
 from .warm_up import write_warm_up
-
-TOGETHER = 256  # rows whose attention is looked at at a time
 
 
 class ServingConfig(Section):
@@ -145,10 +143,11 @@ class Predictor(tf.Module):
     def confidence(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `best`, with what the model itself tells of how good its answer may be.
 
-        See `features` for names and `of_attention` for what the attention tells. That is
-        of a pass by teacher forcing over the answer, which leaves out the output layer.
+        See `features` for names and `of_attention` for what the attention tells, which is
+        watched while the answer is searched for.
         """
-        read, rows, found = self._best_found(text)
+        read, rows = self._read(text)
+        found = self._search(read, 1, watches=self._network.model.has_attention)
         outputs = {name: values[:, 0] for name, values in self._answers(read, found).items()}
         written_B = tf.math.count_nonzero(found.ids_BNL[:, 0], axis=-1, dtype=tf.int32)
         read_B = tf.cast(read.length_B, tf.int32)
@@ -158,7 +157,8 @@ class Predictor(tf.Module):
             features.MEAN_LOG_PROB: outputs[features.LOG_PROB] / tf.cast(written_B, tf.float32),
         }
         if self._network.model.has_attention:
-            outputs |= self._attended(read, found, written_B)
+            first = keras.tree.map_structure(lambda x: x[:, 0], found.attended)
+            outputs |= of_attention(first, written_B, read_B)
         return {name: values[:rows] for name, values in outputs.items()}
 
     @_signature(
@@ -252,8 +252,8 @@ class Predictor(tf.Module):
         encoded = self._network.model.encoder(ids_BS.to_tensor(features.PAD), training=False)
         return Read(text, ids_BS.row_lengths(), encoded), rows
 
-    def _search(self, read: Read, wanted: int) -> Hypotheses:
-        return self._searcher.configured(read, wanted)
+    def _search(self, read: Read, wanted: int, watches: bool = False) -> Hypotheses:
+        return self._searcher.configured(read, wanted, watches)
 
     def _answers(self, read: Read, found: Hypotheses) -> dict[str, tf.Tensor]:
         shape = tf.shape(found.ids_BNL)
@@ -297,35 +297,6 @@ class Predictor(tf.Module):
         _, weights_XTS = self._network.model.decoder(inputs_XT, encoded, training=False)
         weights_XTS = tf.cast(weights_XTS, tf.float32)
         return tf.reshape(weights_XTS, tf.concat([shape[:2], tf.shape(weights_XTS)[1:]], axis=0))
-
-    def _attended(self, read: Read, found: Hypotheses, written_B: tf.Tensor) -> dict[str, Any]:
-        """What the attention of each row's first hypothesis tells of it, each [B].
-
-        Rows go by their length, some at a time: by teacher forcing all take as long as the
-        longest beside them.
-        """
-        order_B = tf.argsort(written_B)
-        first = found._replace(**{name: x[:, :1] for name, x in found._asdict().items()})
-
-        def some(begin: tf.Tensor, told: dict[str, tf.Tensor]) -> tuple[Any, Any]:
-            rows = order_B[begin : begin + TOGETHER]
-            part, answers, written = keras.tree.map_structure(
-                lambda x: tf.gather(x, rows), (read, first, written_B)
-            )
-            weights_BTS = self._attention(part, answers)[:, 0]
-            measured = of_attention(weights_BTS, written, tf.cast(part.length_B, tf.int32))
-            joined = {name: tf.concat([told[name], x], axis=0) for name, x in measured.items()}
-            return begin + TOGETHER, joined
-
-        nothing = dict.fromkeys(OF_ATTENTION, tf.zeros([0]))
-        _, told = tf.while_loop(
-            lambda begin, _: begin < tf.size(order_B),
-            some,
-            (tf.constant(0), nothing),
-            shape_invariants=(tf.TensorShape([]), dict.fromkeys(nothing, tf.TensorShape([None]))),
-        )
-        back_B = tf.argsort(order_B)
-        return {name: tf.gather(values, back_B) for name, values in told.items()}
 
     def _source_tokens(self, read: Read) -> list[tf.Tensor]:
         """The tokens [B, S] of what was read, in both spellings of `Tokenizer.spelled`.

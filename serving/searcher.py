@@ -1,6 +1,7 @@
 """Search as an export was configured to, or as each row asks.
 
-Shape suffixes: B batch, K places for hypotheses, L maximum target length, X rows of any kind.
+Shape suffixes: B batch, K places for hypotheses, L maximum target length, S source time,
+X rows of any kind.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tensorflow as tf
 from ..models import features
 from ..models.encoders import Encoded
 from ..models.search import (
+    Attended,
     Begun,
     Hypotheses,
     beam_search,
@@ -43,20 +45,26 @@ class Searcher:
     def __init__(self, model: Seq2Seq, config: SearchConfig):
         self._model, self._config = model, config
 
-    def configured(self, read: Read, wanted: int) -> Hypotheses:
-        """So many hypotheses of each source, as the export was configured to search."""
+    def configured(self, read: Read, wanted: int, watches: bool = False) -> Hypotheses:
+        """So many hypotheses of each source, as the export was configured to search.
+
+        Args:
+          read: the sources.
+          wanted: how many hypotheses.
+          watches: whether to tell where they looked.
+        """
         config, length = self._config, self._config.max_length
         options = options_for(config, read.length_B, wanted)
         covers = config.coverage_penalty > 0
         begun = self._begun(read)
         if config.temperature > 0:
             seed_B = tf.fill(tf.shape(read.length_B), config.seed)
-            found = self._draw(begun, options, seed_B, covers)
+            found = self._draw(begun, options, seed_B, covers, watches)
         elif config.beam_size == 1:
-            found = greedy_search(begun, options, length, covers)
+            found = greedy_search(begun, options, length, covers, watches)
         else:
             n_best = min(wanted, config.beam_size)
-            found = beam_search(begun, options, length, covers, config.beam_size, n_best)
+            found = beam_search(begun, options, length, covers, config.beam_size, n_best, watches)
         return _settled(read, _with_places(found, wanted))
 
     def requested(self, read: Read, options: Options, seed_B: tf.Tensor) -> Hypotheses:
@@ -76,16 +84,22 @@ class Searcher:
 
         drawn = tf.cond(tf.reduce_any(drawn_B), draw, lambda: nothing)
         looked = tf.cond(tf.reduce_all(drawn_B), lambda: nothing, look)
-        found = Hypotheses(
-            *(
-                tf.where(tf.reshape(drawn_B, [-1] + [1] * (len(a.shape) - 1)), a, b)
-                for a, b in zip(drawn, looked, strict=True)
-            )
+        found = keras.tree.map_structure(
+            lambda a, b: tf.where(tf.reshape(drawn_B, [-1] + [1] * (len(a.shape) - 1)), a, b),
+            drawn,
+            looked,
         )
         found = without_places(found, tf.range(most) >= options.hypotheses_B[:, tf.newaxis])
         return _settled(read, found)
 
-    def _draw(self, begun: Begun, options: Options, seed_B: tf.Tensor, covers: bool) -> Hypotheses:
+    def _draw(
+        self,
+        begun: Begun,
+        options: Options,
+        seed_B: tf.Tensor,
+        covers: bool,
+        watches: bool = False,
+    ) -> Hypotheses:
         """Draws as many hypotheses as each row wants, and keeps all of them.
 
         Were more drawn and the best kept, they would not be draws. So each is a
@@ -103,13 +117,14 @@ class Searcher:
             length,
             covers,
             tf.reshape(uniforms_BKL, [-1, 1, length]),
+            watches,
         )
-        drawn = Hypotheses(
-            *(tf.reshape(x, [-1, places, *x.shape[2:]]) for x in drawn_X1),
+        drawn = keras.tree.map_structure(
+            lambda x: keras.ops.reshape(x, [-1, places, *keras.ops.shape(x)[2:]]), drawn_X1
         )
         drawn = without_places(drawn, tf.range(places) >= options.hypotheses_B[:, tf.newaxis])
         order_BK = tf.argsort(drawn.scores_BN, direction="DESCENDING", stable=True)
-        return Hypotheses(*(tf.gather(x, order_BK, batch_dims=1) for x in drawn))
+        return keras.tree.map_structure(lambda x: tf.gather(x, order_BK, batch_dims=1), drawn)
 
     def _begun(self, read: Read) -> Begun:
         decoder = self._model.decoder
@@ -128,7 +143,22 @@ def _settled(read: Read, found: Hypotheses) -> Hypotheses:
         tf.where(empty_B[:, tf.newaxis, tf.newaxis], only_KL, found.ids_BNL),
         tf.where(empty_B[:, tf.newaxis], certain_K, found.scores_BN),
         tf.where(empty_B[:, tf.newaxis], certain_K, found.log_probs_BN),
+        keras.tree.map_structure(
+            lambda only_KS, x: tf.where(empty_B[:, tf.newaxis, tf.newaxis], only_KS, x),
+            _end_alone(found.attended, first_K),
+            found.attended,
+        ),
     )
+
+
+def _end_alone(attended: Attended, first_K: tf.Tensor) -> Attended:
+    """What an EOS gives that has nothing to look at but the EOS of its source: all of it."""
+    if keras.tree.is_nested(attended.all_BNS):
+        return Attended()
+    first_S = tf.range(tf.shape(attended.all_BNS)[2]) == 0
+    given_KS = tf.cast(first_K[:, tf.newaxis] & first_S, tf.float32)
+    nothing_KS = tf.zeros_like(given_KS)
+    return Attended(given_KS, nothing_KS, nothing_KS)
 
 
 def _uniforms(seed_B: tf.Tensor, samples: int, length: int) -> tf.Tensor:
@@ -163,4 +193,5 @@ def _with_places(
         tf.pad(found.ids_BNL, [[0, 0], [0, more], [0, 0]], constant_values=features.PAD),
         tf.pad(found.scores_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
         tf.pad(found.log_probs_BN, [[0, 0], [0, more]], constant_values=IMPOSSIBLE),
+        keras.tree.map_structure(lambda x: tf.pad(x, [[0, 0], [0, more], [0, 0]]), found.attended),
     )

@@ -187,7 +187,7 @@ def drawn(table, row, asked, uniforms):
 
 def found_in(hypotheses, row):
     """(score, log-probability, ids) of the places that search filled for a row, best first."""
-    ids, scores, log_probs = (ops.convert_to_numpy(x)[row] for x in hypotheses)
+    ids, scores, log_probs = (ops.convert_to_numpy(x)[row] for x in hypotheses[:3])
     for place in range(len(scores)):
         if scores[place] == IMPOSSIBLE:
             assert log_probs[place] == np.float32(IMPOSSIBLE)

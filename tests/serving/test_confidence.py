@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.losses import TokenCrossEntropy
+from seq2seq_tfx.models.search import Attended
 from seq2seq_tfx.serving.confidence import of_attention
 from seq2seq_tfx.serving.local_model import LocalModel, ModelError
 from seq2seq_tfx.serving.told import CONFIDENCE
@@ -79,10 +80,12 @@ def test_measures_of_attention_are_the_papers(exported, answers):
     ],
 )
 def test_what_is_ignored_in_cases_one_can_count(attention, ignored):
-    padded = np.full((2, attention.shape[0] + 2, attention.shape[1] + 3), 0.7, np.float32)
-    padded[0, : len(attention), : attention.shape[1]] = attention
+    logs = np.log(np.maximum(attention, 1e-30))
+    sums = [x.sum(axis=0) for x in (attention, attention[:-1], -attention * logs)]
+    beyond = np.full((3, 2, attention.shape[1] + 3), 0.7, np.float32)
+    beyond[:, 0, : attention.shape[1]] = sums
     lengths = (tf.constant([n, 1]) for n in attention.shape)
-    found = of_attention(tf.constant(padded), *lengths)
+    found = of_attention(Attended(*map(tf.constant, beyond)), *lengths)
     for name, expected in by_the_book(attention).items():
         assert found[name][0].numpy() == pytest.approx(expected, abs=1e-5), name
     assert found["ignored_source"][0].numpy() == pytest.approx(ignored)
