@@ -14,7 +14,7 @@ from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
 from .cleaning.filters import AnyFilter
 from .errors import PipelineError
-from .readers.files import bare_name
+from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .spans import Span, anything, names_spans, newest_versions, spans_in

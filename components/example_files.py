@@ -64,12 +64,26 @@ def _length(length: int) -> bytes:
 
 def write_tfrecord(path: str, records: Sequence[bytes]) -> None:
     """Writes a gzipped TFRecord file, on any filesystem that Beam knows."""
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
+    packer = RecordPacker()
     with closing(create(path)) as file:
         for start in range(0, len(records), 1024):
-            framed = b"".join(map(_framed, records[start : start + 1024]))
-            file.write(packer.compress(framed))
-        file.write(packer.flush())
+            file.write(packer.pack(records[start : start + 1024]))
+        file.write(packer.end())
+
+
+class RecordPacker:
+    """The bytes of a gzipped TFRecord file, some records at a time."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
+
+    def pack(self, records: Sequence[bytes]) -> bytes:
+        """What there is to be written once these records are in."""
+        return self._packer.compress(b"".join(map(_framed, records)))
+
+    def end(self) -> bytes:
+        """What there is to be written last."""
+        return self._packer.flush()
 
 
 def _framed(record: bytes) -> bytes:

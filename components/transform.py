@@ -14,6 +14,7 @@ from tfx.utils import json_utils
 
 from ..models import features
 from .artifacts import TokenizerModel
+from .batched_examples import examples_in_batches
 from .code_digest import code_digest
 from .preprocessing import TOKENIZER, preprocessing_fn
 
@@ -42,7 +43,8 @@ class Executor(executor.Executor):
     ) -> None:
         folder = artifact_utils.get_single_uri(input_dict[TOKENIZER])
         custom_config = json_utils.dumps({TOKENIZER: folder})
-        super().Do(input_dict, output_dict, {**exec_properties, "custom_config": custom_config})
+        with examples_in_batches():
+            super().Do(input_dict, output_dict, {**exec_properties, "custom_config": custom_config})
 
 
 class Transform(base_beam_component.BaseBeamComponent):

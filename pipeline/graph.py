@@ -8,7 +8,6 @@ from tensorflow_data_validation import StatsOptions
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 
@@ -21,6 +20,7 @@ from ..components.imported_schema import ImportedSchema
 from ..components.infra_validator import InfraValidator
 from ..components.named_export import NamedExport
 from ..components.pair_example_gen import PairExampleGen
+from ..components.statistics_gen import StatisticsGen
 from ..components.tokenizer_trainer import TokenizerTrainer
 from ..components.trainer import Trainer
 from ..components.transform import Transform

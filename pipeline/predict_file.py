@@ -5,16 +5,16 @@ Each line of the input is one line of the output: see `answered_lines`.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
+from ..components.readers.compression import DAMAGE, unpacked
 from ..serving.answered_lines import WINDOW, answer_lines, is_rejected, read_lines, to_line
 from ..serving.local_model import LocalModel
 
@@ -47,7 +47,7 @@ def predict_file(
     Args:
       model: a loaded model.
       name: of the model; with another, nothing is gone on with.
-      source: UTF-8 text, gzipped if its name ends in .gz.
+      source: UTF-8 text, packed if its name ends in .gz, .bz2, .xz or .zst.
       target: where the answers go; what is there is replaced at the end.
       nbest: hypotheses a line.
       progress: is told how many lines are done.
@@ -62,7 +62,7 @@ def predict_file(
         job = {"input": digest_of(source), "model": name, "nbest": nbest}
         answered, rejected = _begin(partial, record, job)
         done = resumed_at = answered + rejected
-        with _open(source) as lines, partial.open("ab") as answers:
+        with _opened(source) as lines, partial.open("ab") as answers:
             waiting = islice(read_lines(lines), resumed_at, None)
             while window := list(islice(waiting, WINDOW)):
                 rows = answer_lines(model, window, done, nbest)
@@ -74,7 +74,7 @@ def predict_file(
             os.fsync(answers.fileno())
         os.replace(partial, target)
         record.unlink()
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise CannotPredict(f"{source} to {target}: {error}") from error
     return Done(done - rejected, rejected, resumed_at)
 
@@ -119,8 +119,10 @@ def check_job(begun: Path, found: dict[str, Any], job: dict[str, Any]) -> None:
             )
 
 
-def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as raw, unpacked(raw, path.name) as lines:
+        yield lines
 
 
 def digest_of(path: Path) -> str:

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..components.batch_answers import AnswerFiles, pieces_in
 from ..components.decoding import let_go_of_models
-from ..components.readers.files import DAMAGE
+from ..components.readers.compression import DAMAGE
 from ..serving.answered_lines import count
 from .predict_file import CannotPredict, Done, check_job, digest_of
 

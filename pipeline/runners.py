@@ -30,6 +30,7 @@ from .config import PipelineConfig
 from .display import ComponentWatcher, LiveDisplay, PlainDisplay
 from .graph import create_pipeline
 from .run_folder import LOG, exclusive
+from .run_records import run_named
 from .summary import RunSummary, summarize
 
 RUNNERS = {"local": LocalDagRunner, "beam": BeamDagRunner}
@@ -73,7 +74,7 @@ def run_pipeline(
         return summarize(output)
 
 
-def run_component(config: PipelineConfig, output: Path, component: str, run_id: str) -> None:
+def run_component(config: PipelineConfig, output: Path, component: str, run_id: str) -> set[str]:
     """Runs one component of a run whose earlier components have run.
 
     Args:
@@ -82,12 +83,19 @@ def run_component(config: PipelineConfig, output: Path, component: str, run_id: 
       component: its name.
       run_id: the run's; the first of its components begins the run.
 
+    Returns:
+      The components that the run still lacks.
+
     Raises:
       As `run_pipeline`.
     """
     output = output.absolute()
     with _alone(output) as terminal:
-        _execute(config, output, OneComponent(component, run_id), Console(file=terminal))
+        runner = OneComponent(component, run_id)
+        _execute(config, output, runner, Console(file=terminal))
+        begun = run_named(output, run_id)
+        states = begun.components if begun else {}
+        return {name for name in runner.names if states.get(name) not in ("done", "cached")}
 
 
 class OneComponent(LocalDagRunner):
@@ -101,11 +109,12 @@ class OneComponent(LocalDagRunner):
     def __init__(self, component: str, run_id: str):
         super().__init__()
         self._component, self._run_id = component, run_id
+        self.names: list[str] = []  # of the pipeline's components, once it ran
 
     def run_with_ir(self, pipeline: Any, run_options: Any = None) -> None:
-        names = [node.pipeline_node.node_info.id for node in pipeline.nodes]
-        if self._component not in names:
-            expected = ", ".join(names)
+        self.names = [node.pipeline_node.node_info.id for node in pipeline.nodes]
+        if self._component not in self.names:
+            expected = ", ".join(self.names)
             raise PipelineError(f"expected one of {expected}, received '{self._component}'")
         given = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self._run_id}
         runtime_parameter_utils.substitute_runtime_parameter(pipeline, given)

@@ -39,7 +39,7 @@ from .run_report import write_report
 from .span_plan import due
 from .summary import RunSummary, summarize
 
-LAST = "Pusher"  # of the components of a run
+PUSHER = "Pusher"  # which says whether a model is released
 
 EVENTS: dict[Verdict, Event] = {
     "pushed": "blessed",
@@ -161,7 +161,7 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
     """Runs one component for a scheduler whose tasks are components.
 
     The first of them chooses the spans, the others take its choice. How the run ended is
-    kept, and told, where a component fails and after the last.
+    kept, and told, where a component fails, where no model is released, and after the last.
 
     Args:
       config: the job.
@@ -184,8 +184,12 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         return _close(config, output, None, Ended("failed", ERROR, str(error)), [])
 
     def work(chosen: PipelineConfig) -> RunSummary | None:
-        runners.run_component(chosen, output, name, run)
-        return summarize(output) if name == LAST else None
+        left = runners.run_component(chosen, output, name, run)
+        if name != PUSHER and left:
+            return None
+        summary = summarize(output)
+        ends = not left if summary.released else name == PUSHER
+        return summary if ends else None
 
     ended = _ended(resolved(config, output, spans), output, work)
     if ended is None:

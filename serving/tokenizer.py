@@ -125,9 +125,17 @@ def load_tokenizers(
 
 
 def _framed(tokens: tf.RaggedTensor, before: list[int], after: list[int]) -> tf.RaggedTensor:
-    rows = tokens.nrows()
+    """Puts ids before and after each row.
 
-    def column(ids: list[int]) -> tf.Tensor:
-        return tf.tile(tf.constant([ids], tf.int64, shape=(1, len(ids))), [rows, 1])
-
-    return tf.concat([column(before), tokens, column(after)], axis=1)
+    `tf.concat` of ragged tensors does the same by several times as many operations.
+    """
+    splits, more = tokens.row_splits, len(before) + len(after)
+    begins = splits + more * tf.range(tf.size(splits, tf.int64))
+    number = tf.range(tf.size(tokens.values, tf.int64))
+    row = tf.searchsorted(splits[1:], number, side="right", out_type=tf.int64)
+    places = [number + len(before) + more * row]
+    places += [begins[:-1] + place for place in range(len(before))]
+    places += [begins[1:] - place for place in range(len(after), 0, -1)]
+    ids = [tokens.values, *(tf.fill(tf.shape(splits[1:]), tf.constant(i, tf.int64)) for i in before + after)]
+    stitched = tf.dynamic_stitch([tf.cast(place, tf.int32) for place in places], ids)
+    return tf.RaggedTensor.from_row_splits(stitched, begins, validate=False)

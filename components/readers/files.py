@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
-import os
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import IO, Any
 
-import zstandard
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from .compression import unpacked
 from .rows import Rejected, shown, unreadable
 
 BLOCK = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# What a stream of bytes may raise when the file, or what packs it, is damaged.
-DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
 @contextmanager
@@ -32,61 +24,11 @@ def opened(path: str) -> Iterator[IO[bytes]]:
 
     Beam would decompress by itself, and take a truncated file for a whole one.
     """
-    unpack = DECOMPRESSORS.get(os.path.splitext(path)[1].lower())
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
-        if unpack is None:
-            yield raw
-        else:
-            with unpack(raw) as stream:
-                yield stream
-
-
-class _Zstandard(io.RawIOBase):
-    """Reads zstandard frames; unlike the library's own stream it knows a truncated one."""
-
-    def __init__(self, raw: IO[bytes]):
-        self._raw = raw
-        self._frame: Any = None
-        self._waiting = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._waiting:
-            # A small piece, for it may be a hundred thousand times as large unpacked.
-            packed = self._raw.read(1024)
-            if not packed:
-                if self._frame is not None:
-                    raise EOFError("Compressed file ended before the end of its last frame")
-                return 0
-            self._waiting = b"".join(self._unpacked(packed))
-        taken = self._waiting[: len(buffer)]
-        self._waiting = self._waiting[len(taken) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _unpacked(self, packed: bytes) -> Iterator[bytes]:
-        while packed:
-            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            yield self._frame.decompress(packed)
-            packed = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame = None
-
-
-DECOMPRESSORS: dict[str, Any] = {
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": lambda raw: io.BufferedReader(_Zstandard(raw), BLOCK),
-}
-
-
-def bare_name(path: str) -> str:
-    """A path without the ending that its compression added."""
-    stem, ending = os.path.splitext(path)
-    return stem if ending.lower() in DECOMPRESSORS else path
+    with (
+        FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw,
+        unpacked(raw, path) as stream,
+    ):
+        yield stream
 
 
 def lines_of(stream: IO[bytes], longest: int) -> Iterator[bytes]:

@@ -9,7 +9,8 @@ from typing import IO
 
 import polib
 
-from .files import BYTE_ORDER_MARK, bare_name, local_copy
+from .compression import bare_name
+from .files import BYTE_ORDER_MARK, local_copy
 from .options import ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import IO, NamedTuple
 
-from .files import DAMAGE, bare_name, opened
+from .compression import DAMAGE, bare_name
+from .files import opened
 from .options import ReadingConfig
 
 PIECE_BYTES = 1 << 23

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from typing import IO, NamedTuple, cast
 
 from .aligned import read_aligned
+from .compression import DAMAGE, bare_name
 from .csv import read_csv
-from .files import DAMAGE, bare_name, opened
+from .files import opened
 from .gettext import read_gettext
 from .jsonl import read_jsonl
 from .options import ReadingConfig

@@ -1,11 +1,14 @@
 """The promises of batch prediction: every line in its place, whatever stops the run."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import random
 
 import pytest
+import zstandard
 
 from seq2seq_tfx.pipeline import predict_file as module
 from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file
@@ -88,9 +91,20 @@ def test_every_line_is_answered_in_its_place_with_number_and_scores(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.jsonl"]
 
 
-def test_a_gzipped_file_and_several_hypotheses(tmp_path):
-    (tmp_path / "in.txt.gz").write_bytes(gzip.compress(b"a\nb\n"))
-    predict_file(Echo(), "model", tmp_path / "in.txt.gz", tmp_path / "out.jsonl", nbest=2)
+PACKED = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda text: zstandard.ZstdCompressor().compress(text),
+}
+every_packing = pytest.mark.parametrize("ending", PACKED)
+
+
+@every_packing
+def test_a_packed_file_and_several_hypotheses(tmp_path, ending):
+    packed = tmp_path / f"in.txt.{ending}"
+    packed.write_bytes(PACKED[ending](b"a\nb\n"))
+    predict_file(Echo(), "model", packed, tmp_path / "out.jsonl", nbest=2)
     rows = rows_of(tmp_path / "out.jsonl")
     assert [[h["score"] for h in row["hypotheses"]] for row in rows] == [[0, -0.5]] * 2
 
@@ -159,10 +173,12 @@ def test_an_empty_file_has_no_answers(tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
-def test_a_damaged_archive_is_told(tmp_path):
-    (tmp_path / "in.gz").write_bytes(gzip.compress(b"a\n" * 5000)[:-12])
-    with pytest.raises(CannotPredict, match=r"in\.gz"):
-        predict_file(Echo(), "model", tmp_path / "in.gz", tmp_path / "out.jsonl")
+@every_packing
+def test_a_damaged_archive_is_told(tmp_path, ending):
+    packed = tmp_path / f"in.{ending}"
+    packed.write_bytes(PACKED[ending]("\n".join(lines(5000)).encode())[:-12])
+    with pytest.raises(CannotPredict, match=rf"in\.{ending}"):
+        predict_file(Echo(), "model", packed, tmp_path / "out.jsonl")
 
 
 def test_no_more_of_a_line_is_held_than_allowed(monkeypatch):

@@ -46,6 +46,28 @@ def test_components_make_one_run_of_the_spans_that_the_first_chose(tmp_path, cap
     assert [each.spans for each in read_runs(output)] == [["1"], ["2"]]
 
 
+def test_a_run_of_components_has_ended_when_the_last_is_done(tmp_path, capsys):
+    pairs = "".join(f"{word}\t{word}\n" for word in words(1, 200))
+    (tmp_path / "pairs.tsv").write_text(pairs)
+    (tmp_path / "lines.txt").write_text("ab\n")
+    told = tmp_path / "told.jsonl"
+    job = write_job(tmp_path, "one", worst=1, epochs=1)
+    limits = "  thresholds:\n    empty_rate: {max: 1}\n    repetition_rate: {max: 1}\n"
+    job.write_text(job.read_text().replace("  thresholds:\n", limits))  # any model will do
+    with job.open("a") as file:
+        file.write(f"export: {{forms: [float16]}}\nprediction: {{input: '{tmp_path}/lines.txt'}}\n")
+        file.write(f"notify: {{command: [sh, -c, 'cat >> {told}'], on: [blessed]}}\n")
+    output = tmp_path / "output"
+    names = [node.id for node in create_pipeline(load_config(job), output).components]
+    assert names[-3] == "Pusher" and {*names[-2:]} == {"NamedExport-float16", "BatchPredictor"}
+    for number, name in enumerate(names):
+        assert run_one(load_config(job), job, output, name, "night 1") == 0, name
+        ended = number == len(names) - 1
+        assert ("report: " in capsys.readouterr().out) == told.exists() == ended, name
+    (run,) = read_runs(output)
+    assert run.verdict == "pushed" and set(run.components.values()) == {"done"}
+
+
 def test_a_schedule_of_components_has_those_of_the_pipeline_and_reads_one_window(tmp_path):
     (tmp_path / "p-1.tsv").write_text("a\tb\n")
     path = write_job(tmp_path, "one", data=tmp_path / "p-{SPAN}.tsv")
