@@ -136,6 +136,8 @@ def _framed(tokens: tf.RaggedTensor, before: list[int], after: list[int]) -> tf.
     places = [number + len(before) + more * row]
     places += [begins[:-1] + place for place in range(len(before))]
     places += [begins[1:] - place for place in range(len(after), 0, -1)]
-    ids = [tokens.values, *(tf.fill(tf.shape(splits[1:]), tf.constant(i, tf.int64)) for i in before + after)]
-    stitched = tf.dynamic_stitch([tf.cast(place, tf.int32) for place in places], ids)
+    fills = [tf.fill(tf.shape(splits[1:]), tf.constant(i, tf.int64)) for i in before + after]
+    stitched = tf.dynamic_stitch(
+        [tf.cast(place, tf.int32) for place in places], [tokens.values, *fills]
+    )
     return tf.RaggedTensor.from_row_splits(stitched, begins, validate=False)
