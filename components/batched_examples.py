@@ -1,16 +1,14 @@
 """Examples read and written a thousand at a time, where TFX goes one by one.
 
 To Beam each record is an element with a window, a timestamp and a claim on its file's range,
-which costs more than all that StatisticsGen or Transform does with it. Within
-`examples_in_batches` both read whole batches, and Transform writes them.
+which costs more than all that StatisticsGen or Transform does with it. What has them work
+otherwise is `tfx_in_batches`; apart from it, for a worker need not import TFX.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
-from unittest.mock import patch
 
 import apache_beam as beam
 import pyarrow as pa
@@ -18,9 +16,6 @@ from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.components.transform.executor import TransformProcessor
-from tfx.components.util import tfxio_utils
-from tfx.proto import example_gen_pb2
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio.dataset_options import RecordBatchesOptions
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
@@ -55,7 +50,7 @@ class BatchedExamples(TFExampleRecord):
         )
 
         def read(pipeline: beam.Pipeline) -> beam.PCollection:
-            batches = beam.ParDo(ReadBatches(self._schema, options))
+            batches = beam.ParDo(ReadRecordBatches(self._schema, options))
             return (
                 pipeline
                 | "Files" >> beam.Create(sorted(files))
@@ -69,7 +64,7 @@ class BatchedExamples(TFExampleRecord):
         return BatchedExamples(self._file_pattern, schema=projected._schema)
 
 
-class ReadBatches(beam.DoFn):
+class ReadRecordBatches(beam.DoFn):
     """Reads the record batches of a file.
 
     Args:
@@ -84,7 +79,7 @@ class ReadBatches(beam.DoFn):
         yield from TFExampleRecord(path, schema=self._schema).RecordBatches(self._options)
 
 
-class EncodeBatches(beam.DoFn):
+class EncodeRecordBatches(beam.DoFn):
     """Turns what Transform made of each batch into serialized Examples.
 
     Args:
@@ -146,29 +141,6 @@ def EncodeAndWrite(
     """What Transform made, as gzipped TFRecords of Examples; in place of TFX's own."""
     return (
         batches
-        | "Encode" >> beam.ParDo(EncodeBatches(schema))
+        | "Encode" >> beam.ParDo(EncodeRecordBatches(schema))
         | "Write" >> beam.io.Write(BatchSink(output_path))
     )
-
-
-@contextmanager
-def examples_in_batches() -> Iterator[None]:
-    """TFX's StatisticsGen and Transform, run meanwhile, work as this module says."""
-    usual = tfxio_utils.make_tfxio
-    with (
-        patch.object(tfxio_utils, "make_tfxio", _maker(usual)),
-        patch.object(TransformProcessor, "_EncodeAndWrite", staticmethod(EncodeAndWrite)),
-    ):
-        yield
-
-
-def _maker(usual: Callable[..., Any]) -> Callable[..., Any]:
-    def make(*, payload_format: int, read_as_raw_records: bool = False, **others: Any) -> Any:
-        if payload_format != example_gen_pb2.FORMAT_TF_EXAMPLE or read_as_raw_records:
-            # None of ours.
-            return usual(
-                payload_format=payload_format, read_as_raw_records=read_as_raw_records, **others
-            )
-        return BatchedExamples(others["file_pattern"], schema=others["schema"])
-
-    return make

@@ -8,7 +8,7 @@ from tfx import types
 from tfx.components.statistics_gen import component, executor
 from tfx.dsl.components.base import executor_spec
 
-from .batched_examples import examples_in_batches
+from .tfx_in_batches import examples_in_batches
 
 
 class Executor(executor.Executor):

@@ -14,9 +14,9 @@ from tfx.utils import json_utils
 
 from ..models import features
 from .artifacts import TokenizerModel
-from .batched_examples import examples_in_batches
 from .code_digest import code_digest
 from .preprocessing import TOKENIZER, preprocessing_fn
+from .tfx_in_batches import examples_in_batches
 
 
 class TransformSpec(standard_component_specs.TransformSpec):

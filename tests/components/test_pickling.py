@@ -14,6 +14,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.internal import pickler
 from apache_beam.utils.shared import Shared
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.tfxio.dataset_options import RecordBatchesOptions
 
 from seq2seq_tfx import components
 from seq2seq_tfx.components.data_check import MERGES
@@ -44,6 +46,8 @@ ARGUMENTS = {
     "FindNearLeaks": (0.8,),
     "WriteLines": ("kept", "folder", kept_as_json, len, sum),
     "WriteMerged": ("folder", MERGES),
+    "ReadRecordBatches": (schema_pb2.Schema(), RecordBatchesOptions(1000)),
+    "EncodeRecordBatches": (schema_pb2.Schema(),),
     "WriteExamples": (splitter(SplitShares(), FILES), {"train": "folder"}, 2),
     "ReadRow": (["source_length"], {"word": 1}),
     "Answer": ({"candidate": "model"}, Shared()),
