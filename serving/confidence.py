@@ -8,7 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from ..models import features
-from ..models.search import Attended
+from ..models.attended import Attended
 
 IGNORED = 0.2  # attention that a source token gets from a whole answer that ignores it
 

@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from ..models import features
+from ..models.attended import Attended
 from ..models.encoders import Encoded
 from ..models.search import (
-    Attended,
     Begun,
     Hypotheses,
     beam_search,

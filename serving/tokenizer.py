@@ -127,7 +127,7 @@ def load_tokenizers(
 def _framed(tokens: tf.RaggedTensor, before: list[int], after: list[int]) -> tf.RaggedTensor:
     """Puts ids before and after each row.
 
-    `tf.concat` of ragged tensors does the same by several times as many operations.
+    `tf.concat` of ragged tensors does the same by more than twice as many operations.
     """
     splits, more = tokens.row_splits, len(before) + len(after)
     begins = splits + more * tf.range(tf.size(splits, tf.int64))

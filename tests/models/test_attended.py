@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from seq2seq_tfx.models.search import Attended, beam_search, greedy_search, sample
+from seq2seq_tfx.models.attended import Attended
+from seq2seq_tfx.models.search import beam_search, greedy_search, sample
 
 from .brute_force import Asked, Table, found_in, options
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from seq2seq_tfx.models import features
+from seq2seq_tfx.models.attended import Attended
 from seq2seq_tfx.models.losses import TokenCrossEntropy
-from seq2seq_tfx.models.search import Attended
 from seq2seq_tfx.serving.confidence import of_attention
 from seq2seq_tfx.serving.local_model import LocalModel, ModelError
 from seq2seq_tfx.serving.told import CONFIDENCE
