@@ -51,10 +51,13 @@ def problem_of(text):
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
 def test_shipped_jobs_are_valid(path):
-    data = Path(re.search(r"(?m)^ +input: (\S+)", path.read_text("utf-8"))[1])
-    data.parent.mkdir(parents=True)
-    data.write_text("a\tb\n")
-    assert load_config(path).data.input == str(data.absolute())
+    # What stands below `input`, up to the next key of `data`.
+    given = re.search(r"(?ms)^  input:(.+?)^  \w", path.read_text("utf-8"))[1]
+    files = [Path(name) for name in re.findall(r"data/[^\s,}]+", given)]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a\tb\n")
+    assert files and load_config(path).data.patterns == [str(file.absolute()) for file in files]
 
 
 def test_the_path_of_the_data_is_made_absolute(tmp_path):
