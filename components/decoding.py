@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +146,17 @@ def length_group(row: Row) -> int:
     return int(math.log(max(len(row["source"]), 1), GROWTH))
 
 
-def with_length_group(row: Row) -> tuple[int, Row]:
-    """A row after the number of its group."""
-    return length_group(row), row
+def by_length_group(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
+    """The rows of each group, after its number."""
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(length_group(row), []).append(row)
+    yield from groups.items()
 
 
-def batches_of_group(_: int, rows: Iterable[Row]) -> Iterator[list[Row]]:
+def batches_of_group(_: int, parts: Iterable[list[Row]]) -> Iterator[list[Row]]:
     """The batches of a group."""
-    return in_batches(rows)
+    return in_batches(chain.from_iterable(parts))
 
 
 def worth(row: Row) -> tuple[int, str]:
@@ -167,12 +171,19 @@ def most_worth(rows: Iterable[Row], number: int) -> list[Row]:
 
 @beam.ptransform_fn
 def DecodeOnce(
-    rows: beam.PCollection, directories: Mapping[str, str], shared: Shared, forces: bool = False
+    lists: beam.PCollection, directories: Mapping[str, str], shared: Shared, forces: bool = False
 ) -> beam.PCollection:
-    """Rows in, batches of the same rows with the answers of each model out; see `Answer`."""
+    """Lists of rows in, batches of the same rows with the answers of each model out.
+
+    Args:
+      lists: as many rows as they like each; what is one element costs Beam as little as one row.
+      directories: of the SavedModels, by the key that the answers get.
+      shared: the same for all that ask them.
+      forces: whether references are scored by teacher forcing.
+    """
     return (
-        rows
-        | "ByLength" >> beam.Map(with_length_group)
+        lists
+        | "ByLength" >> beam.FlatMap(by_length_group)
         | "Group" >> beam.GroupByKey()
         | "Batch" >> beam.FlatMapTuple(batches_of_group)
         | "SpreadBatches" >> beam.Reshuffle()

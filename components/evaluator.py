@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
+import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from apache_beam.utils.shared import Shared
 from tfx import types
@@ -25,6 +25,7 @@ from tfx.utils import io_utils, path_utils
 
 from ..models import features
 from .artifacts import EvaluatedSentences
+from .batched_examples import BatchedExamples
 from .challenge_sets import digest_of, read_challenge_sets
 from .code_digest import code_digest
 from .decoding import DecodeOnce, ExplainSome, let_go_of_models
@@ -66,8 +67,8 @@ class EvaluatorSpec(ComponentSpec):
     }
 
 
-class ReadRow(beam.DoFn):
-    """Turns an Example of the test split into a row with its slices.
+class ReadRows(beam.DoFn):
+    """Turns Examples of the test split into rows with their slices.
 
     Args:
       dimensions: the slices that were asked for.
@@ -77,27 +78,35 @@ class ReadRow(beam.DoFn):
     def __init__(self, dimensions: Sequence[str], counts: Mapping[str, int]):
         self._dimensions, self._counts = dimensions, counts
 
-    def process(self, serialized: bytes) -> list[Row]:
-        example = tf.train.Example.FromString(serialized).features.feature
+    def process(self, batch: pa.RecordBatch) -> Iterator[list[Row]]:
+        columns = {name: batch[name].to_pylist() for name in batch.schema.names}
+        sources = [source.decode() for (source,) in columns[features.SOURCE]]
+        labels = {name: self._labels(name, sources, columns) for name in self._dimensions}
+        yield [
+            new_row(
+                source,
+                [reference.decode() for reference in references],
+                {SET: features.TEST, **{name: found[place] for name, found in labels.items()}},
+            )
+            for place, (source, references) in enumerate(
+                zip(sources, columns[features.REFERENCES], strict=True)
+            )
+        ]
 
-        def texts(name: str) -> list[str]:
-            return [value.decode() for value in example[name].bytes_list.value]
-
-        (source,) = texts(features.SOURCE)
-        labels = {SET: features.TEST}
-        for dimension in self._dimensions:
-            if dimension == SOURCE_LENGTH:
-                labels[dimension] = length_label(source)
-            elif dimension == RAREST_WORD:
-                labels[dimension] = rarity_label(source, self._counts)
-            elif dimension in example:
-                labels[dimension] = " ".join(texts(dimension))
-            else:
-                raise PipelineError(
-                    f"evaluation.slices: expected '{SOURCE_LENGTH}', '{RAREST_WORD}' or a column "
-                    f"of the data ({', '.join(sorted(example))}), received '{dimension}'"
-                )
-        return [new_row(source, texts(features.REFERENCES), labels)]
+    def _labels(
+        self, dimension: str, sources: list[str], columns: Mapping[str, list[list[bytes] | None]]
+    ) -> list[str]:
+        """The label of each row in a dimension."""
+        if dimension == SOURCE_LENGTH:
+            return [length_label(source) for source in sources]
+        if dimension == RAREST_WORD:
+            return [rarity_label(source, self._counts) for source in sources]
+        if dimension in columns and None not in columns[dimension]:
+            return [b" ".join(values or ()).decode() for values in columns[dimension]]
+        raise PipelineError(
+            f"evaluation.slices: expected '{SOURCE_LENGTH}', '{RAREST_WORD}' or a column "
+            f"of the data ({', '.join(sorted(columns))}), received '{dimension}'"
+        )
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -131,11 +140,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             split = (
                 pipeline
-                | "Read" >> beam.io.ReadFromTFRecord(test)
-                | "Row" >> beam.ParDo(ReadRow(config.slices, counts))
+                | "Read" >> BatchedExamples(test).BeamSource()
+                | "Rows" >> beam.ParDo(ReadRows(config.slices, counts))
             )
             batches = (
-                (split, pipeline | "Challenges" >> beam.Create(challenges))
+                (split, pipeline | "Challenges" >> beam.Create([challenges]))
                 | "All" >> beam.Flatten()
                 | "Decode" >> DecodeOnce(directories, loaded, any(name in FORCED for name in names))
                 | "Compare" >> beam.Map(compare_all, names)

@@ -49,7 +49,7 @@ ARGUMENTS = {
     "ReadRecordBatches": (schema_pb2.Schema(), RecordBatchesOptions(1000)),
     "EncodeRecordBatches": (schema_pb2.Schema(),),
     "WriteExamples": (splitter(SplitShares(), FILES), {"train": "folder"}, 2),
-    "ReadRow": (["source_length"], {"word": 1}),
+    "ReadRows": (["source_length"], {"word": 1}),
     "Answer": ({"candidate": "model"}, Shared()),
     "AnswerPiece": ("model", "folder", 1, False),
     "AsksModels": ({"candidate": "model"}, Shared()),

@@ -241,7 +241,7 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
         with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
             _ = (
                 pipeline
-                | beam.Create(rows)
+                | beam.Create([rows])
                 | DecodeOnce({CANDIDATE: str(tmp_path / "1")}, Shared())
                 | beam.FlatMap(lambda rows: rows)
                 | beam.Map(json.dumps)
