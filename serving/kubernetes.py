@@ -37,11 +37,12 @@ def manifests(
     stable = labels[0]
     found += [_autoscaler(config, name, stable), _disruption_budget(config, name, stable)]
     if config.gateway:
-        found += [_route(config, config.gateway, name, labels, kind) for kind in _PORTS]
+        found.append(_route(config, config.gateway, name, labels))
     return found
 
 
-_PORTS = {"HTTPRoute": REST_PORT, "GRPCRoute": GRPC_PORT}
+# The path of a request by gRPC begins with its service.
+_SERVICES = ("PredictionService", "ModelService")
 
 
 def _named(config: DeploymentConfig, name: str, label: str) -> Manifest:
@@ -136,7 +137,12 @@ def _service(config: DeploymentConfig, name: str, label: str) -> Manifest:
         "spec": {
             "selector": _labels(name, label),
             "ports": [
-                {"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc"},
+                {
+                    "name": "grpc",
+                    "port": GRPC_PORT,
+                    "targetPort": "grpc",
+                    "appProtocol": "kubernetes.io/h2c",  # for gateways
+                },
                 {"name": "rest", "port": REST_PORT, "targetPort": "rest"},
             ],
         },
@@ -172,29 +178,38 @@ def _disruption_budget(config: DeploymentConfig, name: str, label: str) -> Manif
     }
 
 
-def _route(
-    config: DeploymentConfig, gateway: str, name: str, labels: list[str], kind: str
-) -> Manifest:
-    """How a gateway divides requests among the labels."""
-    metadata = _named(config, name, "rest" if kind == "HTTPRoute" else "grpc")
+def _route(config: DeploymentConfig, gateway: str, name: str, labels: list[str]) -> Manifest:
+    """How a gateway divides requests among the labels.
+
+    One route for both interfaces: of an HTTPRoute and a GRPCRoute on one listener a
+    gateway may accept one alone.
+    """
+    metadata = _named(config, name, "requests")
     canary = config.canary_percent if CANARY in labels else 0
+
+    def servers(port: int) -> list[Manifest]:
+        return [
+            {
+                "name": _named(config, name, label)["name"],
+                "port": port,
+                "weight": canary if label == CANARY else 100 - canary,
+            }
+            for label in labels
+        ]
+
+    of_grpc = [
+        {"path": {"type": "PathPrefix", "value": f"/tensorflow.serving.{service}"}}
+        for service in _SERVICES
+    ]
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": kind,
+        "kind": "HTTPRoute",
         "metadata": {key: metadata[key] for key in ("name", "namespace")},
         "spec": {
             "parentRefs": [{"name": gateway}],
             "rules": [
-                {
-                    "backendRefs": [
-                        {
-                            "name": _named(config, name, label)["name"],
-                            "port": _PORTS[kind],
-                            "weight": canary if label == CANARY else 100 - canary,
-                        }
-                        for label in labels
-                    ]
-                }
+                {"matches": of_grpc, "backendRefs": servers(GRPC_PORT)},
+                {"backendRefs": servers(REST_PORT)},
             ],
         },
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -20,6 +20,8 @@ from tensorflow_serving.config import model_server_config_pb2
 from .server.version_folder import versions_in
 
 STABLE, CANARY = "stable", "canary"
+# The folder as servers see it was told, and is not where the file lies.
+_ELSEWHERE = "# served from where --base-path said"
 _BEFORE = re.compile(r"^# stable before: (\d+)$", re.MULTILINE)
 
 
@@ -33,6 +35,7 @@ class Promotion:
 
     labels: dict[str, int] = field(default_factory=dict)
     before: int | None = None  # what was stable before
+    base_path: str = ""  # of the folder where it is served, if not here
 
 
 def config_file(base: Path) -> Path:
@@ -61,7 +64,11 @@ def read(base: Path) -> Promotion:
     if len(models) != 1:
         raise PromotionError(f"{path}: expected one model, found {len(models)}")
     before = _BEFORE.search(text)
-    return Promotion(dict(models[0].version_labels), int(before[1]) if before else None)
+    return Promotion(
+        dict(models[0].version_labels),
+        int(before[1]) if before else None,
+        models[0].base_path if _ELSEWHERE in text.splitlines() else "",
+    )
 
 
 def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") -> Promotion:
@@ -71,7 +78,7 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
       base: the folder of versions.
       version: a pushed one.
       label: STABLE, CANARY, or another.
-      base_path: of the folder where it is served, if not here.
+      base_path: of the folder where it is served, if not here; told once, it stays.
 
     Raises:
       PromotionError: there is no such version, or the file cannot be written.
@@ -89,7 +96,8 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
             before = known.labels.get(STABLE)
         if labels.get(CANARY) == version:
             del labels[CANARY]  # it has arrived
-    return _write(base, replace(known, labels=labels, before=before), base_path)
+    base_path = base_path or known.base_path
+    return _write(base, Promotion(labels, before, base_path))
 
 
 def roll_back(base: Path, base_path: str = "") -> Promotion:
@@ -97,7 +105,7 @@ def roll_back(base: Path, base_path: str = "") -> Promotion:
 
     Args:
       base: the folder of versions.
-      base_path: of the folder where it is served, if not here.
+      base_path: of the folder where it is served, if not here and not told before.
 
     Raises:
       PromotionError: none was, or it is gone.
@@ -108,10 +116,12 @@ def roll_back(base: Path, base_path: str = "") -> Promotion:
     return promote(base, known.before, base_path=base_path)
 
 
-def _write(base: Path, promotion: Promotion, base_path: str) -> Promotion:
+def _write(base: Path, promotion: Promotion) -> Promotion:
     config = model_server_config_pb2.ModelServerConfig()
     model = config.model_config_list.config.add(
-        name=base.name, base_path=base_path or str(base.absolute()), model_platform="tensorflow"
+        name=base.name,
+        base_path=promotion.base_path or str(base.absolute()),
+        model_platform="tensorflow",
     )
     versions = sorted(set(promotion.labels.values()))
     model.model_version_policy.specific.versions.extend(versions)
@@ -120,6 +130,8 @@ def _write(base: Path, promotion: Promotion, base_path: str) -> Promotion:
     lines = ["# Written by `seq2seq versions`."]
     if promotion.before is not None:
         lines.append(f"# stable before: {promotion.before}")
+    if promotion.base_path:
+        lines.append(_ELSEWHERE)
     text = "\n".join([*lines, text_format.MessageToString(config)])
     path = config_file(base)
     try:

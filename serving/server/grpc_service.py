@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -84,6 +85,9 @@ class GrpcService:
             except RequestError as error:
                 code = error.code
                 await context.abort(code, error.message[:MOST_CHARACTERS])
+            except asyncio.CancelledError:  # whoever asked has gone
+                code = StatusCode.CANCELLED
+                raise
             except Exception:
                 LOG.exception("internal error", extra={"api": "grpc", "method": name})
                 await context.abort(code, "internal error; the server's log has more")

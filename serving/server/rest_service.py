@@ -25,6 +25,7 @@ from .versions import Version, Versions
 
 LOG = logging.getLogger(__name__)
 METRICS = "/monitoring/prometheus/metrics"  # upstream's default
+LARGE = 10_000  # values of an answer that takes a thread of its own milliseconds to write
 _WHICH = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PATHS = {
     "POST": re.compile(_WHICH + ":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII),
@@ -106,7 +107,11 @@ class RestService:
             name, signature = signature_of(version, body.signature, StatusCode.INVALID_ARGUMENT)
             inputs = read_inputs(body, signature)
             outputs = await answer(version, name, inputs, self._limits, self._metrics)
-        return write_outputs(outputs, body.format)
+        if sum(values.size for values in outputs.values()) < LARGE:
+            return write_outputs(outputs, body.format)
+        # It would keep all others waiting.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, write_outputs, outputs, body.format)
 
     async def _metadata(self, request: web.Request, match: re.Match[str]) -> bytes:
         with self._using(match) as version:

@@ -69,21 +69,21 @@ class Servable:
         try:
             with self._session.graph.as_default():
                 graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+            self.signature_defs = {
+                name: signature
+                for name, signature in graph.signature_def.items()
+                if name != INIT_SIGNATURE
+            }
+            self.signatures = {
+                name: Signature(_tensors(signature.inputs), _tensors(signature.outputs))
+                for name, signature in self.signature_defs.items()
+            }
+            self._calls = {name: self._callable(name) for name in self.signatures}
         # Whatever a damaged file makes the loader raise, the server goes on.
         except Exception as error:
             self._session.close()
             raise BrokenModel(f"{directory} cannot be loaded: {without_place(error)}") from error
-        self.signature_defs = {
-            name: signature
-            for name, signature in graph.signature_def.items()
-            if name != INIT_SIGNATURE
-        }
-        self.signatures = {
-            name: Signature(_tensors(signature.inputs), _tensors(signature.outputs))
-            for name, signature in self.signature_defs.items()
-        }
         self.joins = {name: signature.joins for name, signature in self.signatures.items()}
-        self._calls = {name: self._callable(name) for name in self.signatures}
 
     def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Answers with every output of a signature.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import resource
 import signal
 import sys
@@ -82,7 +83,9 @@ async def serve(settings: ServerSettings) -> None:
     versions = Versions(
         settings.name, settings.base, settings.policy, new_batcher, settings.poll_seconds, metrics
     )
-    await versions.refresh(patient=True)
+    if not await _started(versions, stop):
+        pool.shutdown()
+        return
     if not versions.available:
         raise CannotServe(_why_nothing(versions))
 
@@ -146,6 +149,21 @@ class _Lines(logging.Formatter):
         return json.dumps(line)
 
 
+async def _started(versions: Versions, stop: asyncio.Event) -> bool:
+    """Loads what is there, however long it is being copied; False where we are to stop first."""
+    loading = asyncio.create_task(versions.refresh(math.inf))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (loading, stopping):
+        task.cancel()
+    await asyncio.wait({loading, stopping})
+    if loading.cancelled():
+        await versions.close()
+        return False
+    loading.result()
+    return True
+
+
 async def _listen(
     settings: ServerSettings, server: grpc.aio.Server, runner: web.AppRunner
 ) -> tuple[int, int]:
@@ -176,9 +194,9 @@ async def _watch(versions: Versions, settings: ServerSettings) -> None:
                 policy = read_file(settings.model_config, settings.name, settings.base)
                 if policy != known:
                     known = policy
-                    await versions.reload(policy)
+                    await versions.follow(policy)
                 told = ""
-        except (ModelConfigError, RequestError) as error:
+        except ModelConfigError as error:
             if str(error) != told:  # once, and not every second
                 told = str(error)
                 LOG.error("the model configuration is refused", extra={"error": told})

@@ -23,7 +23,7 @@ class Content(NamedTuple):
 
 
 def versions_in(base: Path) -> list[int]:
-    """The versions below a folder, newest first; what holds no SavedModel is none."""
+    """The versions below a folder, newest first; what holds no SavedModel that we see is none."""
     try:
         with os.scandir(base) as entries:
             names = [entry.name for entry in entries]
@@ -35,7 +35,8 @@ def versions_in(base: Path) -> list[int]:
             for name in names
             # Names as upstream writes numbers: `007` would be loaded as `7`.
             if name.isascii() and name.isdigit() and str(int(name)) == name
-            if int(name) <= _MOST and (base / name / SAVED_MODEL).is_file()
+            # Not `is_file` of Path, which fails where we may not look.
+            if int(name) <= _MOST and os.path.isfile(base / name / SAVED_MODEL)
         ),
         reverse=True,
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from .servable import BrokenModel, Servable
 from .version_folder import Content, content_of, versions_in
 
 LOG = logging.getLogger(__name__)
+PATIENCE = 30.0  # seconds that a reload waits for a version that is being copied
 
 
 class State(Enum):
@@ -61,6 +64,8 @@ class Version:
     batcher: Batcher | None = None
     requests: int = 0
     refused: Content | None = None  # what was refused; tried again once it differs
+    seen: Content | None = None  # what lay there when it was looked at last
+    since: float = math.inf  # of `time.monotonic`, when that was first seen
 
 
 class Versions:
@@ -89,6 +94,7 @@ class Versions:
         self.base = base
         self.policy = policy
         self.labels: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}  # the labels whose versions did not answer last
         self._new_batcher = new_batcher
         self._settle_seconds = settle_seconds
         self._metrics = metrics
@@ -149,38 +155,61 @@ class Versions:
         finally:
             version.requests -= 1
 
-    async def refresh(self, patient: bool = False) -> None:
+    async def refresh(self, patience: float = 0.0) -> None:
         """Looks at the folder, loads what is wanted, then unloads what is not.
 
+        Labels of the policy go to their versions as soon as those answer.
+
         Args:
-          patient: whether to wait for a version that is being copied.
+          patience: seconds to wait for a version that is being copied.
         """
         async with self._lock:
-            await self._refresh(patient)
+            wanted = await self._load_wanted(patience)
+            for label, number in self.policy.labels.items():
+                if number in self.available:
+                    self.labels[label] = number
+            self._let_go(wanted)
+            waiting = self._missing(self.policy)
+            if waiting and waiting != self._waiting:  # once, and not at every look
+                LOG.warning("labels wait for their versions", extra={"error": str(waiting)})
+            self._waiting = waiting
+
+    async def follow(self, policy: Policy) -> None:
+        """Changes which versions are wanted, from the next look at the folder on.
+
+        A label whose version does not answer yet stays where it is so long.
+        """
+        async with self._lock:
+            self.policy = policy
+            self.labels = {name: n for name, n in self.labels.items() if name in policy.labels}
 
     async def reload(self, policy: Policy) -> None:
         """Changes which versions are wanted, and waits until they answer.
 
+        All of it is done, or nothing, whether or not who asked waits for the end.
+
         Raises:
           RequestError: FAILED_PRECONDITION where a label names a version that does
-            not answer then; the labels stay as they were.
+            not answer then.
         """
+        await asyncio.shield(asyncio.create_task(self._reload(policy)))
+
+    async def _reload(self, policy: Policy) -> None:
         async with self._lock:
             before, self.policy = self.policy, policy
-            await self._refresh(True)
-            missing = {
-                label: number
-                for label, number in policy.labels.items()
-                if number not in self.available
-            }
-            if missing:
-                self.policy = replace(policy, labels=before.labels)
-                raise RequestError(
-                    StatusCode.FAILED_PRECONDITION,
-                    f"expected labels of versions that answer, received {missing}; "
-                    f"these answer: {self.available}",
-                )
+            try:
+                wanted = await self._load_wanted(PATIENCE)
+                if missing := self._missing(policy):
+                    raise RequestError(
+                        StatusCode.FAILED_PRECONDITION,
+                        f"expected labels of versions that answer, received {missing}; "
+                        f"these answer: {self.available}",
+                    )
+            except BaseException:
+                self.policy = before  # the next look unloads what was loaded for nothing
+                raise
             self.labels = dict(policy.labels)
+            self._let_go(wanted)
 
     async def close(self) -> None:
         """Unloads all, after the requests that use them have ended."""
@@ -191,10 +220,13 @@ class Versions:
                 await asyncio.wait(self._unloading)
         self._loader.shutdown()
 
-    async def _refresh(self, patient: bool) -> None:
+    async def _load_wanted(self, patience: float) -> list[int] | None:
+        """Loads what is wanted; gives what of it answers, None while some is being copied."""
+        end = time.monotonic() + patience
         loop = asyncio.get_running_loop()
         present = await loop.run_in_executor(self._loader, versions_in, self.base)
         wanted: list[int] = []
+        told: set[int] = set()
         whole = True  # whether all that is wanted now answers
         for number in present:
             if not self._wants(number, len(wanted)):
@@ -204,19 +236,33 @@ class Versions:
                 await asyncio.wait(self._unloading)
             while version.state is not State.AVAILABLE:
                 settled = await self._load(version)
-                if settled or not patient:
+                if settled or time.monotonic() >= end:
                     break
+                if number not in told:
+                    told.add(number)
+                    LOG.info("waiting until it is copied", extra={"version": number})
                 await asyncio.sleep(self._settle_seconds / 4)
             if version.state is State.AVAILABLE:
                 wanted.append(number)
             elif version.state is State.START:
-                whole = False  # it is still being copied: nothing gives way to it
-        self._settle_labels()
-        # What was pushed away last is kept where nothing would be left.
-        if wanted and whole:
-            for number in self.available:
-                if number not in wanted and number not in self.labels.values():
-                    self._unload(self._known[number])
+                whole = False
+        return wanted if whole else None
+
+    def _let_go(self, wanted: list[int] | None) -> None:
+        """Unloads what is neither wanted nor labelled.
+
+        Nothing gives way to a version that is being copied, and what was pushed away last
+        is kept where nothing would be left.
+        """
+        if not wanted:
+            return
+        for number in self.available:
+            if number not in wanted and number not in self.labels.values():
+                self._unload(self._known[number])
+
+    def _missing(self, policy: Policy) -> dict[str, int]:
+        """The labels of a policy whose versions do not answer."""
+        return {name: n for name, n in policy.labels.items() if n not in self.available}
 
     def _wants(self, number: int, newer: int) -> bool:
         """Whether a version is wanted, where so many newer ones answer."""
@@ -232,11 +278,16 @@ class Versions:
         directory = self.base / str(version.number)
         try:
             content = await loop.run_in_executor(self._loader, content_of, directory)
-        except OSError:
-            return True  # it went away while we looked
+        except OSError as error:  # it may also have gone while we looked
+            version.error = f"its files cannot be read: {error}"
+            return True
         if content == version.refused:
             return True
-        if not content.is_settled(self._settle_seconds):
+        if content != version.seen:
+            version.seen, version.since = content, time.monotonic()
+        # The second for clocks that differ: files of a server's may be of tomorrow.
+        alone = time.monotonic() - version.since >= self._settle_seconds
+        if not content.is_settled(self._settle_seconds) and not alone:
             return False
         version.state, version.error = State.LOADING, ""
         LOG.info("loading", extra={"version": version.number})
@@ -270,12 +321,6 @@ class Versions:
         version.state = State.END
         LOG.info("unloaded", extra={"version": version.number})
 
-    def _settle_labels(self) -> None:
-        """Gives the labels of the policy to versions that answer."""
-        for label, number in self.policy.labels.items():
-            if number in self.available:
-                self.labels[label] = number
-
     def _labelled(self, label: str) -> int:
         if label not in self.labels:
             raise invalid(f"Unrecognized servable version label: {label}")
@@ -286,7 +331,9 @@ def _loaded(number: int, directory: Path) -> Servable:
     servable = Servable(number, directory)
     try:
         servable.warm_up()
-    except BrokenModel:
+    except Exception as error:  # nothing that a model does ends the server
         servable.close()
-        raise
+        if isinstance(error, BrokenModel):
+            raise
+        raise BrokenModel(f"{directory} cannot be warmed up: {error!r}") from error
     return servable

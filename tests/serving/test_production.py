@@ -146,12 +146,23 @@ def test_models_of_a_bucket_need_no_volume(tmp_path):
 @pytest.mark.parametrize(("promoted", "weights"), [(BOTH, [80, 20]), (Promotion(), [100])])
 def test_a_gateway_sends_the_canary_its_share(tmp_path, promoted, weights):
     found = manifests(written(tmp_path, promoted, gateway="edge", canary_percent=20))
-    for kind, name in (("HTTPRoute", "seq2seq-rest"), ("GRPCRoute", "seq2seq-grpc")):
-        spec = found[kind, name]["spec"]
-        assert spec["parentRefs"] == [{"name": "edge"}]
-        (rule,) = spec["rules"]
+    # One route: a gateway may refuse a second kind of route on the same listener.
+    assert [kind for kind, _ in found if kind.endswith("Route")] == ["HTTPRoute"]
+    spec = found["HTTPRoute", "seq2seq-requests"]["spec"]
+    assert spec["parentRefs"] == [{"name": "edge"}]
+    of_grpc, of_rest = spec["rules"]
+    assert "matches" not in of_rest
+    assert {match["path"]["value"] for match in of_grpc["matches"]} == {
+        "/tensorflow.serving.PredictionService",
+        "/tensorflow.serving.ModelService",
+    }
+    for rule, port in ((of_grpc, "grpc"), (of_rest, "rest")):
         assert [backend["weight"] for backend in rule["backendRefs"]] == weights
-        assert all(("Service", backend["name"]) in found for backend in rule["backendRefs"])
+        for backend in rule["backendRefs"]:
+            ports = found["Service", backend["name"]]["spec"]["ports"]
+            (served,) = (each for each in ports if each["name"] == port)
+            assert served["port"] == backend["port"]
+            assert (served.get("appProtocol") == "kubernetes.io/h2c") == (port == "grpc")
 
 
 @pytest.mark.parametrize(

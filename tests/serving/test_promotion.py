@@ -63,6 +63,21 @@ def test_a_canary_that_is_promoted_is_no_canary_any_more(base):
     assert roll_back(base).labels == {"stable": 5}
 
 
+def test_where_it_is_served_is_told_once_and_stays_on_the_way_back(base):
+    def written():
+        text = config_file(base).read_text()
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        return config.model_config_list.config[0].base_path
+
+    promote(base, 3, base_path="/models/x")
+    promote(base, 5)
+    assert written() == "/models/x"
+    roll_back(base)
+    assert written() == "/models/x"
+    promote(base, 12, base_path="/models/y")
+    assert written() == "/models/y"
+
+
 @pytest.mark.parametrize("version", [4, 13])
 def test_what_is_no_whole_version_is_refused_and_changes_nothing(base, version):
     promote(base, 5)

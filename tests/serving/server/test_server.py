@@ -370,3 +370,45 @@ def test_killed_while_it_switches_and_with_a_full_disk_for_its_log_it_serves_on(
         assert server.stop() == 0
     shutil.rmtree(base / "3")
     assert sorted(path for path in base.rglob("*") if path.is_file()) == before
+
+
+def test_it_can_be_stopped_while_it_waits_for_a_version_that_is_being_copied(made, tmp_path):
+    base = tmp_path / "seq2seq"
+    toys.push(made / "1", base, 1)
+    stop = threading.Event()
+
+    def copy():
+        while not stop.is_set():
+            (base / "1" / "part").write_bytes(b"x")
+            time.sleep(0.05)
+
+    copying = threading.Thread(target=copy)
+    copying.start()
+    try:
+        command = [*COMMAND, "--model", str(base), "--grpc-port", "0", "--rest-port", "0"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert any("waiting until it is copied" in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(SECONDS) == 0
+    finally:
+        stop.set()
+        copying.join()
+
+
+def test_a_request_that_its_client_cancels_is_no_fault_of_the_server(address, channel):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "seq2seq"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([toys.SLOW.encode()]))
+
+    def counted(code):
+        told = address.request("/monitoring/prometheus/metrics").body.decode()
+        of = f'requests_total{{api="grpc",code="{code}",method="Predict"}}'
+        found = re.search(rf"{re.escape(of)} (\d+)", told)
+        return int(found[1]) if found else 0
+
+    before, faults = counted("CANCELLED"), counted("INTERNAL")
+    call = prediction_stub(channel).Predict.future(request, timeout=60)
+    time.sleep(0.3)
+    call.cancel()
+    eventually(lambda: counted("CANCELLED") == before + 1)
+    assert counted("INTERNAL") == faults

@@ -13,7 +13,8 @@ from seq2seq_tfx.serving.server.errors import RequestError
 from seq2seq_tfx.serving.server.limits import Limits
 from seq2seq_tfx.serving.server.metrics import Metrics
 from seq2seq_tfx.serving.server.prediction import answer
-from seq2seq_tfx.serving.server.version_folder import versions_in
+from seq2seq_tfx.serving.server.servable import Servable
+from seq2seq_tfx.serving.server.version_folder import Content, versions_in
 from seq2seq_tfx.serving.server.versions import Policy, State, Versions
 
 from . import toys
@@ -140,7 +141,7 @@ def test_where_the_newest_is_broken_from_the_start_an_older_one_serves(serving, 
     (base / "3" / "variables").mkdir(parents=True)  # killed before saved_model.pb was there
 
     async def test(versions):
-        await versions.refresh(patient=True)
+        await versions.refresh(60)
         assert await ask(versions) == "v1"
 
     serving(test)
@@ -150,7 +151,7 @@ def test_a_version_is_left_alone_while_it_is_being_copied(serving, base, made):
     toys.push(made[1], base, 1)
 
     async def test(versions):
-        await versions.refresh(patient=True)
+        await versions.refresh(60)
         directory = toys.push(made[2], base, 2)
         whole = (directory / "saved_model.pb").read_bytes()
         (directory / "saved_model.pb").write_bytes(whole[:100])
@@ -209,6 +210,113 @@ def test_a_label_of_a_version_that_does_not_answer_changes_no_label(serving, bas
                 await versions.reload(Policy(labels={"stable": missing}))
             assert refused.value.code.name == "FAILED_PRECONDITION"
             assert await ask(versions, label="stable") == "v1"
+
+    serving(test)
+
+
+def test_a_refused_reload_changes_neither_labels_nor_versions(serving, base, made):
+    for number in (1, 2):
+        toys.push(made[number], base, number)
+
+    async def test(versions):
+        await versions.refresh()
+        await versions.reload(Policy(only=frozenset([1]), labels={"stable": 1}))
+        with pytest.raises(RequestError, match="canary"):
+            await versions.reload(Policy(only=frozenset([2, 3]), labels={"stable": 2, "canary": 3}))
+        await versions.refresh()
+        await asyncio.sleep(0.2)
+        assert await ask(versions, label="stable") == "v1"
+        assert states(versions) == {2: "END", 1: "AVAILABLE"}
+
+    serving(test)
+
+
+def test_a_reload_that_nobody_waits_for_is_done_whole(serving, base, made):
+    for number in (1, 2, 3):
+        toys.push(made[number], base, number)
+
+    async def test(versions):
+        await versions.reload(Policy(latest=None))
+        await versions.reload(Policy(only=frozenset([1, 2]), labels={"stable": 1, "canary": 2}))
+        await asyncio.sleep(0.2)
+        asked = asyncio.create_task(versions.reload(Policy(labels={"stable": 3})))
+        while versions.known(3)[0].state is not State.LOADING:
+            await asyncio.sleep(0)
+        asked.cancel()
+        await versions.refresh()  # which waits for what goes on
+        assert asked.cancelled()
+        assert await ask(versions, label="stable") == "v3"
+        with pytest.raises(RequestError, match="canary"):
+            await ask(versions, label="canary")
+
+    serving(test)
+
+
+def test_a_label_that_is_followed_moves_once_its_version_answers(serving, base, made, caplog):
+    toys.push(made[1], base, 1)
+
+    async def test(versions):
+        await versions.refresh()
+        for version in (1, 2):
+            await versions.follow(Policy(only=frozenset([version]), labels={"stable": version}))
+            for _ in range(2):
+                await versions.refresh()
+                assert await ask(versions, label="stable") == "v1"
+        assert caplog.text.count("labels wait") == 1
+        toys.push(made[2], base, 2)
+        await versions.refresh()
+        assert await ask(versions, label="stable") == "v2"
+        await versions.refresh()
+        assert versions.available == [2]
+
+    serving(test)
+
+
+def test_a_version_whose_files_are_of_tomorrow_is_loaded_once_left_alone(
+    serving, base, made, monkeypatch
+):
+    toys.push(made[1], base, 1)
+    monkeypatch.setattr(Content, "is_settled", lambda self, seconds: False)
+
+    async def test(versions):
+        await versions.refresh()
+        assert states(versions) == {1: "START"}
+        await versions.refresh(60)
+        assert await ask(versions) == "v1"
+
+    serving(test, settle=0.2)
+
+
+def test_a_version_whose_files_cannot_be_read_says_so(serving, base, made):
+    directory = toys.push(made[1], base, 1)
+    (directory / "assets.extra").mkdir()
+    (directory / "assets.extra" / "gone").symlink_to("nowhere")
+
+    async def test(versions):
+        await versions.refresh(60)
+        assert "cannot be read" in versions.known(1)[0].error
+
+    serving(test)
+
+
+def test_whatever_a_model_does_while_it_is_loaded_an_older_one_serves(
+    serving, base, made, monkeypatch
+):
+    for number in (1, 2):
+        toys.push(made[number], base, number)
+    warm_up = Servable.warm_up
+
+    def fails(self):
+        if self.version == 2:
+            raise MemoryError("no more")
+        warm_up(self)
+
+    monkeypatch.setattr(Servable, "warm_up", fails)
+
+    async def test(versions):
+        await versions.refresh()
+        assert await ask(versions) == "v1"
+        assert "no more" in versions.known(2)[0].error
 
     serving(test)
 
