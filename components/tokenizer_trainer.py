@@ -35,6 +35,9 @@ class SideConfig(Section):
     kind: Kind = "unigram"
     # At most as many; None keeps every character or word there is.
     vocabulary_size: Annotated[int, Field(ge=8)] | None = None
+    # NFKC makes one character of many that mean the same, such as full and half width,
+    # and the zero-width ones of some scripts white space; an answer has none of them then.
+    normalization: Literal["nfkc", "none"] = "nfkc"
 
     @model_validator(mode="after")
     def _subwords_need_a_size(self) -> SideConfig:
@@ -58,6 +61,14 @@ class TokenizerConfig(Section):
             raise ValueError("expected source and target to be equal when shared is true")
         return self
 
+    @model_validator(mode="after")
+    def _case_is_folded_by_nfkc(self) -> TokenizerConfig:
+        if self.lowercase and "none" in (self.source.normalization, self.target.normalization):
+            raise ValueError(
+                "expected normalization: nfkc on both sides when lowercase is true, received none"
+            )
+        return self
+
 
 class TokenizerTrainerSpec(ComponentSpec):
     """Examples in, tokenizer models out."""
@@ -73,12 +84,12 @@ class TokenizerTrainerSpec(ComponentSpec):
 def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool) -> bytes:
     """Learns a SentencePiece model (Kudo and Richardson, 2018).
 
-    The special ids are those of `features`. Text is normalized by NFKC, as
-    SentencePiece does by default, in training and in the served graph alike.
+    The special ids are those of `features`. How text is normalized is a part of the model,
+    so that training and the served graph do it alike.
 
     Args:
       sentences: the text to learn from.
-      side: kind and size.
+      side: kind, size and normalization.
       lowercase: fold letter case, in what is read and what is answered.
 
     Returns:
@@ -100,7 +111,7 @@ def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool)
             character_coverage=1.0,
             # Between characters there is nothing to mark; before words there is.
             add_dummy_prefix=side.kind != "character",
-            normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
+            normalization_rule_name=_rule(side, lowercase),
             max_sentence_length=LONGEST_SENTENCE,
             pad_id=features.PAD,
             bos_id=features.BOS,
@@ -117,6 +128,13 @@ def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool)
             "Mend tokenizer.source or tokenizer.target, or give more text."
         ) from error
     return model.getvalue()
+
+
+def _rule(side: SideConfig, lowercase: bool) -> str:
+    """SentencePiece's name of a normalization."""
+    if side.normalization == "none":
+        return "identity"
+    return "nmt_nfkc_cf" if lowercase else "nmt_nfkc"
 
 
 class Executor(base_executor.BaseExecutor):

@@ -120,6 +120,8 @@ class Executor(base_executor.BaseExecutor):
                 tuning.objective, "min" if tuning.objective == "val_loss" else "max"
             ),
             max_trials=tuning.trials,
+            # Any of them may fail, three after each other as well; that all did is told below.
+            max_consecutive_failed_trials=tuning.trials + 1,
             seed=tuning.seed,
             hyperparameters=space_of(tuning.keys),
             tune_new_entries=False,

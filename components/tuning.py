@@ -16,6 +16,7 @@ class Range(Section):
     min: int | float
     max: int | float
     log: bool = False  # as many of each order of magnitude
+    step: Annotated[int | float, Field(gt=0)] | None = None  # between them, from `min` on
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Range:
@@ -24,10 +25,33 @@ class Range(Section):
                 f"expected min < max, and above 0 where log is true; received {self.min} and "
                 f"{self.max}"
             )
+        if self.log and self.step is not None:
+            raise ValueError("step: belongs to a range without log")
+        if self.is_whole and isinstance(self.step, float):
+            raise ValueError(f"step: expected a whole number as the ends are, received {self.step}")
         return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether whole numbers are drawn."""
+        return isinstance(self.min, int) and isinstance(self.max, int)
+
+    @property
+    def told(self) -> list[int | float]:
+        """What stands for all that may be drawn: both ends, and of whole numbers the second."""
+        second = [min(self.min + (self.step or 1), self.max)] if self.is_whole else []
+        return [self.min, *second, self.max]
 
 
 Tried = Range | list[bool | int | float | str]
+# What a trial cannot tell of, and why.
+_NEVER = {
+    "training.epochs": "a trial has tuning.epochs, so it cannot tell how many Trainer should have",
+    "model.preset": "a preset only says what keys left out are; name the keys themselves",
+}
+_SMOOTHED = (
+    "a loss of smoothed labels is no less for a better model; ask for objective: val_token_accuracy"
+)
 
 
 class TuningConfig(Section):
@@ -43,12 +67,16 @@ class TuningConfig(Section):
         """The keys that cannot be tried in a configuration, and why."""
         found = []
         for key, asked in self.keys.items():
-            ends = asked if isinstance(asked, list) else [asked.min, asked.max]
+            values = asked if isinstance(asked, list) else asked.told
             try:
-                if not ends:
+                if not values:
                     raise ValueError("expected values, received an empty list")
+                if key in _NEVER:
+                    raise ValueError(_NEVER[key])
+                if key == "training.label_smoothing" and self.objective == "val_loss":
+                    raise ValueError(_SMOOTHED)
                 space_of({key: asked})
-                for value in ends:
+                for value in values:
                     settings.with_values({key: value})
             except (ValueError, TypeError) as error:
                 found.append((key, str(error)))
@@ -69,8 +97,8 @@ def space_of(keys: dict[str, Tried]) -> Any:
             space.Choice(key, asked)
             continue
         sampling = "log" if asked.log else "linear"
-        if isinstance(asked.min, int) and isinstance(asked.max, int):
-            space.Int(key, asked.min, asked.max, sampling=sampling)
+        if asked.is_whole:
+            space.Int(key, asked.min, asked.max, asked.step, sampling)
         else:
-            space.Float(key, float(asked.min), float(asked.max), sampling=sampling)
+            space.Float(key, float(asked.min), float(asked.max), asked.step, sampling)
     return space

@@ -8,6 +8,7 @@ import numpy as np
 import sentencepiece
 
 from ..models import features
+from ..models.model_config import ModelConfig
 from ..models.seq2seq import Seq2Seq
 from ..serving.export_record import ExportRecord, read_record, weight_path
 from .errors import PipelineError
@@ -63,6 +64,7 @@ def warm_start(
         # A view with the vocabulary first.
         np.moveaxis(new, axis, 0)[new_ids] = np.moveaxis(old, axis, 0)[old_ids]
         variable.assign(new)
+    _check_same_use(ModelConfig(**record.settings), ModelConfig(**model.settings))
     return WarmStart(len(variables), *(len(sides[side][0]) for side in ("source", "target")))
 
 
@@ -98,6 +100,18 @@ def _check_same_parts(record: ExportRecord, variables: dict[str, Any]) -> None:
         missing = sorted(variables.keys() - record.weights.keys())[:3]
         extra = sorted(record.weights.keys() - variables.keys())[:3]
         raise _differs(f"it lacks {missing or 'nothing'} and has {extra or 'nothing'} besides")
+
+
+def _check_same_use(old: ModelConfig, new: ModelConfig) -> None:
+    """Weights of the same shapes may mean another thing, as those of another cell or score do."""
+    free = {"preset", "size", "dropout", "variational_dropout"}
+    attends = "transformer" in (new.encoder, new.decoder) or new.attention == "multi_head"
+    was, now = (
+        {**config.model_dump(exclude=free), "size.heads": config.size.heads if attends else None}
+        for config in (old, new)
+    )
+    if keys := [key for key in now if was[key] != now[key]]:
+        raise _differs(", ".join(f"{key} was {was[key]!r} and is {now[key]!r}" for key in keys))
 
 
 def _differs(how: str) -> PipelineError:

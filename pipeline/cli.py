@@ -92,7 +92,8 @@ def run(
     "--input",
     "source",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Answer the lines of a file (plain or .gz); --output is then the file of answers.",
+    help="Answer the lines of a file (plain, .gz, .bz2, .xz or .zst); --output is then the file "
+    "of answers.",
 )
 @click.option(
     "--config",

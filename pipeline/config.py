@@ -83,7 +83,13 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> PipelineConfig:
         problems: list[tuple[tuple[str, ...], str]] = []
+        tried = self.tuning.keys if self.tuning else {}
         for key in ("copy_head", "tied_embeddings"):
+            values = tried.get(f"model.{key}", [])
+            if not self.tokenizer.shared and isinstance(values, list) and {True, "all"} & {*values}:
+                needs = "one of its values needs one vocabulary for both sides; "
+                told = f"{needs}set tokenizer.shared: true"
+                problems.append((("tuning", "keys", f"model.{key}"), told))
             if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
                 needs = f"needs one vocabulary for both sides (preset '{self.model.preset}'); "
                 problems.append((("model", key), f"{needs}set tokenizer.shared: true"))

@@ -84,6 +84,31 @@ def test_lowercase_folds_what_is_read_and_learned():
     assert "\u2581Hello" in vocabulary(learn("word", text=["Hello HELLO"]))
 
 
+CHANGED = ["你好\uff0c世界\uff01\uff08测试\uff09", "می\u200cروم", "… ½ x² ℃"]
+
+
+@pytest.mark.parametrize(("kind", "size"), [("character", None), ("word", None), ("unigram", 60)])
+def test_without_normalization_text_is_given_back_as_it_is(kind, size):
+    side = SideConfig(kind=kind, vocabulary_size=size, normalization="none")
+    pieces = sentencepiece.SentencePieceProcessor(
+        model_proto=train_tokenizer(iter(CHANGED * 20), side, False)
+    )
+    assert [pieces.decode(pieces.encode(text)) for text in CHANGED] == CHANGED
+    normal = sentencepiece.SentencePieceProcessor(model_proto=learn(kind, size, CHANGED * 20))
+    assert [normal.decode(normal.encode(text)) for text in CHANGED] == [
+        "你好,世界!(测试)",
+        "می روم",
+        "... 1\u20442 x2 °C",
+    ]
+
+
+def test_case_is_folded_with_nfkc_alone():
+    plain = SideConfig(kind="word", normalization="none")
+    with pytest.raises(ValidationError, match="normalization: nfkc on both sides"):
+        TokenizerConfig(target=plain, lowercase=True)
+    assert TokenizerConfig(target=plain).source.normalization == "nfkc"
+
+
 @pytest.mark.parametrize(("kind", "size"), KINDS)
 def test_the_same_text_gives_the_same_model(kind, size):
     assert learn(kind, size) == learn(kind, size)

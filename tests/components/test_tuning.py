@@ -56,6 +56,40 @@ def test_every_key_and_value_that_cannot_be_tried_is_told(settings):
     assert "empty list" in told["training.epochs"]
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "why"),
+    [
+        ("training.epochs", {"min": 1, "max": 9}, "tuning.epochs"),
+        ("model.preset", ["default", "luong2015"], "name the keys"),
+        ("training.label_smoothing", [0.0, 0.1], "val_token_accuracy"),
+    ],
+)
+def test_what_a_trial_cannot_tell_is_not_tried(settings, key, values, why):
+    ((told, problem),) = TuningConfig(keys={key: values}).misfits(settings)
+    assert told == key and why in problem
+    if "accuracy" in why:
+        assert not TuningConfig(keys={key: values}, objective=why).misfits(settings)
+
+
+def test_of_whole_numbers_more_than_the_ends_are_asked(settings):
+    settings = settings.model_copy(update={"model": ModelConfig(preset="transformer2017")})
+    units = {"min": 128, "max": 512}
+    assert TuningConfig(keys={"model.size.units": units}).misfits(settings)
+    assert not TuningConfig(keys={"model.size.units": {**units, "step": 64}}).misfits(settings)
+
+
+def test_a_range_is_drawn_in_its_steps():
+    keys = {
+        "model.size.units": {"min": 64, "max": 256, "step": 96},
+        "model.dropout": {"min": 0.1, "max": 0.5, "step": 0.2},
+    }
+    units, dropout = space_of(TuningConfig(keys=keys).keys).space
+    assert list(units.values) == [64, 160, 256]
+    assert list(dropout.values) == pytest.approx([0.1, 0.3, 0.5])
+    with pytest.raises(ValidationError, match="step"):
+        TuningConfig(keys={"model.dropout": {"min": 1, "max": 5, "step": 0.5}})
+
+
 @pytest.mark.parametrize("ends", [(2, 1), (1.0, 1.0), (0, 5)])
 def test_a_range_rises_and_is_above_zero_where_it_is_logarithmic(ends):
     with pytest.raises(ValidationError, match="expected min < max"):

@@ -111,6 +111,7 @@ def test_a_new_token_keeps_its_random_start(old):
         ({"size": {**SIZE, "units": 10}}, "was .* and is"),
         ({"attention": "additive"}, "it lacks"),
         ({"cell": "gru"}, "gate_kernel"),
+        ({"reverse_source": True}, "reverse_source was False and is True"),
     ],
 )
 def test_another_architecture_is_refused_by_what_differs(old, settings, message):

@@ -111,7 +111,8 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
         ),
         (
             "tokenizer: {source: {sort: word}}",
-            "tokenizer.source.sort: unknown key; expected one of: kind, vocabulary_size",
+            "tokenizer.source.sort: unknown key; expected one of: kind, normalization, "
+            "vocabulary_size",
         ),
         (
             "training: {epochs: 0}",

@@ -133,6 +133,13 @@ def test_lowercase_folds_what_is_read_and_what_is_answered(kind):
     assert restored(plain, ["Über den"]) == ["Über den"]
 
 
+def test_without_normalization_the_graph_gives_text_back_as_it_is():
+    text = "你好\uff0c世界\uff01 می\u200cروم … ½"
+    side = SideConfig(kind="character", normalization="none")
+    tokenizer = Tokenizer(train_tokenizer(iter([text]), side, False))
+    assert restored(tokenizer, [text]) == [text]
+
+
 def test_learning_twice_gives_the_same_model():
     for kind in SIZES:
         assert train(kind) == train(kind)
