@@ -17,6 +17,7 @@ from .errors import PipelineError
 from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
+from .readers.tatoeba import PLACES as TATOEBA
 from .spans import Span, anything, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
 
@@ -78,6 +79,22 @@ class DataConfig(ReadingConfig):
             if any(isinstance(name, str) and not name.strip() for name in names):
                 raise ValueError("expected a path or a glob pattern, received an empty string")
         return value
+
+    @model_validator(mode="after")
+    def _extra_is_in_every_input(self) -> DataConfig:
+        if self.extra and any(isinstance(item, AlignedInput) for _, item in self.inputs):
+            raise ValueError(
+                "extra: expected inputs with columns, such as tsv, received aligned files, which "
+                f"have none for {', '.join(self.extra)}; leave it out, or give the files otherwise"
+            )
+        if self.format == "tatoeba":
+            for name, column in self.extra.items():
+                if column not in (*TATOEBA, *range(1, len(TATOEBA) + 1)):
+                    raise ValueError(
+                        f"extra: expected a column of Tatoeba's exports ({', '.join(TATOEBA)}, or "
+                        f"its number from 1 to {len(TATOEBA)}), received {column!r} for '{name}'"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _splits_by_what_there_is(self) -> DataConfig:

@@ -168,6 +168,25 @@ FILES = (
             "data.extra: expected names of letters, digits and '_' other than references, source, "
             "target; received 'source'",
         ),
+        (
+            "input: [pairs.tsv, {source: pairs.tsv, target: pairs.tsv}], extra: {topic: 3}",
+            "data.extra: expected inputs with columns, such as tsv, received aligned files",
+        ),
+        (
+            "input: {train: pairs.tsv, validation: pairs.tsv, "
+            "test: {source: pairs.tsv, target: pairs.tsv}}, extra: {topic: 3}",
+            "data.extra: expected inputs with columns, such as tsv, received aligned files",
+        ),
+        (
+            "input: pairs.tsv, format: tatoeba, extra: {key: id}",
+            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
+            "target, or its number from 1 to 4), received 'id' for 'key'",
+        ),
+        (
+            "input: pairs.tsv, format: tatoeba, extra: {id: 9}",
+            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
+            "target, or its number from 1 to 4), received 9 for 'id'",
+        ),
         ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
         ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),
         (
