@@ -18,7 +18,7 @@ from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .readers.tatoeba import PLACES as TATOEBA
-from .spans import Span, anything, names_spans, newest_versions, spans_in
+from .spans import Span, anything, check_specs, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
 
 NEWEST = "newest"  # spans that a run finds out when it reads
@@ -79,6 +79,15 @@ class DataConfig(ReadingConfig):
             if any(isinstance(name, str) and not name.strip() for name in names):
                 raise ValueError("expected a path or a glob pattern, received an empty string")
         return value
+
+    @model_validator(mode="after")
+    def _spans_are_whole(self) -> DataConfig:
+        for pattern in self.patterns:
+            try:
+                check_specs(pattern)
+            except ValueError as error:
+                raise ValueError(f"input: {error}") from error
+        return self
 
     @model_validator(mode="after")
     def _extra_is_in_every_input(self) -> DataConfig:

@@ -187,6 +187,20 @@ FILES = (
             "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
             "target, or its number from 1 to 4), received 9 for 'id'",
         ),
+        *(
+            (
+                f"input: '{pattern}'",
+                "data.input: expected {SPAN} once, or {YYYY}, {MM} and {DD} once each, and "
+                f"{{VERSION}} once or not at all beside them, received {came} in '{pattern}'",
+            )
+            for pattern, came in (
+                ("{YYYY}-{MM}.tsv", "{YYYY}, {MM}"),
+                ("{SPAN}/{SPAN}.tsv", "{SPAN}, {SPAN}"),
+                ("{SPAN}/{DD}.tsv", "{SPAN}, {DD}"),
+                ("{SPAN}/{VERSION}/{VERSION}.tsv", "{SPAN}, {VERSION}, {VERSION}"),
+                ("{VERSION}.tsv", "{VERSION}"),
+            )
+        ),
         ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
         ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),
         (
