@@ -163,10 +163,13 @@ FILES = (
             "input: pairs.tsv, columns: {source: 0, target: b}",
             "data.columns.source: expected a column's name, or its number from 1, received 0",
         ),
-        (
-            "input: pairs.tsv, extra: {source: x}",
-            "data.extra: expected names of letters, digits and '_' other than references, source, "
-            "target; received 'source'",
+        *(
+            (
+                f"input: pairs.tsv, extra: {{{name}: x}}",
+                "data.extra: expected names of letters, digits and '_' other than file, line, "
+                f"references, source, target; received '{name}'",
+            )
+            for name in ("source", "file", "line")
         ),
         (
             "input: [pairs.tsv, {source: pairs.tsv, target: pairs.tsv}], extra: {topic: 3}",
