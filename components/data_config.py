@@ -19,7 +19,7 @@ from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .readers.tatoeba import PLACES as TATOEBA
 from .spans import Span, anything, check_specs, names_spans, newest_versions, spans_in
-from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
+from .splits import COMPARABLE_SOURCE, PRECEDENCE, SOURCE, SPLITS, SplitShares
 
 NEWEST = "newest"  # spans that a run finds out when it reads
 PART_BYTES = 1 << 26
@@ -254,7 +254,9 @@ def is_local(pattern: str) -> bool:
 
 
 def files_of(config: DataConfig) -> list[InputFile]:
-    """The files that the inputs match now, each once, in order of their names.
+    """The files that the inputs match now, each once, in the order that tells a first pair.
+
+    Given for test, for validation, for train; then as the inputs are listed; then by path.
 
     Raises:
       PipelineError: a pattern matches nothing, the ending of a file tells no
@@ -289,7 +291,7 @@ def files_of(config: DataConfig) -> list[InputFile]:
     for path, split in ((file.paths[0], file.split) for file in found):
         if splits.setdefault(path, split) != split:
             raise PipelineError(f"data.input: {path} is given for {splits[path]} and for {split}")
-    return sorted(found)
+    return sorted(found, key=lambda file: PRECEDENCE.index(file.split) if file.split else 0)
 
 
 def parts_of(files: list[InputFile]) -> int:

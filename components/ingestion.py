@@ -26,7 +26,7 @@ from .data_config import DataConfig
 from .readers.pieces import Piece, pieces_of
 from .readers.registry import InputFile, read_pairs
 from .readers.rows import Extra, Pair, Rejected, Row, shown
-from .splits import SPLIT_NAMES
+from .splits import PRECEDENCE, SPLIT_NAMES
 
 # Plain tuples, for Beam would pickle named ones: a `Pair`, a `Rejected`.
 PairRow = tuple[str, str, str, int, Extra]
@@ -183,8 +183,9 @@ class LayAside(beam.DoFn):
     def process(self, file: FilePart) -> None:
         place = file[0]
         for kept, rejected, characters in cleaned_batches(file, self._config):
+            ranks = self._ranks(kept)
             for which, comparison in enumerate(self._config.comparisons):
-                packed = comparison.pack(place, kept)
+                packed = comparison.pack(place, kept, ranks)
                 for shard, rows in by_shard(packed, KEY_SHARDS):
                     self._keys.file((which, shard)).write(rows.tobytes())
             rows = [
@@ -193,6 +194,14 @@ class LayAside(beam.DoFn):
             ]
             self._pairs.add(rows, characters)
             self._rejected.add(rejected, 0)
+
+    def _ranks(self, pairs: Sequence[tuple[int, Pair]]) -> list[int]:
+        """Where a column gives the splits; where inputs do, their files come in that order."""
+        column = self._config.splits.column
+        if not column:
+            return []
+        names = [dict(pair.extra)[column].lower() for _, pair in pairs]
+        return [PRECEDENCE.index(SPLIT_NAMES[name]) for name in names]
 
     def _extra(self, pair: Pair) -> Iterable[str | None]:
         return map(dict(pair.extra).get, self._config.extra) if self._config.extra else ()

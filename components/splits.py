@@ -18,6 +18,8 @@ from .readers.registry import InputFile
 from .readers.rows import Extra
 
 SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
+# Of equal pairs that of the first is kept: what judges a model goes before what it learns.
+PRECEDENCE = (features.TEST, features.VALIDATION, features.TRAIN)
 # What a column may call them.
 SPLIT_NAMES = {
     "train": features.TRAIN, "training": features.TRAIN,

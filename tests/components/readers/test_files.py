@@ -168,7 +168,7 @@ def test_the_format_is_that_of_each_name_or_what_is_set(folder):
         (["a.tsv"], "tsv"), (["b.csv.gz"], "csv"), (["c.TMX"], "tmx"),
     ]  # fmt: skip
     assert found(folder, [f"{folder}/*.dat", f"{folder}/a*"], format="jsonl") == [
-        (["a.tsv"], "jsonl"), (["e.dat"], "jsonl"),
+        (["e.dat"], "jsonl"), (["a.tsv"], "jsonl"),
     ]  # fmt: skip
 
 
