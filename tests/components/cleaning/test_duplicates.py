@@ -79,6 +79,37 @@ def test_of_equal_pairs_the_first_is_kept_and_named(tmp_path, by, lost):
     assert firsts == {f"of {tmp_path}/a.tsv:1"}
 
 
+LONG = "a sentence that is long enough for its grams to say something"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lines", "cleaning", "lost"),
+    [
+        (
+            ["s1\tt1", "s1\tt2", "s2\tt2", "s3\tt2"],
+            [{"filter": "duplicates", "by": "source"}, {"filter": "duplicates", "by": "target"}],
+            {2: 1, 4: 3},
+        ),
+        (
+            ["s\tt", f"s\t{LONG}", f"u\t{LONG}!", f"v\t{LONG}?"],
+            [
+                {"filter": "duplicates", "by": "source"},
+                {"filter": "near_duplicates", "by": "target"},
+            ],
+            {2: 1, 4: 3},
+        ),
+    ],
+)
+def test_no_pair_is_rejected_for_one_that_another_comparison_rejected(
+    tmp_path, lines, cleaning, lost
+):
+    report, out = run(tmp_path, {"a.tsv": lines}, *cleaning)
+    rejected = {row["line"]: row["detail"] for row in rows_of(out / "rejected.jsonl")}
+    assert rejected == {line: f"of {tmp_path}/a.tsv:{first}" for line, first in lost.items()}
+    assert report.read == 4 == report.kept + len(lost)
+
+
 ORDERS = {
     "alone": ("*.tsv", "a"),  # by path
     "listed": (["c.tsv", "a.tsv", "b.tsv"], "c"),
