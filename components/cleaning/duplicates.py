@@ -136,6 +136,19 @@ def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
     """`minhash` of each of several texts, or the first of its hashes: uint64 [N, hashes]."""
     if not texts:
         return np.empty((0, hashes), np.uint64)
+    grams, starts = gram_hashes(texts)
+    found = np.empty((len(texts), hashes), np.uint64)
+    for place in range(hashes):
+        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
+        found[:, place] = np.minimum.reduceat(hashed, starts)
+    return found
+
+
+def gram_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the 4-grams of texts, letter case and spacing aside: uint64 [grams].
+
+    One text's after another's, and where each begins; each has one at least.
+    """
     texts = [_plain(text) for text in texts]
     points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4").astype(np.uint64)
     grams = points[: 1 - GRAM]
@@ -145,23 +158,11 @@ def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
     lengths = np.array([len(text) for text in texts])
     ends = np.cumsum(lengths)[:-1]
     across = (ends[:, None] - np.arange(1, GRAM)).ravel()
-    grams = np.delete(grams, across)
-    starts = np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
-    found = np.empty((len(texts), hashes), np.uint64)
-    for place in range(hashes):
-        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
-        found[:, place] = np.minimum.reduceat(hashed, starts)
-    return found
+    return np.delete(grams, across), np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
 
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split()).ljust(GRAM)
-
-
-def comparable_grams(text: str) -> set[str]:
-    """The 4-grams of a text, letter case and spacing aside."""
-    text = _plain(text)
-    return {text[place : place + GRAM] for place in range(len(text) - GRAM + 1)}
 
 
 def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) -> np.ndarray:
