@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -107,32 +107,33 @@ def check_pairs(
     """
     files = files_of(config)
     folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
-    rows_aside, keys, lines = (str(scratch / name) for name in ("rows", "keys", "lines"))
-    for aside in (rows_aside, keys, lines):
-        Path(aside).mkdir(parents=True)
-    write_kept = WriteLines(KEPT, lines, kept_as_json, len, sum)
-    write_rejected = WriteLines(REJECTED, lines, rejected_as_json, first_of_reasons, add_reasons)
-    with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
-        rows = pipeline | ReadFiles(files, config, rows_aside)
-        statistics = (
-            rows.pairs
-            | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))
-            | "Measure" >> MeasureBitext(keys, limits.near_similarity)
+    # A folder of its own name: what stands in `folder` already is the user's.
+    with tempfile.TemporaryDirectory(prefix=".seq2seq-", dir=folder) as scratch:
+        rows_aside, keys, lines = (str(Path(scratch, name)) for name in ("rows", "keys", "lines"))
+        for aside in (rows_aside, keys, lines):
+            Path(aside).mkdir()
+        write_kept = WriteLines(KEPT, lines, kept_as_json, len, sum)
+        write_rejected = WriteLines(
+            REJECTED, lines, rejected_as_json, first_of_reasons, add_reasons
         )
-        _ = (
-            rows.pairs | "WriteKept" >> beam.ParDo(write_kept),
-            rows.rejected | "WriteRejected" >> beam.ParDo(write_rejected),
-            statistics,
-        ) | Gather(str(scratch), MERGES)
-    found = gathered(str(scratch), MERGES)
-    kept_files, kept = found[KEPT]
-    rejected_files, reasons = found[REJECTED]
-    statistics = found[STATISTICS]
-    join_files(kept_files, str(folder / KEPT))
-    join_files(rejected_files, str(folder / REJECTED))
-    shutil.rmtree(scratch)
+        with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
+            rows = pipeline | ReadFiles(files, config, rows_aside)
+            statistics = (
+                rows.pairs
+                | "WithSplit" >> beam.Map(with_splits, splitter(config.splits, files))
+                | "Measure" >> MeasureBitext(keys, limits.near_similarity)
+            )
+            _ = (
+                rows.pairs | "WriteKept" >> beam.ParDo(write_kept),
+                rows.rejected | "WriteRejected" >> beam.ParDo(write_rejected),
+                statistics,
+            ) | Gather(scratch, MERGES)
+        found = gathered(scratch, MERGES)
+        kept_files, kept = found[KEPT]
+        rejected_files, reasons = found[REJECTED]
+        statistics = found[STATISTICS]
+        join_files(kept_files, str(folder / KEPT))
+        join_files(rejected_files, str(folder / REJECTED))
     if before is not None:
         statistics["drift"] = drift(statistics, before)
     rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}

@@ -17,8 +17,9 @@ from .errors import PipelineError
 from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
-from .spans import Span, anything, names_spans, newest_versions, spans_in
-from .splits import COMPARABLE_SOURCE, SOURCE, SPLITS, SplitShares
+from .readers.tatoeba import PLACES as TATOEBA
+from .spans import Span, anything, check_specs, names_spans, newest_versions, spans_in
+from .splits import COMPARABLE_SOURCE, PRECEDENCE, SOURCE, SPLITS, SplitShares
 
 NEWEST = "newest"  # spans that a run finds out when it reads
 PART_BYTES = 1 << 26
@@ -78,6 +79,31 @@ class DataConfig(ReadingConfig):
             if any(isinstance(name, str) and not name.strip() for name in names):
                 raise ValueError("expected a path or a glob pattern, received an empty string")
         return value
+
+    @model_validator(mode="after")
+    def _spans_are_whole(self) -> DataConfig:
+        for pattern in self.patterns:
+            try:
+                check_specs(pattern)
+            except ValueError as error:
+                raise ValueError(f"input: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _extra_is_in_every_input(self) -> DataConfig:
+        if self.extra and any(isinstance(item, AlignedInput) for _, item in self.inputs):
+            raise ValueError(
+                "extra: expected inputs with columns, such as tsv, received aligned files, which "
+                f"have none for {', '.join(self.extra)}; leave it out, or give the files otherwise"
+            )
+        if self.format == "tatoeba":
+            for name, column in self.extra.items():
+                if column not in (*TATOEBA, *range(1, len(TATOEBA) + 1)):
+                    raise ValueError(
+                        f"extra: expected a column of Tatoeba's exports ({', '.join(TATOEBA)}, or "
+                        f"its number from 1 to {len(TATOEBA)}), received {column!r} for '{name}'"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _splits_by_what_there_is(self) -> DataConfig:
@@ -228,7 +254,9 @@ def is_local(pattern: str) -> bool:
 
 
 def files_of(config: DataConfig) -> list[InputFile]:
-    """The files that the inputs match now, each once, in order of their names.
+    """The files that the inputs match now, each once, in the order that tells a first pair.
+
+    Given for test, for validation, for train; then as the inputs are listed; then by path.
 
     Raises:
       PipelineError: a pattern matches nothing, the ending of a file tells no
@@ -263,7 +291,7 @@ def files_of(config: DataConfig) -> list[InputFile]:
     for path, split in ((file.paths[0], file.split) for file in found):
         if splits.setdefault(path, split) != split:
             raise PipelineError(f"data.input: {path} is given for {splits[path]} and for {split}")
-    return sorted(found)
+    return sorted(found, key=lambda file: PRECEDENCE.index(file.split) if file.split else 0)
 
 
 def parts_of(files: list[InputFile]) -> int:

@@ -26,7 +26,7 @@ from .data_config import DataConfig
 from .readers.pieces import Piece, pieces_of
 from .readers.registry import InputFile, read_pairs
 from .readers.rows import Extra, Pair, Rejected, Row, shown
-from .splits import SPLIT_NAMES
+from .splits import PRECEDENCE, SPLIT_NAMES
 
 # Plain tuples, for Beam would pickle named ones: a `Pair`, a `Rejected`.
 PairRow = tuple[str, str, str, int, Extra]
@@ -78,18 +78,24 @@ class ReadFiles(beam.PTransform):
             return files | "Read" >> read
         lay = LayAside(self._config, self._scratch, self._parts or 1)
         aside = files | "LayAside" >> beam.ParDo(lay).with_outputs(KEYS, main=PAIRS)
-        found = (
-            aside[KEYS]
-            | "ByShard" >> beam.GroupByKey()
-            | "Compare" >> beam.ParDo(Compare(self._config))
-        )
+        shards = aside[KEYS] | "ByShard" >> beam.GroupByKey()
+        found: list[beam.PCollection] = []
+        for which in range(len(self._config.comparisons)):
+            compare = beam.ParDo(Compare(self._config, which), *_as_side_input(found))
+            found.append(shards | f"Compare{which}" >> compare)
         take = TakeUp(self._files, self._config, self._parts is not None)
         return (
             aside[PAIRS]
             | "ByPart" >> beam.GroupByKey()
             | "TakeUp"
-            >> beam.ParDo(take, beam.pvalue.AsIter(found)).with_outputs(REJECTED, main=PAIRS)
+            >> beam.ParDo(take, *_as_side_input(found)).with_outputs(REJECTED, main=PAIRS)
         )
+
+
+def _as_side_input(found: list[beam.PCollection]) -> list[Any]:
+    if not found:
+        return []
+    return [beam.pvalue.AsIter(tuple(found) | f"FoundBy{len(found)}" >> beam.Flatten())]
 
 
 def parts_to_read(files: list[InputFile], config: DataConfig) -> Iterator[FilePart]:
@@ -183,8 +189,9 @@ class LayAside(beam.DoFn):
     def process(self, file: FilePart) -> None:
         place = file[0]
         for kept, rejected, characters in cleaned_batches(file, self._config):
+            ranks = self._ranks(kept)
             for which, comparison in enumerate(self._config.comparisons):
-                packed = comparison.pack(place, kept)
+                packed = comparison.pack(place, kept, ranks)
                 for shard, rows in by_shard(packed, KEY_SHARDS):
                     self._keys.file((which, shard)).write(rows.tobytes())
             rows = [
@@ -193,6 +200,14 @@ class LayAside(beam.DoFn):
             ]
             self._pairs.add(rows, characters)
             self._rejected.add(rejected, 0)
+
+    def _ranks(self, pairs: Sequence[tuple[int, Pair]]) -> list[int]:
+        """Where a column gives the splits; where inputs do, their files come in that order."""
+        column = self._config.splits.column
+        if not column:
+            return []
+        names = [dict(pair.extra)[column].lower() for _, pair in pairs]
+        return [PRECEDENCE.index(SPLIT_NAMES[name]) for name in names]
 
     def _extra(self, pair: Pair) -> Iterable[str | None]:
         return map(dict(pair.extra).get, self._config.extra) if self._config.extra else ()
@@ -207,27 +222,40 @@ class LayAside(beam.DoFn):
 
 
 class Compare(beam.DoFn):
-    """Finds the duplicates of a shard, as packed rows of `FOUND`."""
+    """Finds the duplicates of a shard, as packed rows of `FOUND`.
 
-    def __init__(self, config: DataConfig):
-        self._comparisons = config.comparisons
+    Args:
+      config: the `data` section.
+      which: of its comparisons; the shards of others are passed over, and so are the
+        pairs that an earlier one found, for none is rejected in favour of a rejected one.
+    """
 
-    def process(self, shard: tuple[tuple[int, int], Iterable[str]]) -> Iterator[bytes]:
+    def __init__(self, config: DataConfig, which: int):
+        self._comparison = config.comparisons[which]
+        self._which = which
+
+    def process(
+        self, shard: tuple[tuple[int, int], Iterable[str]], before: Iterable[bytes] = ()
+    ) -> Iterator[bytes]:
         (which, _), paths = shard
-        comparison = self._comparisons[which]
+        if which != self._which:
+            return
+        rows = np.frombuffer(bytes_aside(list(paths)), self._comparison.packing)
+        if which:
+            places = rows["file"].astype(np.uint64) << np.uint64(32) | rows["row"]
+            rows = rows[~np.isin(places, np.frombuffer(b"".join(before), FOUND)["place"])]
         found = []
-        for rows in groups(np.frombuffer(bytes_aside(list(paths)), comparison.packing)):
-            for row, first in comparison.matches(rows):
+        for group in groups(rows):
+            for row, first in self._comparison.matches(group):
                 place = int(row["file"]) << 32 | int(row["row"])
                 found.append((place, which, first["file"], first["line"]))
         yield np.array(found, FOUND).tobytes()
 
 
 def merge_found(parts: Iterable[bytes]) -> np.ndarray:
-    """What was found of all shards in order of place, the first comparison's word for each."""
+    """What was found of all shards in order of place, one word for each."""
     found = np.frombuffer(b"".join(parts), FOUND)
-    found = found[np.lexsort((found["first_line"], found["first_file"], found["which"],
-                              found["place"]))]  # fmt: skip
+    found = found[np.lexsort((found["first_line"], found["first_file"], found["place"]))]
     return found[np.unique(found["place"], return_index=True)[1]]
 
 
@@ -246,7 +274,7 @@ class TakeUp(beam.DoFn):
         self._whole = whole
 
     def process(
-        self, part: tuple[tuple[str, int], Iterable[str]], found: Iterable[bytes]
+        self, part: tuple[tuple[str, int], Iterable[str]], found: Iterable[bytes] = ()
     ) -> Iterator[Any]:
         (kind, _), paths = part
         batches = (batch for path in sorted(paths) for batch in batches_aside(path))

@@ -17,8 +17,8 @@ import orjson
 
 from .aside import batches_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES
-from .cleaning.duplicates import band_keys, comparable_grams, minhashes
-from .splits import comparable
+from .cleaning.duplicates import band_keys, gram_hashes, minhashes
+from .splits import comparables
 
 # 4 bands of 3 hashes: of twins of similarity 0.8 as many as 94 in 100 are found, of 0.9 all.
 BANDS, ROWS = 4, 3
@@ -67,38 +67,91 @@ class FindNearLeaks(beam.DoFn):
         if not held_out:
             return
         texts = [source for _, _, source in held_out]
+        grams = GramSets(texts)
+        numbers: dict[str, int] = {}  # of what exact leaks have in common
+        exact = np.array([numbers.setdefault(text, len(numbers)) for text in comparables(texts)])
         keys = _keys(texts)
         order = np.argsort(keys.ravel(), kind="stable")
-        known = keys.ravel()[order]
-        found: dict[tuple[str, int], Leak] = {}
-        for batch in batches_aside(path):
-            sources = batch.column(0).to_pylist()
-            for start in range(0, len(sources), BATCH):
-                some = sources[start : start + BATCH]
-                theirs = _keys(some)
-                begins = np.searchsorted(known, theirs, side="left")
-                ends = np.searchsorted(known, theirs, side="right")
-                for row in np.flatnonzero((ends > begins).any(axis=1)):
-                    twins = {
-                        int(place) // BANDS
-                        for begin, end in zip(begins[row], ends[row], strict=True)
-                        for place in order[begin:end]
-                    }
-                    for leak in self._leaks(some[row], [held_out[twin] for twin in twins]):
-                        before = found.get(leak[:2])
-                        found[leak[:2]] = max(before, leak, key=_rank) if before else leak
+        known, owners = keys.ravel()[order], order // BANDS
+        found: dict[int, Leak] = {}
+        least = np.full(len(texts), self._similarity)  # that is worth a look, of each
+        for sources in _batches(path):
+            theirs = _keys(sources)
+            begins = np.searchsorted(known, theirs, side="left")
+            ends = np.searchsorted(known, theirs, side="right")
+            rows = np.flatnonzero((ends > begins).any(axis=1))
+            if not len(rows):
+                continue
+            some = [sources[row] for row in rows]
+            for row, source, plain, their in zip(
+                rows, some, comparables(some), _gram_sets(some), strict=True
+            ):
+                near = np.zeros(len(texts), bool)
+                for begin, end in zip(begins[row], ends[row], strict=True):
+                    near[owners[begin:end]] = True
+                near &= exact != numbers.get(plain, -1)  # those are counted elsewhere
+                twins = np.flatnonzero(near)
+                similarities = grams.similarities(their, twins, self._similarity)
+                for place in np.flatnonzero(similarities >= least[twins]):
+                    twin, similarity = int(twins[place]), round(float(similarities[place]), 3)
+                    key, split, other = held_out[twin]
+                    beginnings = other[:EXAMPLE_CHARACTERS], source[:EXAMPLE_CHARACTERS]
+                    leak = split, key, *beginnings, similarity
+                    before = found.get(twin)
+                    found[twin] = max(before, leak, key=_rank) if before else leak
+                    # What is less by so much comes second when it is rounded, too.
+                    least[twin] = max(self._similarity, found[twin][4] - 0.001)
         yield list(found.values())
 
-    def _leaks(self, source: str, twins: Sequence[HeldOut]) -> Iterator[Leak]:
-        grams = comparable_grams(source)
-        for key, split, other in twins:
-            if comparable(source) == comparable(other):
-                continue  # counted among those that leak exactly
-            others = comparable_grams(other)
-            similarity = len(grams & others) / len(grams | others)
-            if similarity >= self._similarity:
-                beginnings = other[:EXAMPLE_CHARACTERS], source[:EXAMPLE_CHARACTERS]
-                yield split, key, *beginnings, round(similarity, 3)
+
+class GramSets:
+    """The sets of 4-grams of texts, each made once, to compare others with."""
+
+    def __init__(self, texts: Sequence[str]):
+        sets = _gram_sets(texts)
+        self._sizes = np.array([len(one) for one in sets])
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._known, places = np.unique(np.concatenate(sets), return_inverse=True)
+        self._places = places.astype(np.int32)
+
+    def similarities(self, grams: np.ndarray, which: np.ndarray, least: float) -> np.ndarray:
+        """Jaccard's similarity of a set and some of the texts': float [which].
+
+        Args:
+          grams: the set, as hashes in order.
+          which: the texts' places.
+          least: what cannot reach it, by the sizes alone, is 0.
+        """
+        sizes = self._sizes[which]
+        similarities = np.zeros(len(which))
+        close = np.flatnonzero(
+            np.minimum(sizes, len(grams)) / np.maximum(sizes, len(grams)) >= least
+        )
+        if not len(close):
+            return similarities
+        at = np.searchsorted(self._known, grams)
+        at[at == len(self._known)] = 0
+        has = np.zeros(len(self._known), bool)
+        has[at[self._known[at] == grams]] = True
+        sizes, starts = sizes[close], self._starts[which[close]]
+        # The texts' grams, one text's after another's.
+        begins = np.cumsum(sizes) - sizes
+        places = self._places[np.arange(sizes.sum()) + np.repeat(starts - begins, sizes)]
+        shared = np.add.reduceat(has[places], begins, dtype=np.int64)
+        similarities[close] = shared / (len(grams) + sizes - shared)
+        return similarities
+
+
+def _gram_sets(texts: Sequence[str]) -> list[np.ndarray]:
+    grams, starts = gram_hashes(texts)
+    return [np.unique(some) for some in np.split(grams, starts[1:])]
+
+
+def _batches(path: str) -> Iterator[list[str]]:
+    for batch in batches_aside(path):
+        sources = batch.column(0).to_pylist()
+        for start in range(0, len(sources), BATCH):
+            yield sources[start : start + BATCH]
 
 
 def _keys(texts: Sequence[str]) -> np.ndarray:

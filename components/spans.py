@@ -61,6 +61,22 @@ def names_spans(pattern: str) -> bool:
     return any(name in ("SPAN", *_DIGITS) for name, _ in _SPEC.findall(pattern))
 
 
+def check_specs(pattern: str) -> None:
+    """Refuses a path or glob whose span no number or day can be read from.
+
+    Raises:
+      ValueError: a part of a date is missing, something is twice, or a version has no span.
+    """
+    names = [name for name, _ in _SPEC.findall(pattern)]
+    spans = sorted(name for name in names if name != "VERSION")
+    if spans not in ([], ["SPAN"], sorted(_DIGITS)) or names.count("VERSION") > bool(spans):
+        came = ", ".join(f"{{{name}}}" for name in names)
+        raise ValueError(
+            "expected {SPAN} once, or {YYYY}, {MM} and {DD} once each, and {VERSION} once or not "
+            f"at all beside them, received {came} in '{pattern}'"
+        )
+
+
 def anything(pattern: str) -> str:
     """The glob of a pattern's files, whatever their span and version."""
     return _SPEC.sub("*", pattern)

@@ -18,6 +18,8 @@ from .readers.registry import InputFile
 from .readers.rows import Extra
 
 SPLITS = (features.TRAIN, features.VALIDATION, features.TEST)
+# Of equal pairs that of the first is kept: what judges a model goes before what it learns.
+PRECEDENCE = (features.TEST, features.VALIDATION, features.TRAIN)
 # What a column may call them.
 SPLIT_NAMES = {
     "train": features.TRAIN, "training": features.TRAIN,
@@ -32,7 +34,7 @@ ASCII_OTHERS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
 class SplitShares(Section):
-    """Parts of the whole, by hash of the source: a source is never in two splits."""
+    """Parts of the whole, by hash: what `by` names is never in two splits."""
 
     train: Annotated[int, Field(ge=1)] = 90
     validation: Annotated[int, Field(ge=1)] = 5
@@ -58,25 +60,23 @@ class Splitter:
 
     @property
     def by_pair(self) -> bool:
-        """Whether pairs of one source may be given for several splits."""
-        return bool(self._given) or self._shares.column is not None
-
-    def split(self, source: str, file: str, extra: Extra) -> str:
-        """The split of a pair."""
-        if self._given:
-            return self._given[file]
-        if self._shares.column is not None:
-            return SPLIT_NAMES[dict(extra)[self._shares.column].lower()]
-        return split_of(split_key(source, extra, self._shares), self._shares)
+        """Whether pairs of one source may belong to several splits."""
+        by_source = self._shares.by in (SOURCE, COMPARABLE_SOURCE)
+        return bool(self._given) or self._shares.column is not None or not by_source
 
     def splits(self, pairs: Sequence[tuple[str, str, Extra]]) -> list[str]:
-        """The splits of several pairs, each of (source, file, extra)."""
-        if self.by_pair:
-            return [self.split(*pair) for pair in pairs]
+        """The splits of pairs, each of (source, file, extra)."""
+        if self._given:
+            return [self._given[file] for _, file, _ in pairs]
+        if self._shares.column is not None:
+            column = self._shares.column
+            return [SPLIT_NAMES[dict(extra)[column].lower()] for _, _, extra in pairs]
         if self._shares.by == COMPARABLE_SOURCE:
             keys = comparables([source for source, _, _ in pairs])
+        elif self._shares.by == SOURCE:
+            keys = [source for source, _, _ in pairs]
         else:
-            keys = [split_key(source, extra, self._shares) for source, _, extra in pairs]
+            keys = [dict(extra)[self._shares.by] for _, _, extra in pairs]
         return splits_of(keys, self._shares)
 
 
@@ -85,27 +85,13 @@ def splitter(shares: SplitShares, files: Sequence[InputFile]) -> Splitter:
     return Splitter(shares, {file.paths[0]: file.split for file in files if file.split})
 
 
-def split_of(key: str, shares: SplitShares) -> str:
-    """The split of a source, or of what `by` puts in its place."""
-    return splits_of([key], shares)[0]
-
-
 def splits_of(keys: Sequence[str], shares: SplitShares) -> list[str]:
-    """`split_of` each of several."""
+    """The splits of sources, or of what `by` puts in their place."""
     bounds = [shares.train, shares.train + shares.validation]
     whole = bounds[-1] + shares.test
     digests = b"".join([hashlib.sha256(key.encode()).digest() for key in keys])
     buckets = np.frombuffer(digests, ">u8")[::4] % np.uint64(whole)
     return [SPLITS[place] for place in np.searchsorted(bounds, buckets, side="right")]
-
-
-def split_key(source: str, extra: Extra, shares: SplitShares) -> str:
-    """What decides over the split of a pair."""
-    if shares.by == SOURCE:
-        return source
-    if shares.by == COMPARABLE_SOURCE:
-        return comparable(source)
-    return dict(extra)[shares.by]
 
 
 def comparable(text: str) -> str:

@@ -59,15 +59,16 @@ class WriteExamples(beam.DoFn):
 
     def _by_split(self, groups: list[list[PairRow]]) -> Iterator[tuple[str, list[PairRow]]]:
         if not self._given.by_pair:
-            # A source of several groups goes where the first of them goes.
-            firsts = [(rows[0][0], rows[0][2], rows[0][4]) for rows in groups]
-            yield from zip(self._given.splits(firsts), groups, strict=True)
+            yield from zip(self._splits([rows[0] for rows in groups]), groups, strict=True)
             return
         for rows in groups:
             found: dict[str, list[PairRow]] = {}
-            for row in rows:
-                found.setdefault(self._given.split(row[0], row[2], row[4]), []).append(row)
+            for split, row in zip(self._splits(rows), rows, strict=True):
+                found.setdefault(split, []).append(row)
             yield from found.items()
+
+    def _splits(self, rows: Sequence[PairRow]) -> list[str]:
+        return self._given.splits([(source, file, extra) for source, _, file, _, extra in rows])
 
 
 def _examples(source: str, rows: Sequence[PairRow], split: str) -> list[bytes]:

@@ -27,7 +27,7 @@ HASHES = BANDS * ROWS
 # What `\d` finds; beyond the first plane all is looked at.
 DIGITS = table_of(filter(str.isdecimal, map(chr, range(BEYOND))), beyond=True)
 
-PLACE = [("file", "<u4"), ("row", "<u4"), ("line", "<u4")]
+PLACE = [("rank", "u1"), ("file", "<u4"), ("row", "<u4"), ("line", "<u4")]
 EXACT = np.dtype([("key", "<u8"), *PLACE])
 NEAR = np.dtype([("key", "<u8"), *PLACE, ("signature", "u1", (HASHES,))])
 
@@ -48,9 +48,17 @@ class Duplicates(Section):
     reason: ClassVar[str] = "duplicate"
     packing: ClassVar[np.dtype] = EXACT
 
-    def pack(self, file: int, pairs: Sequence[tuple[int, Pair]]) -> np.ndarray:
-        """The keys of pairs of a file, which come with the numbers of their rows."""
-        packed = _places(file, pairs, self.packing)
+    def pack(
+        self, file: int, pairs: Sequence[tuple[int, Pair]], ranks: Sequence[int] = ()
+    ) -> np.ndarray:
+        """The keys of pairs of a file.
+
+        Args:
+          file: its number.
+          pairs: with the numbers of their rows.
+          ranks: a pair of a lower one comes first, in whatever file; none if all are equal.
+        """
+        packed = _places(file, pairs, ranks, self.packing)
         texts = (compared(pair.source, pair.target, self.by) for _, pair in pairs)
         if self.ignore_case:
             texts = (text.casefold() for text in texts)
@@ -77,11 +85,13 @@ class NearDuplicates(Section):
     reason: ClassVar[str] = "near_duplicate"
     packing: ClassVar[np.dtype] = NEAR
 
-    def pack(self, file: int, pairs: Sequence[tuple[int, Pair]]) -> np.ndarray:
+    def pack(
+        self, file: int, pairs: Sequence[tuple[int, Pair]], ranks: Sequence[int] = ()
+    ) -> np.ndarray:
         """As of `Duplicates`, with a key for each band of each pair."""
         texts = [compared(pair.source, pair.target, self.by) for _, pair in pairs]
         signatures = minhashes(texts)
-        packed = np.repeat(_places(file, pairs, self.packing), BANDS)
+        packed = np.repeat(_places(file, pairs, ranks, self.packing), BANDS)
         packed["signature"] = np.repeat(signatures.astype(np.uint8), BANDS, axis=0)
         packed["key"] = band_keys(texts, signatures).ravel()
         return packed
@@ -126,6 +136,19 @@ def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
     """`minhash` of each of several texts, or the first of its hashes: uint64 [N, hashes]."""
     if not texts:
         return np.empty((0, hashes), np.uint64)
+    grams, starts = gram_hashes(texts)
+    found = np.empty((len(texts), hashes), np.uint64)
+    for place in range(hashes):
+        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
+        found[:, place] = np.minimum.reduceat(hashed, starts)
+    return found
+
+
+def gram_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the 4-grams of texts, letter case and spacing aside: uint64 [grams].
+
+    One text's after another's, and where each begins; each has one at least.
+    """
     texts = [_plain(text) for text in texts]
     points = np.frombuffer("".join(texts).encode("utf-32-le"), "<u4").astype(np.uint64)
     grams = points[: 1 - GRAM]
@@ -135,23 +158,11 @@ def minhashes(texts: Sequence[str], hashes: int = HASHES) -> np.ndarray:
     lengths = np.array([len(text) for text in texts])
     ends = np.cumsum(lengths)[:-1]
     across = (ends[:, None] - np.arange(1, GRAM)).ravel()
-    grams = np.delete(grams, across)
-    starts = np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
-    found = np.empty((len(texts), hashes), np.uint64)
-    for place in range(hashes):
-        hashed = (grams * _FACTORS[place] + _SUMMANDS[place]) >> np.uint64(32)
-        found[:, place] = np.minimum.reduceat(hashed, starts)
-    return found
+    return np.delete(grams, across), np.r_[0, np.cumsum(lengths - GRAM + 1)[:-1]]
 
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split()).ljust(GRAM)
-
-
-def comparable_grams(text: str) -> set[str]:
-    """The 4-grams of a text, letter case and spacing aside."""
-    text = _plain(text)
-    return {text[place : place + GRAM] for place in range(len(text) - GRAM + 1)}
 
 
 def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) -> np.ndarray:
@@ -167,8 +178,11 @@ def band_keys(texts: Sequence[str], signatures: np.ndarray, bands: int = BANDS) 
     return keys ^ digits[:, None] ^ (np.arange(bands, dtype=np.uint64) * _BASE)
 
 
-def _places(file: int, pairs: Sequence[tuple[int, Pair]], packing: np.dtype) -> np.ndarray:
+def _places(
+    file: int, pairs: Sequence[tuple[int, Pair]], ranks: Sequence[int], packing: np.dtype
+) -> np.ndarray:
     packed = np.zeros(len(pairs), packing)
+    packed["rank"] = ranks or 0
     packed["file"] = file
     packed["row"] = [number for number, _ in pairs]
     packed["line"] = [pair.line for _, pair in pairs]
@@ -176,8 +190,8 @@ def _places(file: int, pairs: Sequence[tuple[int, Pair]], packing: np.dtype) -> 
 
 
 def groups(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows that share a key with another, each group in the order of places."""
-    rows = rows[np.lexsort((rows["row"], rows["file"], rows["key"]))]
+    """Rows that share a key with another, each group in the order of ranks and places."""
+    rows = rows[np.lexsort((rows["row"], rows["file"], rows["rank"], rows["key"]))]
     starts = np.flatnonzero(np.r_[True, rows["key"][1:] != rows["key"][:-1], True])
     for group in np.flatnonzero(np.diff(starts) > 1):
         yield rows[starts[group] : starts[group + 1]]

@@ -8,8 +8,9 @@ import io
 import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import IO, Any
 
 import zstandard
@@ -19,12 +20,23 @@ BUFFER = 1 << 20
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
 
-class _Zstandard(io.RawIOBase):
-    """Reads zstandard frames; unlike the library's own stream it knows a truncated one."""
+class _Streams(io.RawIOBase):
+    """Reads compressed streams, one after another; what is damaged or cut in any is an error.
 
-    def __init__(self, raw: IO[bytes]):
+    Python's own readers of bzip2 and xz take a damaged stream after the first for no part
+    of the file, and zstandard's does not know a truncated frame.
+
+    Args:
+      raw: the packed bytes.
+      decompressor: makes one that unpacks a single stream.
+      padding: a byte that may stand between streams and after the last.
+    """
+
+    def __init__(self, raw: IO[bytes], decompressor: Callable[[], Any], padding: bytes = b""):
         self._raw = raw
-        self._frame: Any = None
+        self._new = decompressor
+        self._padding = padding
+        self._stream = decompressor()  # None between streams
         self._waiting = b""
 
     def readable(self) -> bool:
@@ -35,8 +47,8 @@ class _Zstandard(io.RawIOBase):
             # A small piece, for it may be a hundred thousand times as large unpacked.
             packed = self._raw.read(1024)
             if not packed:
-                if self._frame is not None:
-                    raise EOFError("Compressed file ended before the end of its last frame")
+                if self._stream is not None:
+                    raise EOFError("Compressed file ended before the end of its last stream")
                 return 0
             self._waiting = b"".join(self._unpacked(packed))
         taken = self._waiting[: len(buffer)]
@@ -46,18 +58,26 @@ class _Zstandard(io.RawIOBase):
 
     def _unpacked(self, packed: bytes) -> Iterator[bytes]:
         while packed:
-            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            yield self._frame.decompress(packed)
-            packed = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame = None
+            if self._stream is None:
+                packed = packed.lstrip(self._padding)
+                if not packed:
+                    return
+                self._stream = self._new()
+            yield self._stream.decompress(packed)
+            packed = self._stream.unused_data if self._stream.eof else b""
+            if self._stream.eof:
+                self._stream = None
+
+
+def _streams(decompressor: Callable[[], Any], padding: bytes = b"") -> Callable[[IO[bytes]], Any]:
+    return lambda raw: io.BufferedReader(_Streams(raw, decompressor, padding), BUFFER)
 
 
 DECOMPRESSORS: dict[str, Any] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    ".zst": lambda raw: io.BufferedReader(_Zstandard(raw), BUFFER),
+    ".bz2": _streams(bz2.BZ2Decompressor),
+    ".xz": _streams(partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), padding=b"\0"),
+    ".zst": _streams(lambda: zstandard.ZstdDecompressor().decompressobj()),
 }
 
 

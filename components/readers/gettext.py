@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import polib
@@ -17,6 +18,7 @@ from .rows import Rejected, Row, checked, shown, unreadable
 LARGEST = 1 << 26  # bytes: a catalog is read whole
 # What is no comment: polib takes the last character of a string for its quote, whatever it is.
 STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"([^"\\]|\\.)*"')
+MESSAGE = re.compile(rb"(?:#~\s+)?(msgid|msgstr)\b")
 
 
 def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
@@ -33,7 +35,9 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
     binary = bare_name(file).lower().endswith(".mo")
     with local_copy(stream, file, LARGEST) as copy:
         if not binary:
-            _check_lines(copy, file)
+            messages = _check_lines(copy, file)
+            with open(copy, "ab") as end:
+                end.write(b"\n#\n")  # without it a last line such as "#:" costs an entry
         try:
             catalog = polib.mofile(copy) if binary else polib.pofile(copy)
         except UnicodeDecodeError as error:
@@ -43,6 +47,12 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
         except (OSError, ValueError, LookupError, AttributeError, TypeError, struct.error) as error:
             problem = str(error).replace(copy, file)
             raise unreadable(file, f"not a gettext catalog: {problem}") from error
+    if not binary:
+        # polib takes the header out, and has its flags then.
+        found = len(catalog) + isinstance(catalog.metadata_is_fuzzy, list)
+        if found != messages:
+            problem = f"not a gettext catalog: {messages:,} msgid, but {found:,} entries"
+            raise unreadable(file, problem)
     for number, entry in enumerate(catalog, start=1):
         line = number if binary else max(1, entry.linenum or 0)
         left_out = "obsolete" if entry.obsolete else "fuzzy" if "fuzzy" in entry.flags else ""
@@ -55,13 +65,26 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
                 yield checked(source, target, file, line, config.max_characters, extra)
 
 
-def _check_lines(copy: str, file: str) -> None:
-    with open(copy, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            text = (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).strip()
-            if text and not text.startswith(b"#") and not STRING.fullmatch(text):
-                problem = "not a gettext catalog: expected a keyword and a string in quotes"
-                raise unreadable(file, problem, number)
+def _check_lines(copy: str, file: str) -> int:
+    """How many messages a catalog has, each with a translation after it."""
+    messages, untold = 0, 0  # the line of a msgid whose msgstr has not come
+    content = Path(copy).read_bytes().removeprefix(BYTE_ORDER_MARK)
+    for number, line in enumerate(content.splitlines(), start=1):
+        text = line.strip()
+        if text and not text.startswith(b"#") and not STRING.fullmatch(text):
+            problem = "not a gettext catalog: expected a keyword and a string in quotes"
+            raise unreadable(file, problem, number)
+        keyword = MESSAGE.match(text)
+        if keyword and keyword[1] == b"msgid":
+            if untold:
+                break
+            messages, untold = messages + 1, number
+        elif keyword:
+            untold = 0
+    if untold:
+        problem = "not a gettext catalog: expected a msgstr after this msgid, found none"
+        raise unreadable(file, problem, untold)
+    return messages
 
 
 def _bad_line(copy: str, error: UnicodeDecodeError) -> int | None:

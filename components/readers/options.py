@@ -15,6 +15,8 @@ Format = Literal[
     "tfrecord",
 ]  # fmt: skip
 
+PLACE = ("file", "line")  # of a pair, beside its sides where pairs are written
+
 
 def _names_a_column(value: Any) -> Any:
     named = isinstance(value, str) and value.strip()
@@ -68,7 +70,7 @@ class ReadingConfig(Section):
     @field_validator("extra")
     @classmethod
     def _has_names_of_its_own(cls, value: dict[str, Column]) -> dict[str, Column]:
-        taken = {features.SOURCE, features.TARGET, features.REFERENCES}
+        taken = {features.SOURCE, features.TARGET, features.REFERENCES, *PLACE}
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in taken:
                 raise ValueError(

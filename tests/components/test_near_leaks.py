@@ -1,20 +1,25 @@
 """Near twins between splits: found where the texts say so, and counted once."""
 
 import random
+from functools import cache
 
 import pyarrow as pa
 import pytest
 
 from seq2seq_tfx.components import near_leaks
 from seq2seq_tfx.components.aside import Aside, RowsAside
-from seq2seq_tfx.components.cleaning.duplicates import hash64
+from seq2seq_tfx.components.bitext_statistics import EXAMPLE_CHARACTERS as SHOWN
+from seq2seq_tfx.components.cleaning.duplicates import band_keys, hash64, minhashes
 from seq2seq_tfx.components.near_leaks import (
+    BANDS,
+    ROWS,
     FindNearLeaks,
     add_near_leaks,
     near_leak_statistics,
     packed,
     sample,
 )
+from seq2seq_tfx.components.splits import comparable
 
 
 def held_out(split, *sources):
@@ -55,6 +60,55 @@ def test_twins_are_those_that_brute_force_finds(tmp_path):
     wanted = {text for text, similarity in near.items() if similarity >= 0.7}
     told = {source for _, _, source, _, _ in leaks}
     assert told <= wanted and len(told) >= 0.8 * len(wanted) > 20
+
+
+def by_brute_force(learned, others, similarity):
+    """Each pair that shares a band, compared as sets of strings; the nearest twin of each."""
+    nearest = {}
+    for key, split, other in others:
+        for source in learned:
+            if comparable(source) == comparable(other) or not shares_a_band(source, other):
+                continue
+            ours, theirs = (grams(" ".join(t.casefold().split()).ljust(4)) for t in (other, source))
+            near = len(ours & theirs) / len(ours | theirs)
+            if near >= similarity:
+                leak = (split, key, other[:SHOWN], source[:SHOWN], round(near, 3))
+                before = nearest.get((split, key), leak)
+                nearest[split, key] = max(before, leak, key=lambda one: (one[4], one[3]))
+    return sorted(nearest.values())
+
+
+@cache
+def keys_of(text):
+    return band_keys([text], minhashes([text], BANDS * ROWS), BANDS)[0]
+
+
+def shares_a_band(source, other):
+    return bool((keys_of(source) == keys_of(other)).any())
+
+
+@pytest.mark.parametrize("similarity", [0.5, 0.8, 1.0])
+def test_the_nearest_twins_of_templated_sources_are_those_of_brute_force(tmp_path, similarity):
+    generator = random.Random(5)
+    templates = [
+        "Please show me the current state of the {} in the kitchen",
+        "The {} was switched off", "{}", "ÉTAT de la {}  — 漢字 {} 😀", "No way to connect to {} 7",
+    ]  # fmt: skip
+    names = ["", "a", "B", "light", "lights", "Heizung", "heizungen", "😀😀", "漢"]
+    names += ["".join(generator.choices("abc", k=n)) for n in range(1, 30)]
+
+    def sources(number):
+        for _ in range(number):
+            template = generator.choice(templates)
+            yield template.replace("{}", generator.choice(names)) or "x"
+
+    learned = [*sources(150), "no twin of anything here", "?!"]
+    others = sorted({(comparable(s), s) for s in sources(80)})
+    others = [(hash64(plain), generator.choice(["test", "validation"]), s) for plain, s in others]
+    others = sample([others])
+    leaks = found(tmp_path, learned, others, similarity)
+    assert leaks == by_brute_force(learned, others, similarity)
+    assert len(leaks) > 5 or similarity == 1
 
 
 def test_exact_twins_and_other_numbers_are_not_near_twins(tmp_path):

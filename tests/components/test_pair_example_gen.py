@@ -11,6 +11,8 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components.artifacts import RejectedPairs
+from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+from seq2seq_tfx.components.data_check import check_pairs
 from seq2seq_tfx.components.data_config import (
     AlignedInput,
     DataConfig,
@@ -21,7 +23,7 @@ from seq2seq_tfx.components.data_config import (
 )
 from seq2seq_tfx.components.errors import PipelineError
 from seq2seq_tfx.components.pair_example_gen import Driver, Executor, PairExampleGen
-from seq2seq_tfx.components.splits import SplitShares, split_of
+from seq2seq_tfx.components.splits import SplitShares, splits_of
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 
 pytestmark = pytest.mark.slow  # each is a Beam pipeline
@@ -182,12 +184,12 @@ def test_the_split_of_a_source_depends_on_nothing_but_the_source():
     # So it stays where it is when data is added.
     shares = SplitShares(**SHARES)
     for source, _ in FIRST + SECOND:
-        assert split_of(source, shares) == expected_split(source)
+        assert splits_of([source], shares) == [expected_split(source)]
 
 
 def test_splits_have_their_shares():
     shares = SplitShares(train=90, validation=7, test=3)
-    drawn = Counter(split_of(f"source {i}", shares) for i in range(20_000))
+    drawn = Counter(splits_of([f"source {i}" for i in range(20_000)], shares))
     for split, share in (("train", 0.9), ("validation", 0.07), ("test", 0.03)):
         deviation = (share * (1 - share) / 20_000) ** 0.5
         assert abs(drawn[split] / 20_000 - share) < 4 * deviation
@@ -325,6 +327,30 @@ def test_splits_may_go_by_a_group_or_by_what_sources_have_in_common(tmp_path):
     run = Run(tmp_path / "b.tsv", tmp_path / "twins", by="comparable_source")
     numbers = [{source[5:].strip("!") for source, _, _ in run.examples(s)} for s in SPLITS]
     assert sum(map(len, numbers)) == 60 and all(numbers)
+
+
+def test_a_document_stays_together_in_a_run_and_in_data_check(tmp_path):
+    # Every document has "Hello." beside a sentence of its own.
+    rows = "".join(f"Hello.,Hallo {i},{i}\nsentence {i},Satz {i},{i}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text(f"source,target,document\n{rows}")
+    extra = {"document": "document"}
+    run = Run(tmp_path / "a.csv", tmp_path / "run", by="document", extra=extra)
+    assert run.error is None
+    documents = [{f["document"][0] for f in run.features(split)} for split in ("train", "test")]
+    for number in documents[0]:
+        assert expected_split(number) == "train"
+    told = [[f["source"][0] for f in run.features(split)].count("Hello.") for split in SPLITS]
+    assert told[0] == len(documents[0]) and told[2] == 1
+    (greeting,) = [f for f in run.features("test") if f["source"] == ["Hello."]]
+    of_test = [i for i in range(60) if expected_split(str(i)) == "test"]
+    assert greeting["references"] == [f"Hallo {i}" for i in of_test]
+    # The same splits are looked at, and what is in several of them is told.
+    shares = SplitShares(**SHARES, by="document")
+    config = DataConfig(input=str(tmp_path / "a.csv"), splits=shares, extra=extra)
+    report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
+    assert report.statistics["leaked_sources"] == {"validation": 1, "test": 1}
+    held_out = report.statistics["held_out_sources"]
+    assert held_out["test"] == run.counts["examples"]["test"] == len(of_test) + 1
 
 
 def test_splits_that_are_given_as_inputs_stay_as_they_are(tmp_path):

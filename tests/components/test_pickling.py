@@ -40,7 +40,7 @@ FILES = [InputFile(("pairs.tsv",), "tsv")]
 ARGUMENTS = {
     "ReadBatches": (CONFIG,),
     "LayAside": (CONFIG, "scratch", 2),
-    "Compare": (CONFIG,),
+    "Compare": (CONFIG, 0),
     "TakeUp": (FILES, CONFIG, True),
     "PackSources": ("scratch", True),
     "FindNearLeaks": (0.8,),

@@ -62,6 +62,19 @@ def test_json_is_one_object_and_what_was_kept_and_rejected_lies_in_the_output():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("error", [False, True])
+def test_nothing_of_the_users_is_deleted_and_nothing_of_ours_left(error):
+    Path("out/scratch").mkdir(parents=True)
+    Path("out/scratch/theirs.txt").write_text("theirs")
+    Path("cut.tsv.gz").write_bytes(b"\x1f\x8b\x08")
+    result = check("cut.tsv.gz" if error else "a.tsv", "--output", "out")
+    assert result.exit_code == (1 if error else 0)
+    assert Path("out/scratch/theirs.txt").read_text() == "theirs"
+    written = [] if error else ["kept.jsonl", "rejected.jsonl", "report.html", "report.json"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [*written, "scratch"]
+
+
+@pytest.mark.slow
 def test_where_nothing_was_kept_the_exit_code_says_so():
     Path("bad.tsv").write_text("one\ntwo\n")
     result = check("bad.tsv", "--json")

@@ -164,10 +164,46 @@ FILES = (
             "input: pairs.tsv, columns: {source: 0, target: b}",
             "data.columns.source: expected a column's name, or its number from 1, received 0",
         ),
+        *(
+            (
+                f"input: pairs.tsv, extra: {{{name}: x}}",
+                "data.extra: expected names of letters, digits and '_' other than file, line, "
+                f"references, source, target; received '{name}'",
+            )
+            for name in ("source", "file", "line")
+        ),
         (
-            "input: pairs.tsv, extra: {source: x}",
-            "data.extra: expected names of letters, digits and '_' other than references, source, "
-            "target; received 'source'",
+            "input: [pairs.tsv, {source: pairs.tsv, target: pairs.tsv}], extra: {topic: 3}",
+            "data.extra: expected inputs with columns, such as tsv, received aligned files",
+        ),
+        (
+            "input: {train: pairs.tsv, validation: pairs.tsv, "
+            "test: {source: pairs.tsv, target: pairs.tsv}}, extra: {topic: 3}",
+            "data.extra: expected inputs with columns, such as tsv, received aligned files",
+        ),
+        (
+            "input: pairs.tsv, format: tatoeba, extra: {key: id}",
+            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
+            "target, or its number from 1 to 4), received 'id' for 'key'",
+        ),
+        (
+            "input: pairs.tsv, format: tatoeba, extra: {id: 9}",
+            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
+            "target, or its number from 1 to 4), received 9 for 'id'",
+        ),
+        *(
+            (
+                f"input: '{pattern}'",
+                "data.input: expected {SPAN} once, or {YYYY}, {MM} and {DD} once each, and "
+                f"{{VERSION}} once or not at all beside them, received {came} in '{pattern}'",
+            )
+            for pattern, came in (
+                ("{YYYY}-{MM}.tsv", "{YYYY}, {MM}"),
+                ("{SPAN}/{SPAN}.tsv", "{SPAN}, {SPAN}"),
+                ("{SPAN}/{DD}.tsv", "{SPAN}, {DD}"),
+                ("{SPAN}/{VERSION}/{VERSION}.tsv", "{SPAN}, {VERSION}, {VERSION}"),
+                ("{VERSION}.tsv", "{VERSION}"),
+            )
         ),
         ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
         ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),

@@ -42,11 +42,11 @@ def test_near_duplicates_disregard_letter_case_and_spacing():
     assert (minhash("Hello  World") == minhash("hello world")).all()
 
 
-def run(tmp_path, files, *cleaning):
+def run(tmp_path, files, *cleaning, **data):
     """(kept lines, rejected (file, line, reason, detail)) by the names of files."""
     for name, lines in files.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
-    config = DataConfig(input=str(tmp_path / "*.tsv"), cleaning=list(cleaning))
+    config = DataConfig(**{"input": str(tmp_path / "*.tsv"), "cleaning": list(cleaning), **data})
     report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
     return report, tmp_path / "out"
 
@@ -77,6 +77,79 @@ def test_of_equal_pairs_the_first_is_kept_and_named(tmp_path, by, lost):
     assert len(rows_of(out / "kept.jsonl")) == report.kept
     firsts = {row["detail"] for row in rejected if row["text"] == "one\teins"}
     assert firsts == {f"of {tmp_path}/a.tsv:1"}
+
+
+LONG = "a sentence that is long enough for its grams to say something"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lines", "cleaning", "lost"),
+    [
+        (
+            ["s1\tt1", "s1\tt2", "s2\tt2", "s3\tt2"],
+            [{"filter": "duplicates", "by": "source"}, {"filter": "duplicates", "by": "target"}],
+            {2: 1, 4: 3},
+        ),
+        (
+            ["s\tt", f"s\t{LONG}", f"u\t{LONG}!", f"v\t{LONG}?"],
+            [
+                {"filter": "duplicates", "by": "source"},
+                {"filter": "near_duplicates", "by": "target"},
+            ],
+            {2: 1, 4: 3},
+        ),
+    ],
+)
+def test_no_pair_is_rejected_for_one_that_another_comparison_rejected(
+    tmp_path, lines, cleaning, lost
+):
+    report, out = run(tmp_path, {"a.tsv": lines}, *cleaning)
+    rejected = {row["line"]: row["detail"] for row in rows_of(out / "rejected.jsonl")}
+    assert rejected == {line: f"of {tmp_path}/a.tsv:{first}" for line, first in lost.items()}
+    assert report.read == 4 == report.kept + len(lost)
+
+
+ORDERS = {
+    "alone": ("*.tsv", "a"),  # by path
+    "listed": (["c.tsv", "a.tsv", "b.tsv"], "c"),
+    "given": ({"train": "a.tsv", "validation": "c.tsv", "test": "b.tsv"}, "b"),
+    "validation": ({"train": ["d.tsv", "a.tsv"], "validation": "c.tsv", "test": "e.tsv"}, "c"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["duplicates", "near_duplicates"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_first_is_of_a_held_out_split_then_of_the_input_listed_first(tmp_path, kind, order):
+    given, first = ORDERS[order]
+    files = {f"{name}.tsv": ["a sentence\tein Satz"] for name in "abc"}
+    files |= {f"{name}.tsv": [f"{name * 9}\t{name}"] for name in "de" if order == "validation"}
+
+    def placed(value):
+        if isinstance(value, dict):
+            return {key: placed(inner) for key, inner in value.items()}
+        return [*map(placed, value)] if isinstance(value, list) else str(tmp_path / value)
+
+    _, out = run(tmp_path, files, {"filter": kind}, input=placed(given))
+    kept = [row["file"] for row in rows_of(out / "kept.jsonl") if row["source"] == "a sentence"]
+    assert kept == [str(tmp_path / f"{first}.tsv")]
+
+
+@pytest.mark.slow
+def test_where_a_column_gives_the_splits_train_loses_too(tmp_path):
+    files = {
+        "a.tsv": ["one\teins\ttrain", "one\teins\ttest", "two\tzwei\tdev"],
+        "b.tsv": ["one\teins\tdev", "two\tzwei\ttest", "two\tzwei\ttrain"],
+    }
+    settings = {
+        "columns": {"source": 1, "target": 2}, "extra": {"part": 3}, "splits": {"column": "part"},
+    }  # fmt: skip
+    report, out = run(tmp_path, files, {"filter": "duplicates"}, **settings)
+    assert {(row["source"], row["part"]) for row in rows_of(out / "kept.jsonl")} == {
+        ("one", "test"), ("two", "test"),
+    }  # fmt: skip
+    assert report.rejected == {"duplicate": 4}
 
 
 @pytest.mark.slow

@@ -219,6 +219,16 @@ def test_a_single_form_stands_for_singular_and_plural(tmp_path):
     assert [row[:2] for row in told(rows)] == [("%d file", "%d x"), ("%d files", "%d x")]
 
 
+@pytest.mark.parametrize("last", ["", "#", "#:", "#,", "#.", '#~| msgid "x"', "# text", "\n\n#:\n"])
+def test_comments_at_the_end_of_a_catalog_cost_no_entry(tmp_path, last):
+    whole, commented = (
+        read_bytes(tmp_path, "a.po", f"{content}{last}".encode())
+        for content in (PO, 'msgid "a"\nmsgstr "b"\n')
+    )
+    assert len(whole) == len(SINGLE)
+    assert told(commented) == [("a", "b", 1)]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
@@ -226,6 +236,10 @@ def test_a_single_form_stands_for_singular_and_plural(tmp_path):
         ("a.po", b'msgid "a"\nmsgstr "b"\n\nwhat\n', r"a\.po:4 cannot be read: "),
         ("a.po", b'msgid "a"\nmsgstr "\xff"\n', r"a\.po:2 cannot be read: not utf-?8"),
         ("a.po", b"/etc/passwd", r"a\.po:1 cannot be read: "),
+        ("a.po", b'msgid "a"\n# b\nmsgid "c"\nmsgstr "d"\n', r"a\.po:1 .* expected a msgstr"),
+        ("a.po", b'#~ msgid "a"\n#. b\n\nmsgid "c"\nmsgstr "d"\n', r"a\.po:1 .* expected a msgs"),
+        ("a.po", b'msgid "a"\nmsgstr "b"\nmsgid "c"\n#\n', r"a\.po:3 .* expected a msgstr"),
+        ("a.po", b'msgid "a"\nmsgstr "b"\n# c\nmsgstr "d"\n', r"a\.po .* 1 msgid, but 2 entries"),
         ("a.mo", b"a\tb\n" * 9, r"a\.mo cannot be read: "),
         ("a.mo", b"\xde\x12\x04\x95" + b"\xff" * 60, r"a\.mo cannot be read: "),
         ("a.mo", b"", r"a\.mo cannot be read: "),
