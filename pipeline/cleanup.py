@@ -70,6 +70,8 @@ def plan(output: Path, keep: int) -> Plan:
     versions = set(_served(output)) | {f for f, model in pushed.items() if model in kept}
     for folder in versions & pushed.keys():
         kept |= {pushed[folder], *graph.copies(pushed[folder])}
+    # Without its blessing no candidate would be compared with a model.
+    kept |= set(graph.blessings(kept))
 
     folders = {Path(graph.artifacts[artifact].uri) for artifact in kept}
     elsewhere = [folder for folder in folders if not folder.is_relative_to(output)]

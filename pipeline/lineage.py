@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,6 +135,15 @@ class Graph:
             and number_of(blessing, "blessed") == 1
             and number_of(blessing, "current_model_id") in self.artifacts
         )
+
+    def blessings(self, models: Container[int]) -> list[int]:
+        """What the gate said of models."""
+        return [
+            artifact.id
+            for artifact in self.artifacts.values()
+            if artifact.type == "ModelBlessing"
+            and number_of(artifact, "current_model_id") in models
+        ]
 
     def trained(self, model: int) -> Trained:
         trainer = self._made_by[model]

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,20 @@ def test_killed_at_any_point_it_leaves_nothing_inconsistent(recorded, at):
     assert not list(recorded.output.rglob(".gc-*"))
     assert all((path / "data").is_file() for path in recorded.live())
     assert versions(recorded) == ["11", "12", "17"]
+
+
+def test_the_baseline_stays_blessed_where_later_runs_ended_before_it(tmp_path):
+    recorded = Recorded(tmp_path / "out")
+    recorded.run(["1"], version=11)
+    baseline = recorded.run(["2"], version=12)
+    for span in (3, 4, 5):
+        recorded.run([str(span)], failed="Trainer")
+    clean(recorded.output, plan(recorded.output, 3))
+    live = recorded.live()
+    # What the resolver of the next candidate looks for: both, and live.
+    for kind in ("Model", "ModelBlessing"):
+        folder = Path(recorded.artifacts[baseline, kind].uri)
+        assert folder in live and (folder / "data").is_file()
 
 
 def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded):
