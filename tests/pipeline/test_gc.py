@@ -139,6 +139,20 @@ def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded)
     assert [path.name for path in checkpoints.iterdir()] == ["new"]
 
 
+def test_a_folder_may_be_reached_by_a_link_in_the_run_and_here(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    recorded = Recorded(tmp_path / "link" / "out")
+    for span in (1, 2, 3):
+        recorded.run([str(span)], version=10 + span)
+    planned = plan(tmp_path / "disk" / "out", 1)
+    assert planned == plan(recorded.output, 1)
+    clean(recorded.output, planned)
+    assert versions(recorded) == ["13"] and len(models(recorded)) == 1
+    assert all((path / "data").is_file() for path in recorded.live())
+    assert plan(recorded.output, 1).items == []
+
+
 def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, tmp_path):
     with run_folder.exclusive(recorded.output):
         busy = seq2seq("gc", "--output", recorded.output)
