@@ -24,7 +24,7 @@ from .cli_gate import gate
 from .cli_runs import gc, runs, schedule
 from .cli_serving import bench_serving, deployment, serve, versions
 from .cli_training import train_worker
-from .environment import prepare
+from .environment import prepare, read_environment
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -66,12 +66,28 @@ for command in (
 )
 @click.option("--component", help="Run this one alone, of the run that --run-id names.")
 @click.option("--run-id", help="Any name: components that are run with the same make one run.")
+@click.option(
+    "--env",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Lines NAME=VALUE for the environment, such as a webhook's address; it may be missing.",
+)
 def run(
-    config_path: Path, output: Path | None, runner: str, component: str | None, run_id: str | None
+    config_path: Path,
+    output: Path | None,
+    runner: str,
+    component: str | None,
+    run_id: str | None,
+    env: Path | None,
 ) -> None:
     """Run the pipeline of a configuration."""
     if (component is None) != (run_id is None):
         raise click.UsageError("--component and --run-id need one another")
+    if env:
+        try:
+            for fault in read_environment(env):
+                click.echo(f"warning: {fault}", err=True)
+        except OSError as error:
+            fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
     config = _load(config_path)
     from .run_folder import LOG
     from .unattended import run_job, run_one

@@ -40,18 +40,21 @@ class Job(NamedTuple):
         program = Path(sys.executable).with_name("seq2seq")
         return [str(program), *arguments, "--output", str(self.output)]
 
+    def run_with_secrets(self) -> list[str]:
+        """The command of a night; it reads the secrets itself, for no shell may run them."""
+        return self.command("run", "--config", str(self.config), "--env", str(self.secrets))
+
 
 def cron_files(job: Job) -> dict[str, str]:
     """The lines for a crontab, and the rotation of logs."""
-    log, secrets = (shlex.quote(str(path)) for path in (job.output / SCHEDULED_LOG, job.secrets))
+    log = shlex.quote(str(job.output / SCHEDULED_LOG))
     rotation = job.folder / f"{job.unit}.logrotate"
     state = job.output / "logrotate.state"
     environment = shlex.join(["env", *(f"{k}={v}" for k, v in _environment().items())])
     steps = [
         f"cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))}",
-        f"{{ set -a; [ ! -f {secrets} ] || . {secrets}; set +a",
-        shlex.join(["logrotate", "--state", str(state), str(rotation)]),
-        f"{environment} {shlex.join(job.command('run', '--config', str(job.config)))}",
+        f"{{ {shlex.join(['logrotate', '--state', str(state), str(rotation)])}",
+        f"{environment} {shlex.join(job.run_with_secrets())}",
         'echo "exit code $?"',
         f"{environment} {shlex.join(job.command('gc', '--keep', str(job.keep)))}; }}",
     ]
@@ -128,16 +131,9 @@ WantedBy=timers.target
 
 def airflow_files(job: Job) -> dict[str, str]:
     """A DAG for Airflow 2, whose scheduler never imports the job's environment."""
-    secrets = shlex.quote(str(job.secrets))
-    before = (
-        f"cd {shlex.quote(str(job.folder))} && "
-        f"if [ -f {secrets} ]; then set -a; . {secrets}; set +a; fi"
-    )
-    commands = {
-        "run": shlex.join(job.command("run", "--config", str(job.config))),
-        "gc": shlex.join(job.command("gc", "--keep", str(job.keep))),
-    }
-    run, gc = (repr(_no_template(f"{before}; {command}")) for command in commands.values())
+    commands = (job.run_with_secrets(), job.command("gc", "--keep", str(job.keep)))
+    before = f"cd {shlex.quote(str(job.folder))} &&"
+    run, gc = (repr(_no_template(f"{before} {shlex.join(command)}")) for command in commands)
     environment = repr(_environment())
     tasks, more = _ONE_TASK.format(run=run), ""
     if job.components:

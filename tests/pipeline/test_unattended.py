@@ -215,6 +215,16 @@ def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
     assert "warning: notify: /no/such/program cannot be started" in result.stderr
 
 
+def test_a_hook_finds_its_address_in_the_file_of_secrets(monkeypatch, job):
+    monkeypatch.setenv("NIGHT_HOOK", "")
+    Path("job.env").write_text('NIGHT_HOOK="https://[secret"\n')
+    Path("job.yaml").write_text(f"{JOB.partition('notify')[0]}notify: {{webhook: $NIGHT_HOOK}}\n")
+    runs_that(monkeypatch, job, 11)
+    result = run("--env", "job.env")
+    assert result.exit_code == 0
+    assert "received one that cannot be read" in result.stderr and "secret" not in result.stderr
+
+
 def test_last_blessed_needs_spans(job):
     Path("job.yaml").write_text(
         JOB.replace("pairs-{SPAN}.tsv", "pairs-1.tsv") + "training: {warm_start: last_blessed}\n"
