@@ -97,7 +97,8 @@ EnvironmentFile=-{_specifiers(str(job.secrets))}
 ExecStartPre=/usr/bin/env mkdir -p {_systemd(str(job.output))}
 ExecStartPre=-{_systemd(*rotate)}
 ExecStart={_systemd(*job.command("run", "--config", str(job.config)))}
-ExecStart=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
+# However the run ended: most of all, room is needed after one that filled the disk.
+ExecStopPost=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
 # 3: not blessed, 4: another run is under way, 5: the data gate. The old model serves on,
 # and `notify` has told whom it concerns: no fault of the service.
 SuccessExitStatus=3 4 5
@@ -105,9 +106,9 @@ SuccessExitStatus=3 4 5
 # cache, a training from its last checkpoint. Errors are retried by unattended.retries.
 Restart=on-abnormal
 RestartSec=60
-# On SIGTERM a training writes a checkpoint first.
+# On SIGTERM a training writes a checkpoint first; gc has as long.
 KillMode=mixed
-TimeoutStopSec=120
+TimeoutStopSec=600
 """
     timer = f"""\
 # Starts {job.unit}.service every night. Written by `seq2seq schedule systemd`.

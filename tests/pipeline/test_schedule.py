@@ -77,6 +77,10 @@ def test_units_are_what_systemd_takes(folder):
     assert "OnCalendar=*-*-* 02:30:00\n" in Path("seq2seq-job.timer").read_text()
     service = Path("seq2seq-job.service").read_text()
     assert "SuccessExitStatus=3 4 5\n" in service
+    # A second ExecStart would not be reached where the first fails.
+    assert service.count("\nExecStart=") == 1
+    (after,) = re.findall(r"\nExecStopPost=-(.*)", service)
+    assert " gc --keep 14 " in after
     assert str(folder).replace("%", "%%") in service
     assert not re.search(r"(?<!%)%(?!%)", service)
     if shutil.which("systemd-analyze"):
