@@ -76,7 +76,7 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
     """
     code = 0
     try:
-        nights = _due(config, output)
+        nights = spans_due(config, output)
     except Exception as error:
         return _close(config, output, None, _failed(error), [])
     for number, spans in enumerate(nights, start=1):
@@ -89,8 +89,16 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
     return code
 
 
-def _due(config: PipelineConfig, output: Path) -> list[list[Span]]:
-    """The spans of each run; one run without any where data has none."""
+def spans_due(config: PipelineConfig, output: Path) -> list[list[Span]]:
+    """The spans of each run that is due, the newest last; one without any where data has none.
+
+    Args:
+      config: the job.
+      output: the folder of earlier runs.
+
+    Raises:
+      PipelineError: data has spans, and there is none.
+    """
     available = available_spans(config.data)
     if not available:
         return [[]]
@@ -177,7 +185,7 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         if begun and "PairExampleGen" in begun.components:
             spans = list(map(Span.parse, begun.spans))
         else:
-            spans = _due(config, output)[0]
+            spans = spans_due(config, output)[0]
     except Exception as error:
         return _close(config, output, None, _failed(error), [])
 
