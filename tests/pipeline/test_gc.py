@@ -139,6 +139,18 @@ def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded)
     assert [path.name for path in checkpoints.iterdir()] == ["new"]
 
 
+def test_a_model_that_was_judged_anew_and_not_blessed_is_no_baseline(tmp_path):
+    recorded = Recorded(tmp_path / "out")
+    baseline, newest = recorded.run(["1"]), recorded.run(["2"])
+    judged = {"Model": recorded.artifacts[newest, "Model"]}
+    told = {"blessed": 0, "current_model_id": judged["Model"].id}
+    again = recorded.context("pipeline_run", "a stricter gate")
+    recorded._execute(again, "Gate", {}, judged, True, told)
+    clean(recorded.output, plan(recorded.output, 1))
+    for kind in ("Model", "ModelBlessing"):
+        assert Path(recorded.artifacts[baseline, kind].uri) in recorded.live()
+
+
 def test_a_folder_may_be_reached_by_a_link_in_the_run_and_here(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to("disk")
