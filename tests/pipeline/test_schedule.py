@@ -100,6 +100,10 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
             self.name, self.command, self.options, self.after = task_id, bash_command, options, []
             made[task_id] = self
 
+        def as_teardown(self):
+            self.options["teardown"] = True
+            return self
+
         def __rshift__(self, other):
             other.after.append(self.name)
 
@@ -118,7 +122,7 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
     monkeypatch.setitem(sys.modules, "airflow.operators.bash", operators)
     exec(text, {})
     assert {name: task.after for name, task in made.items()} == waits | {"gc": list(waits)}
-    assert made["gc"].options == {"trigger_rule": "all_done"}
+    assert made["gc"].options == {"teardown": True}
     assert options["max_active_tasks"] == 1 and options["schedule"] == "7 3 * * *"
     assert options["default_args"]["env"]["SEQ2SEQ_RUN"] == "{{ run_id }}"
     for name in waits:
