@@ -16,6 +16,7 @@ from .cli_common import (
     asks_a_model,
     fail,
     refuse,
+    say,
 )
 from .cli_compile import compile_
 from .cli_dashboard import dashboard
@@ -85,7 +86,7 @@ def run(
     if env:
         try:
             for fault in read_environment(env):
-                click.echo(f"warning: {fault}", err=True)
+                say(f"warning: {fault}", err=True)
         except OSError as error:
             fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
     config = _load(config_path)
@@ -94,7 +95,7 @@ def run(
 
     output = output or Path("output") / config.name
     log = output / LOG
-    click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
+    say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     if component and run_id:
         sys.exit(run_one(config, config_path, output, component, run_id))
     sys.exit(run_job(config, config_path, output, runner))

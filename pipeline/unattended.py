@@ -11,14 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
-
 from ..components.data_config import available_spans, is_local, with_spans
 from ..components.errors import BadData, PipelineError, links_of, reason_of
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
 from . import runners
-from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure
+from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure, say
 from .config import PipelineConfig
 from .disk import needed_bytes
 from .lineage import last_blessed
@@ -82,7 +80,7 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
     for number, spans in enumerate(nights, start=1):
         if spans:
             of = f" (run {number} of {len(nights)})" if len(nights) > 1 else ""
-            click.echo(f"spans: {', '.join(map(str, spans))}{of}")
+            say(f"spans: {', '.join(map(str, spans))}{of}")
         code, goes_on = _night(config, config_path, output, runner, spans)
         if not goes_on:
             break
@@ -126,7 +124,7 @@ def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> Pipelin
             training = training.model_copy(update={"warm_start": start})
         if training.warm_start == LAST_BLESSED:
             training = training.model_copy(update={"warm_start": None})
-        click.echo(f"warm start: {training.warm_start or 'none, for no model was blessed'}")
+        say(f"warm start: {training.warm_start or 'none, for no model was blessed'}")
     data = with_spans(config.data, spans)
     return config.model_copy(update={"data": data, "training": training})
 
@@ -141,8 +139,7 @@ def _night(
         if not ended.may_pass or attempt == settings.retries:
             break
         wait = settings.backoff_seconds * 2**attempt
-        with suppress(OSError):  # standard error may be a file on a full disk
-            failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
+        failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
         time.sleep(wait)
     return _conclude(config, config_path, output, run, ended, spans), ended.verdict in SETTLED
 
@@ -159,7 +156,7 @@ def _conclude(
     if ended.summary:
         with _warned("the report cannot be written"):
             print_summary(ended.summary, config_path)
-            click.echo(f"report: {write_report(config.name, ended.summary, output)}")
+            say(f"report: {write_report(config.name, ended.summary, output)}")
     return _close(config, output, run, ended, spans)
 
 
@@ -268,8 +265,7 @@ def _failed(error: Exception) -> Ended:
         return Ended("data_gate", DATA_GATE, reason, logged=logged)
     mendable = any(isinstance(link, PipelineError) for link in chain)
     if not (logged or mendable):
-        with suppress(OSError):
-            traceback.print_exception(error)  # no log has it
+        say("".join(traceback.format_exception(error)), err=True)  # no log has it
     return Ended("failed", ERROR, reason, logged=logged, may_pass=not mendable)
 
 
@@ -279,8 +275,7 @@ def _warned(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        with suppress(OSError):
-            click.echo(f"warning: {what}: {reason_of(error)}", err=True)
+        say(f"warning: {what}: {reason_of(error)}", err=True)
 
 
 def _lacking_space(config: PipelineConfig, output: Path) -> str | None:
@@ -306,13 +301,12 @@ def _close(
     """Says why a run ended early, and tells the hooks."""
     if ended.code not in (0, NOT_RELEASED):
         story = f"\nThe whole story is in {output / LOG}" if ended.logged else ""
-        with suppress(OSError):
-            failure(f"{ended.reason}{story}")
+        failure(f"{ended.reason}{story}")
     event = EVENTS.get(ended.verdict)
     if event:
         with _warned("the hooks cannot be told"):
             for fault in notify(config.notify, event, _payload(config, output, run, ended, spans)):
-                click.echo(f"warning: {fault}", err=True)
+                say(f"warning: {fault}", err=True)
     return ended.code
 
 

@@ -1,5 +1,6 @@
 """What the run that a scheduler calls does by itself: codes, retries, space, who is told."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -187,6 +188,16 @@ def test_a_run_that_cannot_be_recorded_or_reported_is_told(monkeypatch, job):
     assert [each["event"] for each in told()] == ["blessed"]
     assert "warning: how the run ended cannot be recorded: InternalError: " in result.stderr
     assert "warning: the report cannot be written: KeyError: 'figures'" in result.stderr
+
+
+def test_a_log_on_a_full_disk_keeps_nobody_from_being_told(monkeypatch, job):
+    runs_that(monkeypatch, job, *[OSError(28, "No space left on device")] * 3)
+    with io.TextIOWrapper(open("/dev/full", "wb", 0), write_through=True) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(sys, "stderr", full)
+        with pytest.raises(SystemExit, match="1"):
+            cli.main(["run", "--config", "job.yaml", "--output", "out"])
+    assert "No space left on device" in told()[0]["reason"]
 
 
 def test_a_reason_with_a_name_that_is_no_utf_8_is_recorded_and_told(monkeypatch, job):
