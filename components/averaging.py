@@ -8,17 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
+
+
+class TrainsWithoutAverages(keras.optimizers.Optimizer):
+    """Mixed into an optimizer: its exponential average replaces weights when asked, and only then.
+
+    Keras's `fit` has them replaced at its end. Here that is the end of an epoch, and the
+    next would go on from the average.
+    """
+
+    def finalize_variable_values(self, var_list: list[Any]) -> None:
+        """Leaves the weights as they are."""
+
+    def put_averages(self, var_list: list[Any]) -> None:
+        """Puts the average of each weight in its place."""
+        super().finalize_variable_values(var_list)
 
 
 class Averaging:
     """Puts averaged weights into a model while it is validated.
 
     Args:
-      model: built and compiled. Where its optimizer keeps an exponential average
-        (`use_ema`), that is what an epoch is represented by.
+      model: built and compiled. Where its optimizer, `TrainsWithoutAverages`, keeps an
+        exponential average (`use_ema`), that is what an epoch is represented by.
       epochs: of so many, the newest among them, the mean is taken.
     """
 
@@ -33,7 +49,7 @@ class Averaging:
         self._own = self._model.get_weights()
         optimizer = self._model.optimizer
         if optimizer.use_ema:
-            optimizer.finalize_variable_values(self._model.trainable_variables)
+            optimizer.put_averages(self._model.trainable_variables)
         newest = self._model.get_weights()
         if self.past:
             means = [np.mean(same, axis=0) for same in zip(*self.past, newest, strict=True)]

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .averaging import TrainsWithoutAverages
 from .gradient_norm import MeasuresGradient
 
 
 @keras.saving.register_keras_serializable("seq2seq_tfx")
-class FusedAdam(MeasuresGradient, keras.optimizers.Adam):
+class FusedAdam(TrainsWithoutAverages, MeasuresGradient, keras.optimizers.Adam):
     """Adam (Kingma and Ba, 2015) as `keras.optimizers.Adam`, the update by one op of TensorFlow.
 
     Keras's own update is ten ops, each of which reads or writes a whole weight or one of

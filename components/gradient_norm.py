@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from .averaging import TrainsWithoutAverages
+
 
 class MeasuresGradient(keras.optimizers.Optimizer):
     """Mixed into an optimizer: keeps the global norm of the last gradients, before they are cut."""
@@ -26,7 +28,7 @@ class MeasuresGradient(keras.optimizers.Optimizer):
 
 
 @keras.saving.register_keras_serializable("seq2seq_tfx")
-class MeasuredSGD(MeasuresGradient, keras.optimizers.SGD):
+class MeasuredSGD(TrainsWithoutAverages, MeasuresGradient, keras.optimizers.SGD):
     """`keras.optimizers.SGD` that tells its gradient's norm."""
 
 

@@ -17,6 +17,7 @@ from ..components.slices import SET
 from ..models import features
 from .config import PipelineConfig
 from .runners import run_pipeline
+from .unattended import resolved, spans_due
 
 FOLDER, RECORD = "calibration", "calibration.json"
 NEVER = Bounds(min=1e30)  # so that no training is the baseline of another, and decoded again
@@ -29,6 +30,7 @@ class CannotCalibrate(Exception):
 def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[Calibration]:
     """Trains with each seed in a folder of its own, and compares all with all.
 
+    Each reads what the next run of the job would, and begins with the same model.
     What is unchanged comes from that folder's cache, so more seeds can be added later.
 
     Args:
@@ -38,6 +40,7 @@ def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[C
 
     Raises:
       CannotCalibrate: no metric has a margin, or there is one seed alone.
+      PipelineError: data has spans, and there is none.
       RunFailed, RunStopped, OutputBusy: of `run_pipeline`.
     """
     metrics = [str(name) for name in config.gate.max_loss]
@@ -45,6 +48,7 @@ def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[C
         raise CannotCalibrate("gate.max_loss: expected a metric with a margin, found none")
     if len(seeds) < 2:
         raise CannotCalibrate(f"expected two seeds or more, received {len(seeds)}")
+    config = resolved(config, output, spans_due(config, output)[-1])
     folder = output / FOLDER
     found: dict[str, dict[int, np.ndarray]] = {name: {} for name in metrics}
     for seed in seeds:

@@ -66,12 +66,14 @@ def plan(output: Path, keep: int) -> Plan:
     kept = {artifact for e in executions for artifact in graph.touched(e)}
     kept |= set(graph.blessed()[-1:])  # the baseline of the next candidate
 
-    pushed = {Path(folder): model for folder, model in graph.pushed_to.items()}
+    pushed = {_here(output, folder): model for folder, model in graph.pushed_to.items()}
     versions = set(_served(output)) | {f for f, model in pushed.items() if model in kept}
     for folder in versions & pushed.keys():
         kept |= {pushed[folder], *graph.copies(pushed[folder])}
+    # Without its blessing no candidate would be compared with a model.
+    kept |= set(graph.blessings(kept))
 
-    folders = {Path(graph.artifacts[artifact].uri) for artifact in kept}
+    folders = {_here(output, graph.artifacts[artifact].uri) for artifact in kept}
     elsewhere = [folder for folder in folders if not folder.is_relative_to(output)]
     if elsewhere:
         raise CannotClean(
@@ -112,6 +114,15 @@ def clean(output: Path, planned: Plan, tell: Callable[[Item], None] = lambda ite
             os.replace(item.folder, going)
         shutil.rmtree(going)
         tell(item)
+
+
+def _here(output: Path, recorded: str) -> Path:
+    """A recorded path as one below the output, which the run may have reached by a link."""
+    path = Path(recorded)
+    for above in path.parents:
+        if above.resolve() == output:
+            return output / path.relative_to(above)
+    return path
 
 
 def _served(output: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from .cli_common import (
     asks_a_model,
     fail,
     refuse,
+    say,
 )
 from .cli_compile import compile_
 from .cli_dashboard import dashboard
@@ -24,7 +25,7 @@ from .cli_gate import gate
 from .cli_runs import gc, runs, schedule
 from .cli_serving import bench_serving, deployment, serve, versions
 from .cli_training import train_worker
-from .environment import prepare
+from .environment import prepare, read_environment
 
 if TYPE_CHECKING:
     from .config import PipelineConfig
@@ -66,19 +67,35 @@ for command in (
 )
 @click.option("--component", help="Run this one alone, of the run that --run-id names.")
 @click.option("--run-id", help="Any name: components that are run with the same make one run.")
+@click.option(
+    "--env",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Lines NAME=VALUE for the environment, such as a webhook's address; it may be missing.",
+)
 def run(
-    config_path: Path, output: Path | None, runner: str, component: str | None, run_id: str | None
+    config_path: Path,
+    output: Path | None,
+    runner: str,
+    component: str | None,
+    run_id: str | None,
+    env: Path | None,
 ) -> None:
     """Run the pipeline of a configuration."""
     if (component is None) != (run_id is None):
         raise click.UsageError("--component and --run-id need one another")
+    if env:
+        try:
+            for fault in read_environment(env):
+                say(f"warning: {fault}", err=True)
+        except OSError as error:
+            fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
     config = _load(config_path)
     from .run_folder import LOG
     from .unattended import run_job, run_one
 
     output = output or Path("output") / config.name
     log = output / LOG
-    click.echo(f"running '{config.name}' of {config_path} in {output}; details in {log}")
+    say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     if component and run_id:
         sys.exit(run_one(config, config_path, output, component, run_id))
     sys.exit(run_job(config, config_path, output, runner))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -85,5 +86,15 @@ def fail(message: str, code: int) -> NoReturn:
 
 def failure(message: str) -> None:
     """Tells an error."""
-    click.secho("error: ", fg="red", nl=False, err=True)
-    click.echo(message, err=True)
+    say(f"{click.style('error: ', fg='red')}{message}", err=True)
+
+
+def say(message: str, err: bool = False) -> None:
+    """Tells people something; a log on a full disk, say, stops nothing.
+
+    Args:
+      message: a line or several.
+      err: whether it is for standard error.
+    """
+    with suppress(OSError):
+        click.echo(message, err=err)

@@ -23,6 +23,7 @@ def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
     Each takes as long as a run. Nothing is pushed. The margin that is suggested lets
     equally good models pass as often as the gate is confident.
     """
+    from ..components.errors import PipelineError
     from .calibrate_command import CannotCalibrate, calibrate_gate, print_calibrations
     from .config import ConfigurationError, load_config
     from .run_folder import OutputBusy
@@ -39,5 +40,5 @@ def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
         fail(str(error), BUSY)
     except RunStopped as error:
         fail(f"stopped by {error}", STOPPED + error.number)
-    except (RunFailed, CannotCalibrate) as error:
+    except (RunFailed, CannotCalibrate, PipelineError) as error:
         fail(str(error), ERROR)

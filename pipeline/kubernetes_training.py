@@ -52,7 +52,8 @@ def manifests(job: str, config: KubernetesConfig, text: str) -> list[Manifest]:
         "completionMode": "Indexed",
         "completions": config.workers,
         "parallelism": config.workers,
-        "backoffLimit": config.retries,
+        # Of the whole Job: whoever loses a peer fails with it, so a fault costs all of them.
+        "backoffLimit": config.retries * config.workers,
         "podFailurePolicy": {"rules": [final]},
         "template": {
             "metadata": {"labels": _labels(name)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,14 +127,21 @@ class Graph:
         ]
 
     def blessed(self) -> list[int]:
-        """Models that the gate blessed, oldest first."""
-        return sorted(
-            number_of(blessing, "current_model_id")
-            for blessing in self.artifacts.values()
-            if blessing.type == "ModelBlessing"
-            and number_of(blessing, "blessed") == 1
-            and number_of(blessing, "current_model_id") in self.artifacts
-        )
+        """Models that the gate blessed when it last judged them, oldest first."""
+        judged = {}
+        for blessing in sorted(self.blessings(self.artifacts)):
+            artifact = self.artifacts[blessing]
+            judged[number_of(artifact, "current_model_id")] = number_of(artifact, "blessed") == 1
+        return sorted(model for model, is_blessed in judged.items() if is_blessed)
+
+    def blessings(self, models: Container[int]) -> list[int]:
+        """What the gate said of models."""
+        return [
+            artifact.id
+            for artifact in self.artifacts.values()
+            if artifact.type == "ModelBlessing"
+            and number_of(artifact, "current_model_id") in models
+        ]
 
     def trained(self, model: int) -> Trained:
         trainer = self._made_by[model]

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,13 +30,23 @@ def notify(config: NotifyConfig, event: Event, payload: dict[str, Any]) -> list[
     """
     if event not in config.on:
         return []
-    body = json.dumps({"event": event, **payload}, ensure_ascii=False).encode()
+    # A path may be no UTF-8.
+    body = json.dumps({"event": event, **payload}, ensure_ascii=False).encode("utf-8", "replace")
     faults = []
     if config.command:
-        faults.append(_call(config.command, body, config.timeout_seconds))
+        faults.append(_tried(_call, config.command, body, config.timeout_seconds))
     if config.webhook:
-        faults.append(_post(config.webhook, body, config.timeout_seconds))
+        faults.append(_tried(_post, config.webhook, body, config.timeout_seconds))
     return [f"notify: {fault}" for fault in faults if fault]
+
+
+def _tried(hook: Callable[..., str | None], target: Any, body: bytes, seconds: float) -> str | None:
+    """What went wrong with a hook, whatever it was."""
+    try:
+        return hook(target, body, seconds)
+    except Exception as error:
+        # Not its message, which may have the address of a webhook.
+        return f"a {'webhook' if hook is _post else 'command'} failed: {type(error).__name__}"
 
 
 def _call(command: list[str], body: bytes, seconds: float) -> str | None:
@@ -50,19 +61,24 @@ def _call(command: list[str], body: bytes, seconds: float) -> str | None:
         )
     except (OSError, ValueError) as error:
         return f"{command[0]} cannot be started: {error}"
+    late, errors = False, b""
     try:
         _, errors = process.communicate(body, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return f"{command[0]} had not ended after {seconds:g} s, and was stopped"
+        late = True
     finally:
-        # Whatever it left behind in its group, too.
-        with suppress(ProcessLookupError):
+        # Whatever it left behind in its group, too; of another user it cannot be stopped.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
         for stream in (process.stdin, process.stderr):
             if stream:
                 with suppress(OSError):  # what was not read of the payload
                     stream.close()
+    if late:
+        done = "was" if process.returncode is not None else "could not be"
+        return f"{command[0]} had not ended after {seconds:g} s, and {done} stopped"
     if process.returncode:
         said = errors.decode("utf-8", "replace").strip()[-300:]
         return f"{command[0]} ended with code {process.returncode}{f': {said}' if said else ''}"
@@ -76,7 +92,10 @@ def _post(address: str, body: bytes, seconds: float) -> str | None:
         address = os.environ.get(name, "")
         if not address.startswith(("http://", "https://")):
             return f"expected http://... or https://... in the variable {name} of the environment"
-    host = urlsplit(address).hostname
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:  # its message may have the address
+        return "expected an address such as https://HOST/PATH, received one that cannot be read"
     faults: list[str | None] = [f"{host} had not answered after {seconds:g} s"]
 
     def send() -> None:

@@ -248,7 +248,7 @@ class KubernetesConfig(Section):
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "8Gi"
     accelerator: Accelerator | None = None
     port: Annotated[int, Field(ge=1024, le=65535)] = 2222
-    retries: Annotated[int, Field(ge=0)] = 3  # of single pods, for what may pass
+    retries: Annotated[int, Field(ge=0)] = 3  # of the whole training, for what may pass
 
 
 class RunnerConfig(Section):

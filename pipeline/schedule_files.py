@@ -40,18 +40,21 @@ class Job(NamedTuple):
         program = Path(sys.executable).with_name("seq2seq")
         return [str(program), *arguments, "--output", str(self.output)]
 
+    def run_with_secrets(self) -> list[str]:
+        """The command of a night; it reads the secrets itself, for no shell may run them."""
+        return self.command("run", "--config", str(self.config), "--env", str(self.secrets))
+
 
 def cron_files(job: Job) -> dict[str, str]:
     """The lines for a crontab, and the rotation of logs."""
-    log, secrets = (shlex.quote(str(path)) for path in (job.output / SCHEDULED_LOG, job.secrets))
+    log = shlex.quote(str(job.output / SCHEDULED_LOG))
     rotation = job.folder / f"{job.unit}.logrotate"
     state = job.output / "logrotate.state"
     environment = shlex.join(["env", *(f"{k}={v}" for k, v in _environment().items())])
     steps = [
         f"cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))}",
-        f"{{ set -a; [ ! -f {secrets} ] || . {secrets}; set +a",
-        shlex.join(["logrotate", "--state", str(state), str(rotation)]),
-        f"{environment} {shlex.join(job.command('run', '--config', str(job.config)))}",
+        f"{{ {shlex.join(['logrotate', '--state', str(state), str(rotation)])}",
+        f"{environment} {shlex.join(job.run_with_secrets())}",
         'echo "exit code $?"',
         f"{environment} {shlex.join(job.command('gc', '--keep', str(job.keep)))}; }}",
     ]
@@ -94,7 +97,8 @@ EnvironmentFile=-{_specifiers(str(job.secrets))}
 ExecStartPre=/usr/bin/env mkdir -p {_systemd(str(job.output))}
 ExecStartPre=-{_systemd(*rotate)}
 ExecStart={_systemd(*job.command("run", "--config", str(job.config)))}
-ExecStart=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
+# However the run ended: most of all, room is needed after one that filled the disk.
+ExecStopPost=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
 # 3: not blessed, 4: another run is under way, 5: the data gate. The old model serves on,
 # and `notify` has told whom it concerns: no fault of the service.
 SuccessExitStatus=3 4 5
@@ -102,9 +106,9 @@ SuccessExitStatus=3 4 5
 # cache, a training from its last checkpoint. Errors are retried by unattended.retries.
 Restart=on-abnormal
 RestartSec=60
-# On SIGTERM a training writes a checkpoint first.
+# On SIGTERM a training writes a checkpoint first; gc has as long.
 KillMode=mixed
-TimeoutStopSec=120
+TimeoutStopSec=600
 """
     timer = f"""\
 # Starts {job.unit}.service every night. Written by `seq2seq schedule systemd`.
@@ -128,16 +132,9 @@ WantedBy=timers.target
 
 def airflow_files(job: Job) -> dict[str, str]:
     """A DAG for Airflow 2, whose scheduler never imports the job's environment."""
-    secrets = shlex.quote(str(job.secrets))
-    before = (
-        f"cd {shlex.quote(str(job.folder))} && "
-        f"if [ -f {secrets} ]; then set -a; . {secrets}; set +a; fi"
-    )
-    commands = {
-        "run": shlex.join(job.command("run", "--config", str(job.config))),
-        "gc": shlex.join(job.command("gc", "--keep", str(job.keep))),
-    }
-    run, gc = (repr(_no_template(f"{before}; {command}")) for command in commands.values())
+    commands = (job.run_with_secrets(), job.command("gc", "--keep", str(job.keep)))
+    before = f"cd {shlex.quote(str(job.folder))} &&"
+    run, gc = (repr(_no_template(f"{before} {shlex.join(command)}")) for command in commands)
     environment = repr(_environment())
     tasks, more = _ONE_TASK.format(run=run), ""
     if job.components:
@@ -174,7 +171,8 @@ with DAG(
     # Not blessed, another run is under way, the data gate: the old model serves on.
     ends = [3, 4, 5]
 {tasks}
-    gc = BashOperator(task_id="gc", bash_command={gc}, trigger_rule="all_done")
+    # A teardown follows in any case, and has no part in whether the night went well.
+    gc = BashOperator(task_id="gc", bash_command={gc}).as_teardown()
     list(tasks.values()) >> gc
 '''
     return {f"{job.unit.replace('-', '_')}_dag.py": dag}

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
-
 from ..components.data_config import available_spans, is_local, with_spans
-from ..components.errors import BadData, PipelineError, links_of
+from ..components.errors import BadData, PipelineError, links_of, reason_of
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
 from . import runners
-from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure
+from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure, say
 from .config import PipelineConfig
 from .disk import needed_bytes
 from .lineage import last_blessed
@@ -40,6 +39,7 @@ from .span_plan import due
 from .summary import RunSummary, summarize
 
 PUSHER = "Pusher"  # which says whether a model is released
+UNRECORDED = "how the run ended cannot be recorded"
 
 EVENTS: dict[Verdict, Event] = {
     "pushed": "blessed",
@@ -74,21 +74,29 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
     """
     code = 0
     try:
-        nights = _due(config, output)
-    except PipelineError as error:
-        return _close(config, output, None, Ended("failed", ERROR, str(error)), [])
+        nights = spans_due(config, output)
+    except Exception as error:
+        return _close(config, output, None, _failed(error), [])
     for number, spans in enumerate(nights, start=1):
         if spans:
             of = f" (run {number} of {len(nights)})" if len(nights) > 1 else ""
-            click.echo(f"spans: {', '.join(map(str, spans))}{of}")
+            say(f"spans: {', '.join(map(str, spans))}{of}")
         code, goes_on = _night(config, config_path, output, runner, spans)
         if not goes_on:
             break
     return code
 
 
-def _due(config: PipelineConfig, output: Path) -> list[list[Span]]:
-    """The spans of each run; one run without any where data has none."""
+def spans_due(config: PipelineConfig, output: Path) -> list[list[Span]]:
+    """The spans of each run that is due, the newest last; one without any where data has none.
+
+    Args:
+      config: the job.
+      output: the folder of earlier runs.
+
+    Raises:
+      PipelineError: data has spans, and there is none.
+    """
     available = available_spans(config.data)
     if not available:
         return [[]]
@@ -116,7 +124,7 @@ def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> Pipelin
             training = training.model_copy(update={"warm_start": start})
         if training.warm_start == LAST_BLESSED:
             training = training.model_copy(update={"warm_start": None})
-        click.echo(f"warm start: {training.warm_start or 'none, for no model was blessed'}")
+        say(f"warm start: {training.warm_start or 'none, for no model was blessed'}")
     data = with_spans(config.data, spans)
     return config.model_copy(update={"data": data, "training": training})
 
@@ -127,10 +135,7 @@ def _night(
     """One run and its repetitions: exit code, and whether a next one may follow."""
     settings = config.unattended
     for attempt in range(settings.retries + 1):
-        before = newest_id(output)
-        ended = _run_once(resolved(config, output, spans), output, runner)
-        # The newest run of a busy folder is another's.
-        run = None if ended.code == BUSY else record(output, before, ended.verdict, ended.reason)
+        ended, run = _run_once(config, output, runner, spans)
         if not ended.may_pass or attempt == settings.retries:
             break
         wait = settings.backoff_seconds * 2**attempt
@@ -149,11 +154,9 @@ def _conclude(
 ) -> int:
     """Says what came of a run, to the terminal, in a report and to the hooks."""
     if ended.summary:
-        print_summary(ended.summary, config_path)
-        try:
-            click.echo(f"report: {write_report(config.name, ended.summary, output)}")
-        except OSError as error:  # the run itself is done, and its exit code stays
-            click.echo(f"warning: the report cannot be written: {error}", err=True)
+        with _warned("the report cannot be written"):
+            print_summary(ended.summary, config_path)
+            say(f"report: {write_report(config.name, ended.summary, output)}")
     return _close(config, output, run, ended, spans)
 
 
@@ -174,14 +177,14 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
       The exit code.
     """
     spans: list[Span] = []
-    begun = run_named(output, run)
     try:
+        begun = run_named(output, run)
         if begun and "PairExampleGen" in begun.components:
             spans = list(map(Span.parse, begun.spans))
         else:
-            spans = _due(config, output)[0]
-    except PipelineError as error:
-        return _close(config, output, None, Ended("failed", ERROR, str(error)), [])
+            spans = spans_due(config, output)[0]
+    except Exception as error:
+        return _close(config, output, None, _failed(error), [])
 
     def work(chosen: PipelineConfig) -> RunSummary | None:
         left = runners.run_component(chosen, output, name, run)
@@ -191,43 +194,57 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         ends = not left if summary.released else name == PUSHER
         return summary if ends else None
 
-    ended = _ended(resolved(config, output, spans), output, work)
+    ended = _ended(config, output, spans, work)
     if ended is None:
         return 0
-    begun = run_named(output, run)
-    if begun and ended.code != BUSY:
-        record(output, begun.id - 1, ended.verdict, ended.reason)
-    return _conclude(config, config_path, output, begun.id if begun else None, ended, spans)
+    number = None
+    with _warned(UNRECORDED):
+        begun = run_named(output, run)
+        if begun and ended.code != BUSY:
+            number = record(output, begun.id - 1, ended.verdict, ended.reason)
+    return _conclude(config, config_path, output, number, ended, spans)
 
 
-def _run_once(config: PipelineConfig, output: Path, runner: str) -> Ended:
+def _run_once(
+    config: PipelineConfig, output: Path, runner: str, spans: list[Span]
+) -> tuple[Ended, int | None]:
+    """How a run ended, and its id, where it has one."""
+    before: int | None = None
+
     def work(chosen: PipelineConfig) -> RunSummary:
+        nonlocal before
+        before = newest_id(output)
         return runners.run_pipeline(chosen, output, runner)
 
-    ended = _ended(config, output, work)
+    ended = _ended(config, output, spans, work)
     assert ended is not None
-    return ended
+    run = None
+    # The newest run of a busy folder is another's.
+    if before is not None and ended.code != BUSY:
+        with _warned(UNRECORDED):
+            run = record(output, before, ended.verdict, ended.reason)
+    return ended, run
 
 
 def _ended(
-    config: PipelineConfig, output: Path, work: Callable[[PipelineConfig], RunSummary | None]
+    config: PipelineConfig,
+    output: Path,
+    spans: list[Span],
+    work: Callable[[PipelineConfig], RunSummary | None],
 ) -> Ended | None:
-    """How work ended; None if it went well and there is more to do."""
-    lacking = _lacking_space(config, output)
-    if lacking:
-        return Ended("failed", ERROR, lacking)
+    """How work on spans ended; None if it went well and there is more to do."""
     try:
-        summary = work(config)
+        chosen = resolved(config, output, spans)
+        lacking = _lacking_space(chosen, output)
+        if lacking:
+            return Ended("failed", ERROR, lacking)
+        summary = work(chosen)
     except OutputBusy as error:
         return Ended("running", BUSY, str(error))
     except runners.RunStopped as error:
         return Ended("stopped", STOPPED + error.number, f"stopped by {error}")
-    except runners.RunFailed as error:
-        chain = list(links_of(error))
-        if any(isinstance(link, BadData) for link in chain):
-            return Ended("data_gate", DATA_GATE, str(error), logged=True)
-        mendable = any(isinstance(link, PipelineError) for link in chain)
-        return Ended("failed", ERROR, str(error), logged=True, may_pass=not mendable)
+    except Exception as error:  # whatever it is, there are hooks to tell
+        return _failed(error)
     if summary is None:
         return None
     if summary.released:
@@ -235,6 +252,30 @@ def _ended(
     broken = [rule["rule"] for rule in summary.verdict["rules"] if not rule["passed"]]
     reason = "; ".join([*broken, *summary.infra["faults"]])
     return Ended("not_blessed", NOT_RELEASED, reason, summary)
+
+
+def _failed(error: Exception) -> Ended:
+    """How a run ended that an error ended."""
+    chain = list(links_of(error))
+    logged = isinstance(error, runners.RunFailed)
+    reason = str(error) if logged else reason_of(error)
+    # A file's name may be no UTF-8; ML Metadata and JSON take nothing else.
+    reason = reason.encode("utf-8", "backslashreplace").decode()
+    if any(isinstance(link, BadData) for link in chain):
+        return Ended("data_gate", DATA_GATE, reason, logged=logged)
+    mendable = any(isinstance(link, PipelineError) for link in chain)
+    if not (logged or mendable):
+        say("".join(traceback.format_exception(error)), err=True)  # no log has it
+    return Ended("failed", ERROR, reason, logged=logged, may_pass=not mendable)
+
+
+@contextmanager
+def _warned(what: str) -> Iterator[None]:
+    """Work after the end of a run: it may fail, and the run has ended as it has."""
+    try:
+        yield
+    except Exception as error:
+        say(f"warning: {what}: {reason_of(error)}", err=True)
 
 
 def _lacking_space(config: PipelineConfig, output: Path) -> str | None:
@@ -263,8 +304,9 @@ def _close(
         failure(f"{ended.reason}{story}")
     event = EVENTS.get(ended.verdict)
     if event:
-        for fault in notify(config.notify, event, _payload(config, output, run, ended, spans)):
-            click.echo(f"warning: {fault}", err=True)
+        with _warned("the hooks cannot be told"):
+            for fault in notify(config.notify, event, _payload(config, output, run, ended, spans)):
+                say(f"warning: {fault}", err=True)
     return ended.code
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from .jobs import seq2seq, words, write_job
+from .pipeline.recorded import Recorded
 
 AIRFLOW = os.environ.get("SEQ2SEQ_AIRFLOW")
 pytestmark = [
@@ -169,6 +170,23 @@ def kill_after_a_checkpoint(output):
             return found.stdout
         time.sleep(0.05)
     raise AssertionError("no checkpoint was written")
+
+
+@pytest.mark.parametrize("tasks", ["pipeline", "components"])
+def test_a_night_that_failed_is_a_failed_run_and_gc_follows(airflow, tmp_path, tasks):
+    install(tmp_path, "--tasks", tasks, retry_delay="timedelta(seconds=1)")
+    Recorded(tmp_path / "output" / "tiny").run(version=11)
+    with (tmp_path / "tiny.yaml").open("a") as job:
+        job.write("unattended: {reserve_mb: 1000000000}\n")
+    airflow("dags", "reserialize")
+    with pytest.raises(AssertionError, match="failed"):  # its exit code
+        airflow("dags", "test", DAG, "2026-03-01")
+    (run,) = airflow.runs()
+    assert run["state"] == "failed"
+    names = ["run"] if tasks == "pipeline" else COMPONENTS
+    first, *others = names
+    states = {first: "failed", **dict.fromkeys(others, "upstream_failed"), "gc": "success"}
+    assert airflow.states(run["run_id"]) == states
 
 
 def test_the_data_gate_ends_the_night_and_is_not_tried_again(airflow, tmp_path):

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,20 @@ def test_killed_at_any_point_it_leaves_nothing_inconsistent(recorded, at):
     assert versions(recorded) == ["11", "12", "17"]
 
 
+def test_the_baseline_stays_blessed_where_later_runs_ended_before_it(tmp_path):
+    recorded = Recorded(tmp_path / "out")
+    recorded.run(["1"], version=11)
+    baseline = recorded.run(["2"], version=12)
+    for span in (3, 4, 5):
+        recorded.run([str(span)], failed="Trainer")
+    clean(recorded.output, plan(recorded.output, 3))
+    live = recorded.live()
+    # What the resolver of the next candidate looks for: both, and live.
+    for kind in ("Model", "ModelBlessing"):
+        folder = Path(recorded.artifacts[baseline, kind].uri)
+        assert folder in live and (folder / "data").is_file()
+
+
 def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded):
     import os
 
@@ -122,6 +137,32 @@ def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded)
     os.utime(checkpoints / "old", (1, 1))
     clean(recorded.output, plan(recorded.output, 1))
     assert [path.name for path in checkpoints.iterdir()] == ["new"]
+
+
+def test_a_model_that_was_judged_anew_and_not_blessed_is_no_baseline(tmp_path):
+    recorded = Recorded(tmp_path / "out")
+    baseline, newest = recorded.run(["1"]), recorded.run(["2"])
+    judged = {"Model": recorded.artifacts[newest, "Model"]}
+    told = {"blessed": 0, "current_model_id": judged["Model"].id}
+    again = recorded.context("pipeline_run", "a stricter gate")
+    recorded._execute(again, "Gate", {}, judged, True, told)
+    clean(recorded.output, plan(recorded.output, 1))
+    for kind in ("Model", "ModelBlessing"):
+        assert Path(recorded.artifacts[baseline, kind].uri) in recorded.live()
+
+
+def test_a_folder_may_be_reached_by_a_link_in_the_run_and_here(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    recorded = Recorded(tmp_path / "link" / "out")
+    for span in (1, 2, 3):
+        recorded.run([str(span)], version=10 + span)
+    planned = plan(tmp_path / "disk" / "out", 1)
+    assert planned == plan(recorded.output, 1)
+    clean(recorded.output, planned)
+    assert versions(recorded) == ["13"] and len(models(recorded)) == 1
+    assert all((path / "data").is_file() for path in recorded.live())
+    assert plan(recorded.output, 1).items == []
 
 
 def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, tmp_path):

@@ -75,11 +75,17 @@ def test_the_first_worker_runs_the_pipeline_and_the_others_train_along(tmp_path,
 
 
 def test_what_no_repetition_mends_ends_the_job():
-    job = of(retries=2)["Job"]["spec"]
+    job = of()["Job"]["spec"]
     (rule,) = job["podFailurePolicy"]["rules"]
     assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5]
     # Without which Kubernetes takes no such policy.
-    assert job["template"]["spec"]["restartPolicy"] == "Never" and job["backoffLimit"] == 2
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_as_many_faults_are_borne_as_there_are_retries_each_of_all_workers():
+    job = of(retries=2, workers=4)["Job"]["spec"]
+    assert job["backoffLimit"] == 2 * 4
+    assert of(retries=0)["Job"]["spec"]["backoffLimit"] == 0
 
 
 def test_the_command_writes_the_configuration_with_them(tmp_path):

@@ -138,6 +138,37 @@ def test_a_webhook_that_hangs_drips_refuses_or_is_gone_is_a_warning_without_its_
     assert "secret" not in fault
 
 
+@pytest.mark.parametrize("address", ["http://[secret", "https://secret\u2100.example"])
+def test_an_address_that_is_none_is_a_warning_without_it(address):
+    (fault,) = notify(NotifyConfig(webhook=address), "failed", PAYLOAD)
+    assert fault.startswith("notify: expected an address such as https://HOST/PATH")
+    assert "secret" not in fault
+
+
+def test_a_command_that_may_not_be_stopped_is_waited_for_no_longer(monkeypatch):
+    def refused(*_):
+        raise PermissionError("of another user")
+
+    monkeypatch.setattr("os.killpg", refused)
+    config = NotifyConfig(command=["/bin/sleep", "2"], timeout_seconds=0.3)
+    assert notify(config, "failed", PAYLOAD) == [
+        "notify: /bin/sleep had not ended after 0.3 s, and could not be stopped"
+    ]
+
+
+def test_a_hook_that_breaks_spares_the_other_and_a_name_may_be_no_utf_8(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no more processes")
+
+    monkeypatch.setattr("subprocess.Popen", broken)
+    with web_server(ok) as (address, received):
+        config = NotifyConfig(command=["tell"], webhook=address)
+        found = notify(config, "failed", {"output": "/data/\udcff"})
+    assert found == ["notify: a command failed: RuntimeError"]
+    ((_, body),) = received
+    assert json.loads(body)["output"] == "/data/?"
+
+
 def test_what_is_no_hook_is_refused():
     for wrong in ({"webhook": "file:///etc/passwd"}, {"command": []}, {"on": ["pushed"]}):
         with pytest.raises(ValidationError):

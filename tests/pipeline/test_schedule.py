@@ -48,21 +48,22 @@ def test_the_line_for_cron_runs_the_job_as_cron_would(folder):
     fakes.mkdir()
     for name in ("seq2seq", "logrotate"):
         fake = fakes / name
-        fake.write_text(f'#!/bin/sh\necho {name} "$@" "hook=$HOOK"\nexit 3\n')
+        fake.write_text(f'#!/bin/sh\necho {name} "$@"\nexit 3\n')
         fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
     command = command.replace(str(Path(sys.executable).parent), str(fakes))
-    Path("job.env").write_text("HOOK=secret\n")
+    Path("job.env").write_text("HOOK=https://chat/?key=K&token=(T); touch harm\n")
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd="/", env={"PATH": f"{fakes}:/usr/bin:/bin"}
     )
     assert done.returncode == 3
     output = folder / "output" / "job"
     assert (output / "scheduled.log").read_text().splitlines() == [
-        f"logrotate --state {output}/logrotate.state {folder}/seq2seq-job.logrotate hook=secret",
-        f"seq2seq run --config {folder}/job.yaml --output {output} hook=secret",
+        f"logrotate --state {output}/logrotate.state {folder}/seq2seq-job.logrotate",
+        f"seq2seq run --config {folder}/job.yaml --env {folder}/job.env --output {output}",
         "exit code 3",
-        f"seq2seq gc --keep 5 --output {output} hook=secret",
+        f"seq2seq gc --keep 5 --output {output}",
     ]
+    assert not Path("harm").exists()
 
 
 def test_units_are_what_systemd_takes(folder):
@@ -76,6 +77,10 @@ def test_units_are_what_systemd_takes(folder):
     assert "OnCalendar=*-*-* 02:30:00\n" in Path("seq2seq-job.timer").read_text()
     service = Path("seq2seq-job.service").read_text()
     assert "SuccessExitStatus=3 4 5\n" in service
+    # A second ExecStart would not be reached where the first fails.
+    assert service.count("\nExecStart=") == 1
+    (after,) = re.findall(r"\nExecStopPost=-(.*)", service)
+    assert " gc --keep 14 " in after
     assert str(folder).replace("%", "%%") in service
     assert not re.search(r"(?<!%)%(?!%)", service)
     if shutil.which("systemd-analyze"):
@@ -95,6 +100,10 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
             self.name, self.command, self.options, self.after = task_id, bash_command, options, []
             made[task_id] = self
 
+        def as_teardown(self):
+            self.options["teardown"] = True
+            return self
+
         def __rshift__(self, other):
             other.after.append(self.name)
 
@@ -113,13 +122,15 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
     monkeypatch.setitem(sys.modules, "airflow.operators.bash", operators)
     exec(text, {})
     assert {name: task.after for name, task in made.items()} == waits | {"gc": list(waits)}
-    assert made["gc"].options == {"trigger_rule": "all_done"}
+    assert made["gc"].options == {"teardown": True}
     assert options["max_active_tasks"] == 1 and options["schedule"] == "7 3 * * *"
     assert options["default_args"]["env"]["SEQ2SEQ_RUN"] == "{{ run_id }}"
     for name in waits:
         command = made[name].command.replace("{% raw %}", "").replace("{% endraw %}", "")
+        assert shlex.split(command)[:2] == ["cd", str(folder)]
+        env = shlex.split(command).index("--env")
+        assert shlex.split(command)[env + 1] == str(folder / "job.env")
         assert shlex.split(command)[-4:] == ["--component", name, "--run-id", "$SEQ2SEQ_RUN"]
-        assert command.startswith(f"cd {shlex.quote(str(folder))} && ")
         assert made[name].options == {"skip_on_exit_code": [3, 4, 5]}
 
 

@@ -1,14 +1,16 @@
 """What the run that a scheduler calls does by itself: codes, retries, space, who is told."""
 
+import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ml_metadata import errors
 
 from seq2seq_tfx.components.errors import BadData, PipelineError
-from seq2seq_tfx.pipeline import cli, runners
+from seq2seq_tfx.pipeline import cli, runners, unattended
 from seq2seq_tfx.pipeline.run_records import read_runs
 from seq2seq_tfx.pipeline.summary import RunSummary
 
@@ -146,6 +148,65 @@ def test_an_error_ends_the_catching_up_and_the_next_call_goes_on_there(monkeypat
     assert [config.data.spans for config in given] == [["2"], ["3"]]
 
 
+def test_an_error_outside_the_components_is_tried_again_and_told(monkeypatch, job):
+    tries = []
+
+    def run_pipeline(config, output, runner):
+        tries.append(config)
+        raise PermissionError(13, "Permission denied", "out/run.log")
+
+    monkeypatch.setattr(runners, "run_pipeline", run_pipeline)
+    result = run()
+    assert result.exit_code == 1 and len(tries) == 3
+    (payload,) = told()
+    assert payload["event"] == "failed" and payload["run"] is None
+    assert payload["reason"] == "PermissionError: [Errno 13] Permission denied: 'out/run.log'"
+    assert "Traceback" in result.stderr  # which no log has
+
+
+def test_spans_that_cannot_be_listed_are_told(monkeypatch, job):
+    def read_runs(output):
+        raise errors.InternalError("database is locked")
+
+    monkeypatch.setattr(unattended, "read_runs", read_runs)
+    assert run().exit_code == 1
+    assert [each["reason"] for each in told()] == ["InternalError: database is locked"]
+
+
+def test_a_run_that_cannot_be_recorded_or_reported_is_told(monkeypatch, job):
+    def record(*_):
+        raise errors.InternalError("database or disk is full")
+
+    def write_report(*_):
+        raise KeyError("figures")
+
+    monkeypatch.setattr(unattended, "record", record)
+    monkeypatch.setattr(unattended, "write_report", write_report)
+    runs_that(monkeypatch, job, 11)
+    result = run()
+    assert result.exit_code == 0
+    assert [each["event"] for each in told()] == ["blessed"]
+    assert "warning: how the run ended cannot be recorded: InternalError: " in result.stderr
+    assert "warning: the report cannot be written: KeyError: 'figures'" in result.stderr
+
+
+def test_a_log_on_a_full_disk_keeps_nobody_from_being_told(monkeypatch, job):
+    runs_that(monkeypatch, job, *[OSError(28, "No space left on device")] * 3)
+    with io.TextIOWrapper(open("/dev/full", "wb", 0), write_through=True) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(sys, "stderr", full)
+        with pytest.raises(SystemExit, match="1"):
+            cli.main(["run", "--config", "job.yaml", "--output", "out"])
+    assert "No space left on device" in told()[0]["reason"]
+
+
+def test_a_reason_with_a_name_that_is_no_utf_8_is_recorded_and_told(monkeypatch, job):
+    runs_that(monkeypatch, job, PipelineError("pairs-\udcff.tsv"))
+    assert run().exit_code == 1
+    (found,), (payload,) = read_runs(Path("out")), told()
+    assert found.reason == payload["reason"] == "Trainer: pairs-\\udcff.tsv"
+
+
 def test_a_run_that_would_not_fit_says_so_before_it_starts(monkeypatch, job):
     text = JOB.replace("retries: 2", "retries: 2, reserve_mb: 1000000000")
     Path("job.yaml").write_text(text)
@@ -163,6 +224,16 @@ def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
     result = run()
     assert result.exit_code == 0
     assert "warning: notify: /no/such/program cannot be started" in result.stderr
+
+
+def test_a_hook_finds_its_address_in_the_file_of_secrets(monkeypatch, job):
+    monkeypatch.setenv("NIGHT_HOOK", "")
+    Path("job.env").write_text('NIGHT_HOOK="https://[secret"\n')
+    Path("job.yaml").write_text(f"{JOB.partition('notify')[0]}notify: {{webhook: $NIGHT_HOOK}}\n")
+    runs_that(monkeypatch, job, 11)
+    result = run("--env", "job.env")
+    assert result.exit_code == 0
+    assert "received one that cannot be read" in result.stderr and "secret" not in result.stderr
 
 
 def test_last_blessed_needs_spans(job):
