@@ -138,9 +138,11 @@ class Fit:
         logs = {**self._logs, **{f"val_{name}": value for name, value in measured.items()}}
         self.history.append(logs)
         self._waited += 1
+        cost = self._cost(measured)
         # The first counts even where it is no number, so that there always is a best.
-        if (cost := self._cost(measured)) < self._best_cost or not self._best:
-            self._best, self._best_cost, self._waited = weights, cost, 0
+        if cost < self._best_cost or not self._best:
+            self._best, self._waited = weights, 0
+            self._best_cost = math.inf if math.isnan(cost) else cost
         elif self._plan.plateau_factor:
             rate = self._model.optimizer.learning_rate
             rate.assign(rate * self._plan.plateau_factor)

@@ -83,6 +83,8 @@ def run(
     """Run the pipeline of a configuration."""
     if (component is None) != (run_id is None):
         raise click.UsageError("--component and --run-id need one another")
+    if component and runner != "local":
+        raise click.UsageError("--component is run locally, whatever --runner says: leave it out")
     if env:
         try:
             for fault in read_environment(env):

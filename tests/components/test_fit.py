@@ -214,6 +214,19 @@ def test_the_best_weights_stay_and_patience_ends_it(files, tmp_path):
     assert fit._model.evaluate(fit._validation, verbose=0)[0] == pytest.approx(losses[0])
 
 
+def test_an_epoch_whose_loss_is_no_number_is_not_the_best_for_long(files, tmp_path, monkeypatch):
+    fit = make_fit(files, tmp_path)
+    costs = iter([math.nan] + [1.0] * (EPOCHS - 1))
+    monkeypatch.setattr(fit, "_cost", lambda measured: next(costs))
+    kept = []
+    save = fit._save
+    monkeypatch.setattr(fit, "_save", lambda: (kept.append(fit._best), save())[1])
+    fit.run()
+    first, second, *later = (weights_of[0] for weights_of in kept)
+    assert not np.array_equal(first, second)
+    assert all(np.array_equal(second, one) for one in later)
+
+
 def test_the_best_weights_outlast_an_interruption(files, tmp_path, monkeypatch):
     whole = make_fit(files, tmp_path / "whole", validation="other", patience=2)
     whole.run()
