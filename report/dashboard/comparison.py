@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .library import Library
-from .sentences import CANDIDATE, Sentences
+from .sentences import CANDIDATE, SET, TEST, Sentences
 
 GROUPS = 2_000  # what is drawn at most: sentences, or groups of them
 SLICE_GROUPS = 500
@@ -66,14 +66,14 @@ class Change(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All that two runs differ in."""
+    """All that two runs differ in: of the test split, but for slices."""
 
     metric: str
     shared: int
     alone: tuple[int, int]  # sentences that only one has
     differing: int  # answers
     metrics: list[Difference]
-    slices: list[Difference]
+    slices: list[Difference]  # challenge sets among them
     better: list[Change]
     worse: list[Change]
     improved: list[NGram]
@@ -93,18 +93,23 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
       metric: by which sentences and slices are compared.
       library: of statistics.
     """
-    places = _shared(before, after)
+    both = _shared(before, after)
     names = [name for name in after.metrics if name in before.metrics]
-    pairs = {name: _statistics(before, after, name, places) for name in names}
-    found = [_difference(name, name, pair, GROUPS, library) for name, pair in pairs.items()]
+    pairs = {name: _statistics(before, after, name, both) for name in names}
+    tested = after.where(SET, TEST)[both[1]]
+    found = [
+        _difference(name, name, [one[tested] for one in pair], GROUPS, library)
+        for name, pair in pairs.items()
+    ]
     slices = []
     for dimension, labels in after.dimensions.items():
         for label, _ in labels:
-            inside = after.where(dimension, label)[places[1]]
+            inside = after.where(dimension, label)[both[1]]
             part = [one[inside] for one in pairs[metric]]
-            if len(part[0]) > 1 and not inside.all():
+            if len(part[0]) > 1 and not np.array_equal(inside, tested):
                 name = f"{dimension}={label}"
                 slices.append(_difference(name, metric, part, SLICE_GROUPS, library))
+    places = both[0][tested], both[1][tested]
     texts = [
         side.texts(CANDIDATE).take(pa.array(at))
         for side, at in zip((before, after), places, strict=True)
@@ -137,7 +142,7 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     return Comparison(
         metric=metric,
         shared=len(places[0]),
-        alone=(before.size - len(places[0]), after.size - len(places[1])),
+        alone=(_untold(before, len(places[0])), _untold(after, len(places[1]))),
         differing=int(differs.sum()),
         metrics=found,
         slices=slices,
@@ -150,6 +155,10 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
         counted=len(counted),
         exact=len(places[0]) <= GROUPS,
     )
+
+
+def _untold(side: Sentences, shared: int) -> int:
+    return int(side.where(SET, TEST).sum()) - shared
 
 
 def _evenly(places: np.ndarray, most: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 PAGE = 25  # sentences
+SET, TEST = "set", "test"  # the dimension of the test split and of challenge sets, and the first
 REPETITION = "repetition_rate"
 
 ORDERS = {

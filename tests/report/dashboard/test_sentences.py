@@ -194,6 +194,18 @@ def test_two_runs_are_compared_on_the_sentences_that_both_have(rows, sentences, 
     assert {one.name for one in found.slices} >= {"rarest_word=0", "rarest_word=1-9"}
 
 
+def test_challenge_sets_are_slices_of_a_comparison_and_no_part_of_its_figures(rows, tmp_path):
+    asked = [{**one, "slices": {**one["slices"], "set": "names"}} for one in rows[:30]]
+    mixed = Sentences(write(tmp_path / "mixed", asked + rows[30:]))
+    alone = Sentences(write(tmp_path / "alone", rows[30:]))
+    found = compare(mixed, mixed, "share", LIBRARY)
+    plain = compare(alone, alone, "share", LIBRARY)
+    assert (found.metrics, found.shared) == (plain.metrics, 90) and found.alone == (0, 0)
+    assert {one.name: one.sentences for one in found.slices}["set=names"] == 30
+    only = compare(mixed, Sentences(write(tmp_path / "only", asked)), "share", LIBRARY)
+    assert only.shared == 0 and "set=names" in {one.name for one in only.slices}
+
+
 def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
     found = compare(sentences, later, "share", LIBRARY)
     old = {one["id"]: one["candidate"]["text"].split() for one in rows[10:]}
