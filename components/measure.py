@@ -35,6 +35,10 @@ class Measure:
         """The figure of a corpus."""
         raise NotImplementedError
 
+    def sentence_figure(self, statistics: Sequence[float]) -> float:
+        """The figure of one sentence alone."""
+        return self.figure(statistics)
+
     def signature(self, references: Collection[int]) -> str | None:
         """How the figure was computed, where the field has a way to write that.
 

@@ -129,4 +129,4 @@ def _example(judged: _Judged, metric: str) -> Example:
 
 
 def _figure(row: Row, model: str, metric: str) -> float:
-    return MEASURES[metric].figure(row[model]["statistics"][metric])
+    return MEASURES[metric].sentence_figure(row[model]["statistics"][metric])

@@ -12,8 +12,9 @@ class Library(NamedTuple):
     """What whoever starts the dashboard hands over."""
 
     higher_is_better: Callable[[str], bool]  # of a metric
-    # Of a metric, of statistics [N, S]: the figure of each row [N].
+    # Of a metric, of statistics [N, S]: the figure of each row [N], a sum over sentences, or one.
     figures: Callable[[str, np.ndarray], np.ndarray]
+    sentence_figures: Callable[[str, np.ndarray], np.ndarray]
     # Of two systems, statistics [N, S] of each: sums [B, S] of drawn test sets, paired.
     resample: Callable[[list[np.ndarray], int], list[np.ndarray]]
     interval: Callable[[np.ndarray], tuple[float, float]]  # of resampled figures [B]

@@ -21,9 +21,14 @@ def resample_pair(pair, resamples):
     return [sums[0], sums[1]]
 
 
+def quotients(metric, sums):
+    return np.array([a / b if b else np.nan for a, b in sums.tolist()])
+
+
 LIBRARY = Library(
     higher_is_better=lambda metric: metric == "share",
-    figures=lambda metric, sums: np.array([a / b if b else np.nan for a, b in sums.tolist()]),
+    figures=quotients,
+    sentence_figures=quotients,
     resample=resample_pair,
     interval=lambda values: interval(values, 0.95),
     ideals={"ratio": 1.0},

@@ -11,9 +11,15 @@ from seq2seq_tfx.report.dashboard.library import Library
 from seq2seq_tfx.report.dashboard.sentences import Sentences
 from seq2seq_tfx.report.dashboard.sentences_page import sentence_page, sentences_page
 
+
+def quotients(metric, sums):
+    return sums[:, 0] / sums[:, 1]
+
+
 LIBRARY = Library(
     higher_is_better=lambda metric: False,
-    figures=lambda metric, sums: sums[:, 0] / sums[:, 1],
+    figures=quotients,
+    sentence_figures=quotients,
     resample=lambda pair, resamples: pair,
     interval=lambda values: (0.0, 1.0),
     ideals={},
