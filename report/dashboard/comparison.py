@@ -71,6 +71,7 @@ class Comparison(NamedTuple):
     metric: str
     shared: int
     alone: tuple[int, int]  # sentences that only one has
+    restated: int  # sentences with other references in each, which are left out
     differing: int  # answers
     metrics: list[Difference]
     slices: list[Difference]  # challenge sets among them
@@ -93,7 +94,10 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
       metric: by which sentences and slices are compared.
       library: of statistics.
     """
-    both = _shared(before, after)
+    joined = _shared(before, after)
+    alike = _have_same_references(before, after, joined)
+    both = joined[0][alike], joined[1][alike]
+    restated = int(after.where(SET, TEST)[joined[1][~alike]].sum())
     names = [name for name in after.metrics if name in before.metrics]
     pairs = {name: _statistics(before, after, name, both) for name in names}
     tested = after.where(SET, TEST)[both[1]]
@@ -135,6 +139,8 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
         answers = (text.take(pa.array(some)).to_pylist() for text in texts)
         return (_texts(references, places[1][some]), *answers)
 
+    totals = [int(side.where(SET, TEST).sum()) for side in (before, after)]
+    known = len(places[0]) + restated
     looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
     improved, worsened = _ngrams(*answers_of(looked))
     # Not of those that differ alone: how many words are right is asked of all.
@@ -142,7 +148,8 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     return Comparison(
         metric=metric,
         shared=len(places[0]),
-        alone=(_untold(before, len(places[0])), _untold(after, len(places[1]))),
+        alone=(totals[0] - known, totals[1] - known),
+        restated=restated,
         differing=int(differs.sum()),
         metrics=found,
         slices=slices,
@@ -157,10 +164,6 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     )
 
 
-def _untold(side: Sentences, shared: int) -> int:
-    return int(side.where(SET, TEST).sum()) - shared
-
-
 def _evenly(places: np.ndarray, most: int) -> np.ndarray:
     """At most so many of them, evenly chosen."""
     return places[:: max(1, -(-len(places) // most))]
@@ -172,6 +175,17 @@ def _shared(before: Sentences, after: Sentences) -> tuple[np.ndarray, np.ndarray
     known = pc.is_valid(found).to_numpy(zero_copy_only=False)
     at = after.by_id[known[after.by_id]]
     return pc.fill_null(found, 0).to_numpy()[at].astype(np.int64), at.astype(np.int64)
+
+
+def _have_same_references(
+    before: Sentences, after: Sentences, places: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Of which shared sentences the figures are comparable [N]; references have no order."""
+    lists = [
+        side.table["references"].take(pa.array(at)).to_pylist()
+        for side, at in zip((before, after), places, strict=True)
+    ]
+    return np.array([sorted(was) == sorted(now) for was, now in zip(*lists, strict=True)], bool)
 
 
 def _statistics(

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pytest
 
 from seq2seq_tfx.components.bootstrap import interval, resample
 from seq2seq_tfx.report.dashboard import comparison
+from seq2seq_tfx.report.dashboard.compare_page import compare_page
 from seq2seq_tfx.report.dashboard.comparison import compare
 from seq2seq_tfx.report.dashboard.library import Library
+from seq2seq_tfx.report.dashboard.records import Run
 from seq2seq_tfx.report.dashboard.sentences import PAGE, CannotRead, Query, Sentences
 
 
@@ -209,6 +212,25 @@ def test_challenge_sets_are_slices_of_a_comparison_and_no_part_of_its_figures(ro
     assert {one.name: one.sentences for one in found.slices}["set=names"] == 30
     only = compare(mixed, Sentences(write(tmp_path / "only", asked)), "share", LIBRARY)
     assert only.shared == 0 and "set=names" in {one.name for one in only.slices}
+
+
+def test_sentences_with_other_references_are_left_out_and_their_number_is_told(rows, tmp_path):
+    two = [{**one, "references": [*one["references"], "another"]} for one in rows]
+    turned = [{**one, "references": one["references"][::-1]} for one in two]
+    turned[7] = {**turned[7], "references": ["corrected", "another"]}
+    sides = [Sentences(write(tmp_path / name, some)) for name, some in (("a", two), ("b", turned))]
+    found = compare(*sides, "share", LIBRARY)
+    assert (found.shared, found.alone, found.restated) == (119, (0, 0), 1)
+    page = compare_page(
+        SimpleNamespace(
+            sentences=lambda store, run: sides[run.id],
+            metric=lambda store, run: "share",
+            compare=lambda before, after, metric: found,
+        ),
+        *((SimpleNamespace(name="s", artifacts={}), Run(i, "p", 0.0, [])) for i in (0, 1)),
+        "",
+    )
+    assert "1 that both answered have other references in the two runs" in page
 
 
 def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
