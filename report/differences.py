@@ -37,6 +37,17 @@ class _ByCharacters(Difference):
         return ""
 
 
+def closest(references: list[str], text: str) -> str:
+    """The reference with most words in common, of those that are compared cheaply."""
+    words = set(text.split())
+
+    def far(reference: str) -> float:
+        own = set(reference.split())
+        return len(words ^ own) / max(1, len(words | own))
+
+    return min(references, key=far, default="")
+
+
 def difference(reference: str, hypothesis: str) -> Difference:
     """Compares two texts by words, or by characters where neither has two words.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,11 @@ SEED = 1
 RARITY = "rarest_word"
 LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
 COUNTED = 10_000  # sentences whose words are counted by frequency, of all
-ORDERS = (1, 2)  # of n-grams
+ORDERS, WORDS = (1, 2), (1,)  # of n-grams
 SHOWN = 12
+
+Orders = tuple[int, ...]
+Counts = Counter[str]  # of n-grams
 
 
 class Difference(NamedTuple):
@@ -40,7 +43,7 @@ class NGram(NamedTuple):
     """Words of references, and how often the answers had them."""
 
     text: str
-    wanted: int
+    wanted: int  # in the references that the answers are closest to
     before: int
     after: int
 
@@ -49,7 +52,7 @@ class Accuracy(NamedTuple):
     """Words of references that were answered, by how rare the source is."""
 
     label: str
-    words: int
+    words: int  # of the references that the later answers are closest to
     before: float
     after: float
 
@@ -59,7 +62,7 @@ class Change(NamedTuple):
 
     id: str
     source: str
-    reference: str
+    references: list[str]
     before: str
     after: str
     gain: float  # of the metric, positive where it became better
@@ -131,13 +134,12 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     def change(i: int) -> Change:
         row = after.row(int(places[1][i]))
         was, now = (text[i].as_py() for text in texts)
-        return Change(row["id"], row["source"], row["references"][0], was, now, float(gain[i]))
+        return Change(row["id"], row["source"], row["references"], was, now, float(gain[i]))
 
-    references = after.table["references"].combine_chunks()
-
-    def answers_of(some: np.ndarray) -> tuple[list[str], ...]:
-        answers = (text.take(pa.array(some)).to_pylist() for text in texts)
-        return (_texts(references, places[1][some]), *answers)
+    def answers_of(some: np.ndarray) -> tuple[list[list[str]], list[str], list[str]]:
+        references = after.table["references"].take(pa.array(places[1][some])).to_pylist()
+        was, now = (text.take(pa.array(some)).to_pylist() for text in texts)
+        return references, was, now
 
     totals = [int(side.where(SET, TEST).sum()) for side in (before, after)]
     known = len(places[0]) + restated
@@ -223,22 +225,24 @@ def _difference(
     return Difference(name, number, was, now, low, high, better)
 
 
-def _texts(lists: pa.Array, places: np.ndarray) -> list[str]:
-    """The first reference of each sentence."""
-    return [texts[0] if texts else "" for texts in lists.take(pa.array(places)).to_pylist()]
+def _matches(references: Iterable[str], answer: str, orders: Orders) -> tuple[Counts, Counts]:
+    """The n-grams of the reference that the answer has most of, and those that it has."""
+    own = _of(answer, orders)
+    pairs = [(asked, asked & own) for asked in (_of(text, orders) for text in references)]
+    return max(pairs, key=lambda pair: (pair[1].total(), -pair[0].total()))
 
 
 def _ngrams(
-    references: Iterable[str], before: Iterable[str], after: Iterable[str]
+    references: Iterable[list[str]], before: Iterable[str], after: Iterable[str]
 ) -> tuple[list[NGram], list[NGram]]:
     """The n-grams of references that are answered more often than before, and less often."""
-    wanted: Counter[str] = Counter()
-    had: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-    for reference, *answers in zip(references, before, after, strict=True):
-        asked = Counter(_of(reference))
-        wanted.update(asked)
-        for counter, answer in zip(had, answers, strict=True):
-            counter.update(asked & Counter(_of(answer)))
+    wanted: Counts = Counter()
+    had: tuple[Counts, Counts] = Counter(), Counter()
+    for texts, *answers in zip(references, before, after, strict=True):
+        asked, matched = zip(*(_matches(texts, answer, ORDERS) for answer in answers), strict=True)
+        wanted.update(asked[0] | asked[1])
+        for counter, some in zip(had, matched, strict=True):
+            counter.update(some)
     gains = {text: had[1][text] - had[0][text] for text in had[0].keys() | had[1].keys()}
     order = sorted(gains, key=lambda text: (-gains[text], -wanted[text], text))
     told = [NGram(text, wanted[text], had[0][text], had[1][text]) for text in order]
@@ -247,17 +251,17 @@ def _ngrams(
     return improved, worsened
 
 
-def _of(text: str) -> Iterator[str]:
+def _of(text: str, orders: Orders) -> Counts:
     words = text.split()
-    for order in ORDERS:
-        for i in range(len(words) - order + 1):
-            yield " ".join(words[i : i + order])
+    return Counter(
+        " ".join(words[i : i + order]) for order in orders for i in range(len(words) - order + 1)
+    )
 
 
 def _accuracy(
     sentences: Sentences,
     places: np.ndarray,
-    references: Iterable[str],
+    references: Iterable[list[str]],
     before: Iterable[str],
     after: Iterable[str],
 ) -> list[Accuracy]:
@@ -268,17 +272,15 @@ def _accuracy(
     labels = pc.struct_field(
         column, [[column.type.field(i).name for i in range(column.type.num_fields)].index(RARITY)]
     )
-    sums: dict[str, list[int]] = {}
-    for label, reference, *answers in zip(
+    sums: dict[str, np.ndarray] = {}
+    for label, texts, *answers in zip(
         labels.take(pa.array(places)).to_pylist(), references, before, after, strict=True
     ):
-        asked = Counter(reference.split())
-        total = sums.setdefault(label, [0, 0, 0])
-        total[0] += asked.total()
-        for i, answer in enumerate(answers, start=1):
-            total[i] += (asked & Counter(answer.split())).total()
+        pairs = [_matches(texts, answer, WORDS) for answer in answers]
+        found = np.array([[side.total() for side in pair] for pair in pairs])
+        sums[label] = sums.get(label, 0) + found
     return [
-        Accuracy(label, sums[label][0], *(part / sums[label][0] for part in sums[label][1:]))
+        Accuracy(label, int(sums[label][1, 0]), *(sums[label][:, 1] / sums[label][:, 0]).tolist())
         for label, _ in sentences.dimensions[RARITY]
-        if label in sums and sums[label][0]
+        if label in sums and sums[label][:, 0].all()
     ]

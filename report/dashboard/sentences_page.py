@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from ..differences import difference
+from ..differences import closest, difference
 from ..html_document import as_image, html_document
 from ..run_files import draw
 from .records import Run, Store
@@ -97,17 +97,6 @@ def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[
         if other is None
         else float(sentences.figures(source.library, BASELINE, metric)[place]),
     }
-
-
-def closest(references: list[str], text: str) -> str:
-    """The reference with most words in common, of those that are compared cheaply."""
-    words = set(text.split())
-
-    def far(reference: str) -> float:
-        own = set(reference.split())
-        return len(words ^ own) / max(1, len(words | own))
-
-    return min(references, key=far, default="")
 
 
 def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: bool) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from seq2seq_tfx.components.bootstrap import interval, resample
 from seq2seq_tfx.report.dashboard import comparison
-from seq2seq_tfx.report.dashboard.compare_page import compare_page
-from seq2seq_tfx.report.dashboard.comparison import compare
+from seq2seq_tfx.report.dashboard.compare_page import _shown, compare_page
+from seq2seq_tfx.report.dashboard.comparison import Change, compare
 from seq2seq_tfx.report.dashboard.library import Library
 from seq2seq_tfx.report.dashboard.records import Run
 from seq2seq_tfx.report.dashboard.sentences import PAGE, CannotRead, Query, Sentences
@@ -252,6 +252,22 @@ def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
         assert one.words == sum(want.total() for want, _ in asked)
         right = sum((want & had).total() for want, had in asked)
         assert one.before == pytest.approx(right / one.words)
+
+
+def test_an_answer_is_held_to_the_reference_that_it_is_closest_to(rows, tmp_path):
+    base = {**rows[0], "references": ["x y z z z z", "a b c"], "slices": {**rows[0]["slices"]}}
+    base["slices"]["rarest_word"] = "0"
+
+    def side(name, text):
+        one = {**base, "candidate": {**base["candidate"], "text": text}}
+        return Sentences(write(tmp_path / name, [one]))
+
+    found = compare(side("before", "a b d"), side("after", "a b c"), "share", LIBRARY)
+    assert {one.text: one[1:] for one in found.improved} == {"c": (1, 0, 1), "b c": (1, 0, 1)}
+    assert [one[1:] for one in found.accuracy] == [(3, pytest.approx(2 / 3), 1.0)]
+    shown = _shown(Change("i", "s", base["references"], "x y", "a b c", 1.0))
+    assert [span.text for span in shown["after"].hypothesis if span.differs] == []
+    assert [*shown["references"]] == ["x y z z z z", "a b c"]
 
 
 def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):
