@@ -120,8 +120,10 @@ def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: b
     models = []
     for model, name in ((CANDIDATE, WORST), (BASELINE, OTHER)):
         if row.get(model):
-            reference = closest(row["references"], row[model]["text"])
-            models.append((name, row[model], difference(reference, row[model]["text"])))
+            text = row[model]["text"]
+            right = text in row["references"]
+            compared = None if right else difference(closest(row["references"], text), text)
+            models.append((name, row[model], compared))
     figures = [
         (
             metric,

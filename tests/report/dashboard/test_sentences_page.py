@@ -33,6 +33,35 @@ def answer(confidence):
     return {"text": "a", "score": -0.5, "log_prob": -1.5, **told, "statistics": statistics}
 
 
+STORE, RUN = SimpleNamespace(name="s"), SimpleNamespace(id=1, pipeline="p", started=0.0)
+
+
+def written(folder, row):
+    pq.write_table(pa.Table.from_pylist([row]), folder / "sentences-0.parquet")
+    return Sentences(folder)
+
+
+def source_of(found):
+    return SimpleNamespace(
+        sentences=lambda store, run: found,
+        metric=lambda store, run: "errors",
+        model_folder=lambda store, run: None,
+        library=LIBRARY,
+    )
+
+
+def test_the_page_of_a_sentence_shows_the_whole_of_it_and_marks_the_answer_besides(tmp_path):
+    words = " ".join(f"w{i}" for i in range(300))
+    long = "y" * 500
+    texts = {name: f"{name} <b>{words} {long}" for name in ("s", "r", "a")}
+    row = {"id": "ab", "source": texts["s"], "references": [texts["r"]]}
+    row |= {"slices": {"set": "test"}, "candidate": {**answer(None), "text": texts["a"]}}
+    page = sentence_page(source_of(written(tmp_path, row)), STORE, RUN, "ab", asks=False)
+    for text in texts.values():
+        assert f'<bdi dir="auto">{text.replace("<", "&lt;").replace(">", "&gt;")}</bdi>' in page
+    assert "<ins>a</ins>" in page and "<del>r</del>" in page
+
+
 @pytest.mark.parametrize(
     ("confidence", "expected", "absent"),
     [
@@ -44,18 +73,10 @@ def answer(confidence):
 def test_confidence_is_told_as_far_as_it_is_known(tmp_path, confidence, expected, absent):
     row = {"id": "ab", "source": "<b>", "references": ["c"], "slices": {"set": "test"}}
     row |= {"candidate": answer(confidence), "baseline": answer(None)}
-    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "sentences-0.parquet")
-    found = Sentences(tmp_path)
-    source = SimpleNamespace(
-        sentences=lambda store, run: found,
-        metric=lambda store, run: "errors",
-        model_folder=lambda store, run: None,
-        library=LIBRARY,
-    )
-    store, run = SimpleNamespace(name="s"), SimpleNamespace(id=1, pipeline="p", started=0.0)
-    page = sentences_page(source, store, run, {"sort": "ignored"})
+    found = written(tmp_path, row)
+    page = sentences_page(source_of(found), STORE, RUN, {"sort": "ignored"})
     assert all(text in page for text in expected)
     assert not any(text in page for text in absent)
-    alone = sentence_page(source, store, run, "ab", asks=False)
+    alone = sentence_page(source_of(found), STORE, RUN, "ab", asks=False)
     assert ("mean log prob" in alone) is (confidence is not None)
     assert np.isfinite(found.figures(LIBRARY, "candidate", "errors")).all()
