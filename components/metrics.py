@@ -16,7 +16,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
 from .degeneration import DEGENERATION
-from .measure import Measure, Sentence, Share
+from .measure import Figures, Measure, Sentence, Share
 from .model_metrics import MODEL_MEASURES
 
 TextMetricName = Literal[  # what answers and references alone decide
@@ -139,6 +139,9 @@ class LengthRatio(Measure):
 
     def figure(self, sums: Sequence[float]) -> float:
         return float(sums[0] / sums[1]) if sums[1] else 0.0
+
+    def loss(self, figures: Figures) -> Figures:
+        return abs(figures - 1.0)  # answers may be too long and too short
 
 
 class _Words(Tokenizer):

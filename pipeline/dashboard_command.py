@@ -96,12 +96,11 @@ def load_library() -> Library:
         return [sums[0], sums[1]]
 
     return Library(
-        higher_is_better=lambda metric: MEASURES[metric].higher_is_better,
+        loss=lambda metric, values: MEASURES[metric].loss(values),
         figures=figures,
         sentence_figures=sentence_figures,
         resample=resample_pair,
         interval=lambda values: interval(values, CONFIDENCE),
-        ideals={"length_ratio": 1.0},
     )
 
 

@@ -36,7 +36,7 @@ class Difference(NamedTuple):
     after: float
     low: float  # the interval of the difference
     high: float
-    better: bool | None  # None where the interval holds zero: it may be chance
+    better: bool | None  # None where the interval of losses holds zero: it may be chance
 
 
 class NGram(NamedTuple):
@@ -218,10 +218,10 @@ def _difference(
     sums = library.resample(pair, RESAMPLES)
     drawn = [library.figures(metric, side) for side in sums]
     low, high = library.interval(drawn[1] - drawn[0])
-    better = None
-    if low > 0 or high < 0:
-        losses = library.loss(metric, np.array([was, now]))
-        better = bool(losses[1] < losses[0])
+    # Not of the figures: a ratio that went from too small to too large is neither.
+    losses = [library.loss(metric, side) for side in drawn]
+    least, most = library.interval(losses[1] - losses[0])
+    better = most < 0 if least > 0 or most < 0 else None
     return Difference(name, number, was, now, low, high, better)
 
 

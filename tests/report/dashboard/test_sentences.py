@@ -28,13 +28,18 @@ def quotients(metric, sums):
     return np.array([a / b if b else np.nan for a, b in sums.tolist()])
 
 
+def loss(metric, values):
+    if metric == "ratio":
+        return abs(values - 1)
+    return -values if metric == "share" else values
+
+
 LIBRARY = Library(
-    higher_is_better=lambda metric: metric == "share",
+    loss=loss,
     figures=quotients,
     sentence_figures=quotients,
     resample=resample_pair,
     interval=lambda values: interval(values, 0.95),
-    ideals={"ratio": 1.0},
 )
 
 
@@ -268,6 +273,19 @@ def test_an_answer_is_held_to_the_reference_that_it_is_closest_to(rows, tmp_path
     shown = _shown(Change("i", "s", base["references"], "x y", "a b c", 1.0))
     assert [span.text for span in shown["after"].hypothesis if span.differs] == []
     assert [*shown["references"]] == ["x y z z z z", "a b c"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(1.2, 1.0, True), (1.0, 1.2, False), (0.8, 1.0, True), (0.9, 1.1, None), (1.1, 0.9, None)],
+)
+def test_of_a_ratio_the_distance_from_one_decides_and_not_the_difference(before, after, expected):
+    generator = np.random.default_rng(4)
+    lengths = generator.integers(20, 40, 500).astype(float)
+    noise = generator.normal(0, 1, 500)
+    pair = [np.stack([lengths * ratio + noise, lengths], axis=1) for ratio in (before, after)]
+    found = comparison._difference("ratio", "ratio", pair, 2_000, LIBRARY)
+    assert found.better is expected and (found.low > 0 or found.high < 0)
 
 
 def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):

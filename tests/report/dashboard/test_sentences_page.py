@@ -17,12 +17,11 @@ def quotients(metric, sums):
 
 
 LIBRARY = Library(
-    higher_is_better=lambda metric: False,
+    loss=lambda metric, values: values,
     figures=quotients,
     sentence_figures=quotients,
     resample=lambda pair, resamples: pair,
     interval=lambda values: (0.0, 1.0),
-    ideals={},
 )
 OF_ATTENTION = {"coverage_deviation": 0.25, "ignored_source": 0.75}
 
