@@ -42,9 +42,8 @@ def calibrate(statistics: Mapping[int, np.ndarray], metric: str, config: GateCon
     if len(statistics) < 2:
         raise ValueError(f"expected two trainings or more, received {len(statistics)}")
     measure, level = MEASURES[metric], 1 - config.confidence
-    sign = -1 if measure.higher_is_better else 1
     cost = {
-        seed: sign * figures(sums, measure.figure)
+        seed: measure.loss(figures(sums, measure.figure))
         for seed, sums in resample(statistics, config.resamples, config.seed).items()
     }
     bounds = np.array(

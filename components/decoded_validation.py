@@ -22,10 +22,9 @@ class DecodedValidation:
     def __init__(self, sample: ValidationSample, metric: str):
         self._sample, self.metric, self._measure = sample, metric, MEASURES[metric]
 
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger figure is a better one."""
-        return self._measure.higher_is_better
+    def loss(self, figure: float) -> float:
+        """A figure as a loss: larger is worse."""
+        return self._measure.loss(figure)
 
     def __call__(self) -> float:
         """The figure of the model as it is."""

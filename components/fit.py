@@ -170,8 +170,7 @@ class Fit:
         """What is to be as low as possible."""
         if not self._decoded:
             return measured["loss"]
-        figure = measured[self._decoded.metric]
-        return -figure if self._decoded.higher_is_better else figure
+        return self._decoded.loss(measured[self._decoded.metric])
 
     def after_step(self, logs: dict[str, Any]) -> None:
         """A training step is done: looks at its loss, and saves when it is time to."""

@@ -162,14 +162,14 @@ def resampled_losses(statistics: Statistics, metric: str, config: GateConfig) ->
     """
     by_model = {model: of_model[metric] for model, of_model in statistics.measures.items()}
     sums = resample(by_model, config.resamples, config.seed)
-    of = {
-        model: figures(
-            np.vstack([by_model[model].sum(axis=0), sums[model]]), MEASURES[metric].figure
+    measure = MEASURES[metric]
+    losses = {
+        model: measure.loss(
+            figures(np.vstack([by_model[model].sum(axis=0), sums[model]]), measure.figure)
         )
         for model in by_model
     }
-    better = of[CANDIDATE] - of[BASELINE]
-    return -better if MEASURES[metric].higher_is_better else better
+    return losses[CANDIDATE] - losses[BASELINE]
 
 
 def _critical(config: GateConfig, statistics: Statistics, level: float) -> list[Rule]:

@@ -7,9 +7,13 @@ at a text twice.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from ..serving.told import Forced
+
+Figures = TypeVar("Figures", float, np.ndarray)
 
 
 class Sentence(NamedTuple):
@@ -34,6 +38,14 @@ class Measure:
     def figure(self, sums: Sequence[float]) -> float:
         """The figure of a corpus."""
         raise NotImplementedError
+
+    def sentence_figure(self, statistics: Sequence[float]) -> float:
+        """The figure of one sentence alone."""
+        return self.figure(statistics)
+
+    def loss(self, figures: Figures) -> Figures:
+        """Figures as losses: larger is worse."""
+        return -figures if self.higher_is_better else figures
 
     def signature(self, references: Collection[int]) -> str | None:
         """How the figure was computed, where the field has a way to write that.

@@ -16,7 +16,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
 from .degeneration import DEGENERATION
-from .measure import Measure, Sentence, Share
+from .measure import Figures, Measure, Sentence, Share
 from .model_metrics import MODEL_MEASURES
 
 TextMetricName = Literal[  # what answers and references alone decide
@@ -89,10 +89,12 @@ class SacreBleu(Measure):
     Args:
       metric: sacreBLEU's own object.
       higher_is_better: whether a larger figure is a better one.
+      alone: the same for one sentence, where sacreBLEU has another for it.
     """
 
-    def __init__(self, metric: Any, higher_is_better: bool = True):
+    def __init__(self, metric: Any, higher_is_better: bool = True, alone: Any = None):
         self._metric = metric
+        self._alone = alone or metric
         self.higher_is_better = higher_is_better
 
     def statistics(self, sentence: Sentence) -> Sequence[float]:
@@ -101,9 +103,16 @@ class SacreBleu(Measure):
         )[0]
 
     def figure(self, sums: Sequence[float]) -> float:
+        return self._score(self._metric, sums)
+
+    def sentence_figure(self, statistics: Sequence[float]) -> float:
+        return self._score(self._alone, statistics)
+
+    @staticmethod
+    def _score(metric: Any, sums: Sequence[float]) -> float:
         # Counts, but for TER's mean lengths of references.
         whole = [round(value) if float(value).is_integer() else value for value in sums]
-        return float(self._metric._compute_score_from_stats(whole).score)
+        return float(metric._compute_score_from_stats(whole).score)
 
     def signature(self, references: Collection[int]) -> str:
         self._metric.num_refs = min(references) if len(set(references)) == 1 else -1
@@ -130,6 +139,9 @@ class LengthRatio(Measure):
 
     def figure(self, sums: Sequence[float]) -> float:
         return float(sums[0] / sums[1]) if sums[1] else 0.0
+
+    def loss(self, figures: Figures) -> Figures:
+        return abs(figures - 1.0)  # answers may be too long and too short
 
 
 class _Words(Tokenizer):
@@ -164,8 +176,11 @@ MEASURES: dict[str, Measure] = {
     "sequence_error_rate": SequenceErrorRate(),
     "exact_match": ExactMatch(),
     "token_error_rate": TokenErrorRate(),
-    # `force` only silences a warning about tokenized input.
-    "bleu": SacreBleu(sacrebleu.BLEU(force=True)),
+    # `force` only silences a warning about tokenized input. Of a sentence of fewer than four
+    # tokens the orders that it has are all: else no answer to it, however good, had a score.
+    "bleu": SacreBleu(
+        sacrebleu.BLEU(force=True), alone=sacrebleu.BLEU(force=True, effective_order=True)
+    ),
     "chrf": SacreBleu(sacrebleu.CHRF()),
     "chrf++": SacreBleu(sacrebleu.CHRF(word_order=2)),
     "ter": SacreBleu(sacrebleu.TER(), higher_is_better=False),

@@ -20,7 +20,7 @@ def figures(metric: str, sums_NS: np.ndarray) -> np.ndarray:
 
     Args:
       metric: its name.
-      sums_NS: statistics, of sentences or summed over them.
+      sums_NS: statistics, summed over sentences.
 
     Returns:
       [N]
@@ -43,16 +43,38 @@ def figures(metric: str, sums_NS: np.ndarray) -> np.ndarray:
     return np.array([known[row] for row in rows], np.float64)
 
 
-def _bleu(sums_NS: np.ndarray) -> np.ndarray:
-    """sacreBLEU's, with exponential smoothing; 0 where no n-gram of some order is possible."""
+def sentence_figures(metric: str, statistics_NS: np.ndarray) -> np.ndarray:
+    """What `Measure.sentence_figure` gives of each row, likewise.
+
+    Args:
+      metric: its name.
+      statistics_NS: of single sentences.
+
+    Returns:
+      [N]
+    """
+    if metric != "bleu":
+        return figures(metric, statistics_NS)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _bleu(np.asarray(statistics_NS, np.float64), alone=True)
+
+
+def _bleu(sums_NS: np.ndarray, alone: bool = False) -> np.ndarray:
+    """sacreBLEU's, with exponential smoothing.
+
+    Where no n-gram of some order is possible it is 0, but of a sentence alone the mean is
+    over the orders that are.
+    """
     length_N, reference_N = sums_NS[:, 0], sums_NS[:, 1]
     correct_NK = sums_NS[:, 2 : 2 + BLEU_ORDER]
     total_NK = sums_NS[:, 2 + BLEU_ORDER :]
     halvings_NK = np.cumsum(correct_NK == 0, axis=1)
     precision_NK = np.where(correct_NK > 0, correct_NK, 0.5**halvings_NK) / total_NK
     brevity_N = np.where(length_N < reference_N, np.exp(1 - reference_N / length_N), 1.0)
-    score_N = 100 * brevity_N * np.exp(np.log(precision_NK).mean(axis=1))
-    possible_N = (total_NK > 0).all(axis=1) & (correct_NK > 0).any(axis=1)
+    counted_NK = (total_NK > 0) | (not alone)
+    log_NK = np.where(counted_NK, np.log(precision_NK), 0.0)
+    score_N = 100 * brevity_N * np.exp(log_NK.sum(axis=1) / counted_NK.sum(axis=1))
+    possible_N = ((total_NK > 0).all(axis=1) | alone) & (correct_NK > 0).any(axis=1)
     return np.where(possible_N, score_N, 0.0)
 
 

@@ -89,18 +89,18 @@ def load_library() -> Library:
     """Metrics and the bootstrap of the gate."""
     from ..components.bootstrap import interval, resample
     from ..components.metrics import MEASURES
-    from ..components.vectorized import figures
+    from ..components.vectorized import figures, sentence_figures
 
     def resample_pair(pair: list[np.ndarray], resamples: int) -> list[np.ndarray]:
         sums = resample(dict(enumerate(pair)), resamples, SEED)
         return [sums[0], sums[1]]
 
     return Library(
-        higher_is_better=lambda metric: MEASURES[metric].higher_is_better,
+        loss=lambda metric, values: MEASURES[metric].loss(values),
         figures=figures,
+        sentence_figures=sentence_figures,
         resample=resample_pair,
         interval=lambda values: interval(values, CONFIDENCE),
-        ideals={"length_ratio": 1.0},
     )
 
 

@@ -56,6 +56,7 @@ def predict_file(
       CannotPredict: the input cannot be read, or the partial output belongs to
         something else.
     """
+    check_source(source)
     partial = target.with_name(f"{target.name}.partial")
     record = partial.with_name(f"{partial.name}.json")
     try:
@@ -98,6 +99,22 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
                 answered += 1
     os.truncate(partial, whole)
     return answered, rejected
+
+
+def check_source(source: Path) -> None:
+    """Makes sure that an input can be read twice: for its digest, and for its lines.
+
+    Args:
+      source: the input.
+
+    Raises:
+      CannotPredict: it is no regular file, such as a pipe.
+    """
+    if not source.is_file():
+        raise CannotPredict(
+            f"expected --input to be a regular file, received {source}: write its lines to one, "
+            "or pipe them into `seq2seq predict` without --input"
+        )
 
 
 def check_job(begun: Path, found: dict[str, Any], job: dict[str, Any]) -> None:

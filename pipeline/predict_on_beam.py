@@ -14,7 +14,7 @@ from ..components.batch_answers import AnswerFiles, pieces_in
 from ..components.decoding import let_go_of_models
 from ..components.readers.compression import DAMAGE
 from ..serving.answered_lines import count
-from .predict_file import CannotPredict, Done, check_job, digest_of
+from .predict_file import CannotPredict, Done, check_job, check_source, digest_of
 
 
 def predict_on_beam(
@@ -35,6 +35,7 @@ def predict_on_beam(
     Raises:
       CannotPredict: the input cannot be read, or what was begun belongs to something else.
     """
+    check_source(source)
     folder = target.with_name(f"{target.name}.pieces").absolute()
     record, told = folder / "job.json", folder / "counts.json"
     try:

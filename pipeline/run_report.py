@@ -102,8 +102,10 @@ def _judge(row: Row, metric: str) -> _Judged:
     far = min(Levenshtein.normalized_distance(text, r) for r in row["references"])
     lost = 0.0
     if BASELINE in row:
-        better = _figure(row, CANDIDATE, metric) - _figure(row, BASELINE, metric)
-        lost = -better if MEASURES[metric].higher_is_better else better
+        mine, other = (
+            MEASURES[metric].loss(_figure(row, m, metric)) for m in (CANDIDATE, BASELINE)
+        )
+        lost = mine - other
     return _Judged(row, far, lost, _figure(row, CANDIDATE, "repetition_rate"))
 
 
@@ -129,4 +131,4 @@ def _example(judged: _Judged, metric: str) -> Example:
 
 
 def _figure(row: Row, model: str, metric: str) -> float:
-    return MEASURES[metric].figure(row[model]["statistics"][metric])
+    return MEASURES[metric].sentence_figure(row[model]["statistics"][metric])

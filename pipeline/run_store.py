@@ -10,7 +10,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
 from ..report.dashboard.records import Artifact, Execution, Run, Store
-from .run_records import STATES, open_store
+from .run_records import REASON, STATES, VERDICT, open_store, text_of
 
 
 def read_store(folder: Path, name: str) -> Store:
@@ -23,11 +23,21 @@ def read_store(folder: Path, name: str) -> Store:
     store = open_store(folder)
     executions = _executions(store)
     runs = []
-    for context in store.get_contexts_by_type("pipeline_run"):
+    contexts = store.get_contexts_by_type("pipeline_run")
+    newest = max((context.id for context in contexts), default=0)
+    for context in contexts:
         own = [executions[e.id] for e in store.get_executions_by_context(context.id)]
         if own:
             own.sort(key=lambda pair: pair[1].id)
-            runs.append(Run(context.id, own[0][0], own[0][1].started, [one for _, one in own]))
+            verdict = text_of(context, VERDICT)
+            parts = [one for _, one in own]
+            if verdict or context.id < newest:
+                # Whoever ran it is gone, and could not tell of each component.
+                end = "failed" if verdict == "failed" else "stopped"
+                parts = [p._replace(state=end) if p.state == "running" else p for p in parts]
+            pipeline, first = own[0]
+            reason = text_of(context, REASON)
+            runs.append(Run(context.id, pipeline, first.started, parts, verdict, reason))
     types = {kind.id: kind.name for kind in store.get_artifact_types()}
     artifacts = {
         found.id: Artifact(found.id, types.get(found.type_id, ""), found.uri, _properties(found))

@@ -14,7 +14,7 @@ class Component(NamedTuple):
     """What a component of the pipeline did."""
 
     name: str
-    state: str  # 'done', 'cached' or 'failed'
+    state: str  # 'done', 'cached', 'running', 'stopped' or 'failed'
     seconds: float
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..differences import difference
+from ..differences import closest, difference
 from ..html_document import html_document
 from .comparison import Change, Difference
 from .records import Run, Store, changes
@@ -58,8 +58,11 @@ def _drawn(one: Difference) -> dict[str, Any]:
 
 
 def _shown(change: Change) -> dict[str, Any]:
+    """A change, each answer marked against the reference that it is closest to."""
+    answers = {"before": change.before, "after": change.after}
+    nearest = {side: closest(change.references, text) for side, text in answers.items()}
     return {
         "change": change,
-        "before": difference(change.reference, change.before),
-        "after": difference(change.reference, change.after),
+        "references": dict.fromkeys(nearest.values()),
+        **{side: difference(nearest[side], text) for side, text in answers.items()},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .library import Library
-from .sentences import CANDIDATE, Sentences
+from .sentences import CANDIDATE, SET, TEST, Sentences
 
 GROUPS = 2_000  # what is drawn at most: sentences, or groups of them
 SLICE_GROUPS = 500
@@ -20,8 +20,11 @@ SEED = 1
 RARITY = "rarest_word"
 LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
 COUNTED = 10_000  # sentences whose words are counted by frequency, of all
-ORDERS = (1, 2)  # of n-grams
+ORDERS, WORDS = (1, 2), (1,)  # of n-grams
 SHOWN = 12
+
+Orders = tuple[int, ...]
+Counts = Counter[str]  # of n-grams
 
 
 class Difference(NamedTuple):
@@ -33,14 +36,14 @@ class Difference(NamedTuple):
     after: float
     low: float  # the interval of the difference
     high: float
-    better: bool | None  # None where the interval holds zero: it may be chance
+    better: bool | None  # None where the interval of losses holds zero: it may be chance
 
 
 class NGram(NamedTuple):
     """Words of references, and how often the answers had them."""
 
     text: str
-    wanted: int
+    wanted: int  # in the references that the answers are closest to
     before: int
     after: int
 
@@ -49,7 +52,7 @@ class Accuracy(NamedTuple):
     """Words of references that were answered, by how rare the source is."""
 
     label: str
-    words: int
+    words: int  # of the references that the later answers are closest to
     before: float
     after: float
 
@@ -59,21 +62,22 @@ class Change(NamedTuple):
 
     id: str
     source: str
-    reference: str
+    references: list[str]
     before: str
     after: str
     gain: float  # of the metric, positive where it became better
 
 
 class Comparison(NamedTuple):
-    """All that two runs differ in."""
+    """All that two runs differ in: of the test split, but for slices."""
 
     metric: str
     shared: int
     alone: tuple[int, int]  # sentences that only one has
+    restated: int  # sentences with other references in each, which are left out
     differing: int  # answers
     metrics: list[Difference]
-    slices: list[Difference]
+    slices: list[Difference]  # challenge sets among them
     better: list[Change]
     worse: list[Change]
     improved: list[NGram]
@@ -93,18 +97,26 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
       metric: by which sentences and slices are compared.
       library: of statistics.
     """
-    places = _shared(before, after)
+    joined = _shared(before, after)
+    alike = _have_same_references(before, after, joined)
+    both = joined[0][alike], joined[1][alike]
+    restated = int(after.where(SET, TEST)[joined[1][~alike]].sum())
     names = [name for name in after.metrics if name in before.metrics]
-    pairs = {name: _statistics(before, after, name, places) for name in names}
-    found = [_difference(name, name, pair, GROUPS, library) for name, pair in pairs.items()]
+    pairs = {name: _statistics(before, after, name, both) for name in names}
+    tested = after.where(SET, TEST)[both[1]]
+    found = [
+        _difference(name, name, [one[tested] for one in pair], GROUPS, library)
+        for name, pair in pairs.items()
+    ]
     slices = []
     for dimension, labels in after.dimensions.items():
         for label, _ in labels:
-            inside = after.where(dimension, label)[places[1]]
+            inside = after.where(dimension, label)[both[1]]
             part = [one[inside] for one in pairs[metric]]
-            if len(part[0]) > 1 and not inside.all():
+            if len(part[0]) > 1 and not np.array_equal(inside, tested):
                 name = f"{dimension}={label}"
                 slices.append(_difference(name, metric, part, SLICE_GROUPS, library))
+    places = both[0][tested], both[1][tested]
     texts = [
         side.texts(CANDIDATE).take(pa.array(at))
         for side, at in zip((before, after), places, strict=True)
@@ -122,14 +134,15 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     def change(i: int) -> Change:
         row = after.row(int(places[1][i]))
         was, now = (text[i].as_py() for text in texts)
-        return Change(row["id"], row["source"], row["references"][0], was, now, float(gain[i]))
+        return Change(row["id"], row["source"], row["references"], was, now, float(gain[i]))
 
-    references = after.table["references"].combine_chunks()
+    def answers_of(some: np.ndarray) -> tuple[list[list[str]], list[str], list[str]]:
+        references = after.table["references"].take(pa.array(places[1][some])).to_pylist()
+        was, now = (text.take(pa.array(some)).to_pylist() for text in texts)
+        return references, was, now
 
-    def answers_of(some: np.ndarray) -> tuple[list[str], ...]:
-        answers = (text.take(pa.array(some)).to_pylist() for text in texts)
-        return (_texts(references, places[1][some]), *answers)
-
+    totals = [int(side.where(SET, TEST).sum()) for side in (before, after)]
+    known = len(places[0]) + restated
     looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
     improved, worsened = _ngrams(*answers_of(looked))
     # Not of those that differ alone: how many words are right is asked of all.
@@ -137,7 +150,8 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     return Comparison(
         metric=metric,
         shared=len(places[0]),
-        alone=(before.size - len(places[0]), after.size - len(places[1])),
+        alone=(totals[0] - known, totals[1] - known),
+        restated=restated,
         differing=int(differs.sum()),
         metrics=found,
         slices=slices,
@@ -163,6 +177,17 @@ def _shared(before: Sentences, after: Sentences) -> tuple[np.ndarray, np.ndarray
     known = pc.is_valid(found).to_numpy(zero_copy_only=False)
     at = after.by_id[known[after.by_id]]
     return pc.fill_null(found, 0).to_numpy()[at].astype(np.int64), at.astype(np.int64)
+
+
+def _have_same_references(
+    before: Sentences, after: Sentences, places: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Of which shared sentences the figures are comparable [N]; references have no order."""
+    lists = [
+        side.table["references"].take(pa.array(at)).to_pylist()
+        for side, at in zip((before, after), places, strict=True)
+    ]
+    return np.array([sorted(was) == sorted(now) for was, now in zip(*lists, strict=True)], bool)
 
 
 def _statistics(
@@ -193,29 +218,31 @@ def _difference(
     sums = library.resample(pair, RESAMPLES)
     drawn = [library.figures(metric, side) for side in sums]
     low, high = library.interval(drawn[1] - drawn[0])
-    better = None
-    if low > 0 or high < 0:
-        losses = library.loss(metric, np.array([was, now]))
-        better = bool(losses[1] < losses[0])
+    # Not of the figures: a ratio that went from too small to too large is neither.
+    losses = [library.loss(metric, side) for side in drawn]
+    least, most = library.interval(losses[1] - losses[0])
+    better = most < 0 if least > 0 or most < 0 else None
     return Difference(name, number, was, now, low, high, better)
 
 
-def _texts(lists: pa.Array, places: np.ndarray) -> list[str]:
-    """The first reference of each sentence."""
-    return [texts[0] if texts else "" for texts in lists.take(pa.array(places)).to_pylist()]
+def _matches(references: Iterable[str], answer: str, orders: Orders) -> tuple[Counts, Counts]:
+    """The n-grams of the reference that the answer has most of, and those that it has."""
+    own = _of(answer, orders)
+    pairs = [(asked, asked & own) for asked in (_of(text, orders) for text in references)]
+    return max(pairs, key=lambda pair: (pair[1].total(), -pair[0].total()))
 
 
 def _ngrams(
-    references: Iterable[str], before: Iterable[str], after: Iterable[str]
+    references: Iterable[list[str]], before: Iterable[str], after: Iterable[str]
 ) -> tuple[list[NGram], list[NGram]]:
     """The n-grams of references that are answered more often than before, and less often."""
-    wanted: Counter[str] = Counter()
-    had: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-    for reference, *answers in zip(references, before, after, strict=True):
-        asked = Counter(_of(reference))
-        wanted.update(asked)
-        for counter, answer in zip(had, answers, strict=True):
-            counter.update(asked & Counter(_of(answer)))
+    wanted: Counts = Counter()
+    had: tuple[Counts, Counts] = Counter(), Counter()
+    for texts, *answers in zip(references, before, after, strict=True):
+        asked, matched = zip(*(_matches(texts, answer, ORDERS) for answer in answers), strict=True)
+        wanted.update(asked[0] | asked[1])
+        for counter, some in zip(had, matched, strict=True):
+            counter.update(some)
     gains = {text: had[1][text] - had[0][text] for text in had[0].keys() | had[1].keys()}
     order = sorted(gains, key=lambda text: (-gains[text], -wanted[text], text))
     told = [NGram(text, wanted[text], had[0][text], had[1][text]) for text in order]
@@ -224,17 +251,17 @@ def _ngrams(
     return improved, worsened
 
 
-def _of(text: str) -> Iterator[str]:
+def _of(text: str, orders: Orders) -> Counts:
     words = text.split()
-    for order in ORDERS:
-        for i in range(len(words) - order + 1):
-            yield " ".join(words[i : i + order])
+    return Counter(
+        " ".join(words[i : i + order]) for order in orders for i in range(len(words) - order + 1)
+    )
 
 
 def _accuracy(
     sentences: Sentences,
     places: np.ndarray,
-    references: Iterable[str],
+    references: Iterable[list[str]],
     before: Iterable[str],
     after: Iterable[str],
 ) -> list[Accuracy]:
@@ -245,17 +272,15 @@ def _accuracy(
     labels = pc.struct_field(
         column, [[column.type.field(i).name for i in range(column.type.num_fields)].index(RARITY)]
     )
-    sums: dict[str, list[int]] = {}
-    for label, reference, *answers in zip(
+    sums: dict[str, np.ndarray] = {}
+    for label, texts, *answers in zip(
         labels.take(pa.array(places)).to_pylist(), references, before, after, strict=True
     ):
-        asked = Counter(reference.split())
-        total = sums.setdefault(label, [0, 0, 0])
-        total[0] += asked.total()
-        for i, answer in enumerate(answers, start=1):
-            total[i] += (asked & Counter(answer.split())).total()
+        pairs = [_matches(texts, answer, WORDS) for answer in answers]
+        found = np.array([[side.total() for side in pair] for pair in pairs])
+        sums[label] = sums.get(label, 0) + found
     return [
-        Accuracy(label, sums[label][0], *(part / sums[label][0] for part in sums[label][1:]))
+        Accuracy(label, int(sums[label][1, 0]), *(sums[label][:, 1] / sums[label][:, 0]).tolist())
         for label, _ in sentences.dimensions[RARITY]
-        if label in sums and sums[label][0]
+        if label in sums and sums[label][:, 0].all()
     ]

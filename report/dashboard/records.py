@@ -34,7 +34,7 @@ class Execution(NamedTuple):
 
     id: int
     component: str
-    state: str  # 'done', 'cached', 'running' or 'failed'
+    state: str  # 'done', 'cached', 'running', 'stopped' or 'failed'
     started: float  # seconds since the epoch
     seconds: float
     properties: dict[str, Any]
@@ -49,6 +49,8 @@ class Run(NamedTuple):
     pipeline: str
     started: float
     executions: list[Execution]  # as they began
+    verdict: str = ""  # what was kept of its end, such as 'stopped'; nothing until then
+    reason: str = ""  # for people
 
     def execution(self, component: str) -> Execution | None:
         """What a component did; None if it did nothing."""

@@ -161,8 +161,10 @@ def version_of(source: Source, store: Store, run: Run) -> tuple[str, list[str]]:
 def outcome(source: Source, store: Store, run: Run) -> str:
     """What came of a run, in words."""
     for execution in run.executions:
-        if execution.state in ("failed", "running"):
+        if execution.state in ("failed", "running", "stopped"):
             return f"{execution.state}: {execution.component}"
+    if run.verdict in ("failed", "stopped"):  # between components
+        return run.verdict
     verdict = source.verdict(store, run)
     if verdict is None:
         return "no verdict"

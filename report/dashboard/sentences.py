@@ -15,6 +15,7 @@ from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 PAGE = 25  # sentences
+SET, TEST = "set", "test"  # the dimension of the test split and of challenge sets, and the first
 REPETITION = "repetition_rate"
 
 ORDERS = {
@@ -117,7 +118,7 @@ class Sentences:
         """The figure of each sentence [N]."""
         key = (model, metric)
         if key not in self._figures:
-            self._figures[key] = library.figures(metric, self.statistics(*key))
+            self._figures[key] = library.sentence_figures(metric, self.statistics(*key))
         return self._figures[key]
 
     def losses(self, library: Library, model: str, metric: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from ..differences import difference
+from ..differences import closest, difference
 from ..html_document import as_image, html_document
 from ..run_files import draw
 from .records import Run, Store
@@ -99,17 +99,6 @@ def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[
     }
 
 
-def closest(references: list[str], text: str) -> str:
-    """The reference with most words in common, of those that are compared cheaply."""
-    words = set(text.split())
-
-    def far(reference: str) -> float:
-        own = set(reference.split())
-        return len(words ^ own) / max(1, len(words | own))
-
-    return min(references, key=far, default="")
-
-
 def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: bool) -> str:
     """Writes the page of a sentence.
 
@@ -131,8 +120,10 @@ def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: b
     models = []
     for model, name in ((CANDIDATE, WORST), (BASELINE, OTHER)):
         if row.get(model):
-            reference = closest(row["references"], row[model]["text"])
-            models.append((name, row[model], difference(reference, row[model]["text"])))
+            text = row[model]["text"]
+            right = text in row["references"]
+            compared = None if right else difference(closest(row["references"], text), text)
+            models.append((name, row[model], compared))
     figures = [
         (
             metric,

@@ -75,6 +75,12 @@ class _Held:
             return value
 
 
+def _identity(path: Path) -> tuple[Path, int, int]:
+    """What holds as long as a file or folder is the same, which a path is not."""
+    state = path.stat()
+    return path, state.st_ino, state.st_mtime_ns
+
+
 class Source:
     """All that pages show, read when it is asked for and held while it does not change.
 
@@ -112,8 +118,7 @@ class Source:
         if name not in self.folders:
             raise NotThere(f"expected one of {', '.join(self.folders)}, received {name[:100]}")
         folder = self.folders[name]
-        state = self.outside.database(folder).stat()
-        key = (name, state.st_mtime_ns, state.st_size)
+        key = (name, *_identity(self.outside.database(folder)))
         return self._stores.get(key, lambda: self.outside.read_store(folder, name))
 
     def run(self, name: str, number: int) -> tuple[Store, Run]:
@@ -129,17 +134,20 @@ class Source:
         return store, run
 
     def json(self, path: Path | None) -> Any:
-        """What a file of an artifact holds, which never changes; None if there is none."""
+        """What a file of an artifact holds; None if there is none."""
         if path is None:
             return None
 
         def read() -> Any:
             try:
                 return json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):
+            except ValueError:
                 return None
 
-        return self._json.get(path, read)
+        try:
+            return self._json.get(_identity(path), read)
+        except OSError:
+            return None
 
     def verdict(self, store: Store, run: Run) -> dict[str, Any] | None:
         """What the gate said; None if it did not."""
@@ -158,13 +166,17 @@ class Source:
           NotThere: the run has none.
           CannotRead: they are damaged.
         """
+        folder = self._evaluated(store, run)
+        try:
+            return self._sentences.get(_identity(folder), lambda: Sentences(folder))
+        except OSError as error:
+            raise CannotRead(str(error)) from error
+
+    def _evaluated(self, store: Store, run: Run) -> Path:
         folder = store.place(run.output(EVALUATOR, "sentences"))
         if folder is None:
             raise NotThere("this run evaluated no sentences, or they were removed")
-        try:
-            return self._sentences.get(folder, lambda: Sentences(folder))
-        except OSError as error:
-            raise CannotRead(str(error)) from error
+        return folder
 
     def has_sentences(self, store: Store, run: Run) -> bool:
         """Whether there are some, without reading them."""
@@ -175,7 +187,7 @@ class Source:
     ) -> Comparison:
         """Two runs by a metric."""
         first, second = self.sentences(*before), self.sentences(*after)
-        key = (before[0].name, before[1].id, after[0].name, after[1].id, metric)
+        key = (*(_identity(self._evaluated(*side)) for side in (before, after)), metric)
         return self._comparisons.get(key, lambda: compare(first, second, metric, self.library))
 
     def model(self, store: Store, run: Run) -> Model:
@@ -187,7 +199,7 @@ class Source:
         folder = self.model_folder(store, run)
         if folder is None:
             raise NotThere("this run trained no model, or it was removed")
-        return self._models.get(folder, lambda: self.outside.load_model(folder))
+        return self._models.get(_identity(folder), lambda: self.outside.load_model(folder))
 
     def model_folder(self, store: Store, run: Run) -> Path | None:
         """Where that is."""

@@ -11,7 +11,7 @@ from seq2seq_tfx.components.judgement import GateConfig, judge
 from seq2seq_tfx.components.sentences import BASELINE, CANDIDATE, Statistics
 
 SENTENCES = 300
-METRICS = ["sequence_error_rate", "exact_match"]
+METRICS = ["sequence_error_rate", "exact_match", "length_ratio"]
 
 
 def trainings(rates, seed=3):

@@ -69,8 +69,9 @@ def test_of_more_examples_than_asked_for_the_shortest_and_the_longest_are_among_
 
 
 def test_a_better_figure_is_a_higher_one_of_some_metrics_and_a_lower_one_of_others(trained):
-    assert figure(trained, "bleu").higher_is_better
-    assert not figure(trained, "token_error_rate").higher_is_better
+    assert figure(trained, "bleu").loss(2.0) < figure(trained, "bleu").loss(1.0)
+    errors = figure(trained, "token_error_rate")
+    assert errors.loss(1.0) < errors.loss(2.0)
 
 
 def test_tensorboard_shows_the_answers_and_where_the_model_looked(trained, tmp_path):

@@ -180,6 +180,21 @@ def test_a_critical_slice_that_is_too_small_or_empty_does_not_pass_and_says_so()
     assert "too small to decide: 0 sentences" in found["other"].note
 
 
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "loss"),
+    [(1.5, 1.0, 0.5), (1.0, 1.5, -0.5), (0.5, 1.0, 0.5), (0.9, 1.1, 0.0)],
+)
+def test_answers_may_be_too_long_and_too_short(candidate, baseline, loss):
+    def of(ratio):
+        return {"length_ratio": np.array([[10 * ratio, 10.0]] * 200)}
+
+    statistics = Statistics(
+        [{"set": "test"}] * 200, {CANDIDATE: of(candidate), BASELINE: of(baseline)}
+    )
+    (rule,) = compare(statistics, max_loss={"length_ratio": 0.1})
+    assert rule.figure == pytest.approx(loss) and rule.passed is (loss < 0.1)
+
+
 def test_sentences_outside_of_the_test_split_do_not_count_in_the_whole():
     equal = wrong(2, 200, 0.3)
     worse = np.append(equal, [True] * 200)

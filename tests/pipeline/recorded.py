@@ -39,8 +39,8 @@ class Recorded:
         (context.id,) = self.store.put_contexts([context])
         return context
 
-    def run(self, spans=(), *, failed=None, blessed=True, version=None, warm_start=None):
-        """A run to its end, or to the component that failed; gives its id."""
+    def run(self, spans=(), *, failed=None, left=None, blessed=True, version=None, warm_start=None):
+        """A run to its end, or to the component that failed or is left as it runs; gives its id."""
         run = self.context("pipeline_run", f"run-{len(self.artifacts)}-{'-'.join(spans)}")
         settings = json.dumps({"training": {"warm_start": warm_start}})
         properties = {
@@ -57,16 +57,18 @@ class Recorded:
                 folder.mkdir(parents=True)
                 (folder / "saved_model.pb").write_bytes(b"x" * SIZE)
                 told = {"pushed": 1, "pushed_destination": str(folder)}
-            ended = failed != node
-            artifact = self._execute(run, node, properties.get(node, {}), made, ended, told)
+            ended = node not in (failed, left)
+            state = pb.Execution.COMPLETE if ended else pb.Execution.FAILED
+            state = pb.Execution.RUNNING if node == left else state
+            artifact = self._execute(run, node, properties.get(node, {}), made, state, told)
             if not ended:
                 break
             made[kind] = self.artifacts[run.id, kind] = artifact
         return run.id
 
-    def _execute(self, run, node, properties, inputs, ended, told):
-        execution = pb.Execution(type_id=self._executions[node])
-        execution.last_known_state = pb.Execution.COMPLETE if ended else pb.Execution.FAILED
+    def _execute(self, run, node, properties, inputs, state, told):
+        ended = state == pb.Execution.COMPLETE
+        execution = pb.Execution(type_id=self._executions[node], last_known_state=state)
         for name, value in properties.items():
             execution.custom_properties[name].string_value = value
         used = [(artifact, pb.Event(type=pb.Event.INPUT)) for artifact in inputs.values()]

@@ -5,13 +5,16 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from seq2seq_tfx.pipeline import predict_file as module
 from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file
+from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.serving import answered_lines
 from seq2seq_tfx.serving.answered_lines import read_lines
 from seq2seq_tfx.serving.local_model import Hypothesis
@@ -171,6 +174,23 @@ def test_an_empty_file_has_no_answers(tmp_path):
     (tmp_path / "in.txt").write_bytes(b"")
     assert predict(Echo(), tmp_path) == (0, 0, 0)
     assert (tmp_path / "out.jsonl").read_bytes() == b""
+
+
+def test_a_pipe_is_refused_and_the_answers_that_are_there_stay(tmp_path):
+    reader, writer = os.pipe()
+    os.write(writer, b"a\n")
+    os.close(writer)
+    source, target = Path(f"/dev/fd/{reader}"), tmp_path / "out.jsonl"
+    target.write_text("kept")
+    for way in (
+        lambda: predict_file(Echo(), "model", source, target),
+        lambda: predict_on_beam(tmp_path / "model", source, target, 1, []),
+    ):
+        with pytest.raises(CannotPredict, match=r"regular file, received /dev/fd.*without --input"):
+            way()
+    os.close(reader)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    assert target.read_text() == "kept"
 
 
 @every_packing

@@ -15,12 +15,12 @@ from seq2seq_tfx.pipeline.summary import NodeRun, RunSummary
 NAMES = ["sequence_error_rate", "repetition_rate"]
 
 
-def row(source, references, candidate, baseline=None):
+def row(source, references, candidate, baseline=None, names=NAMES):
     found = new_row(source, references, {"set": "test"})
     for model, text in ((CANDIDATE, candidate), (BASELINE, baseline)):
         if text is not None:
             found[model] = {"text": text, "score": -0.5, "log_prob": -1.25}
-    return compare(found, NAMES)
+    return compare(found, names)
 
 
 def groups(rows, metric="sequence_error_rate"):
@@ -43,6 +43,11 @@ def test_sentences_are_sorted_into_groups_the_worst_first():
     assert found["Lost"] == ["near"]
     assert found["Won"] == ["won"]
     assert found["Repeating themselves"] == ["again"]
+
+
+def test_a_short_answer_that_is_right_is_won_by_bleu():
+    rows = [row("short", ["a b"], "a b", "x y", names=["bleu", "repetition_rate"])]
+    assert groups(rows, "bleu") == {"Won": ["short"]}
 
 
 def test_without_a_baseline_nothing_is_lost_or_won():

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pytest
 
 from seq2seq_tfx.components.bootstrap import interval, resample
 from seq2seq_tfx.report.dashboard import comparison
-from seq2seq_tfx.report.dashboard.comparison import compare
+from seq2seq_tfx.report.dashboard.compare_page import _shown, compare_page
+from seq2seq_tfx.report.dashboard.comparison import Change, compare
 from seq2seq_tfx.report.dashboard.library import Library
+from seq2seq_tfx.report.dashboard.records import Run
 from seq2seq_tfx.report.dashboard.sentences import PAGE, CannotRead, Query, Sentences
 
 
@@ -21,12 +24,22 @@ def resample_pair(pair, resamples):
     return [sums[0], sums[1]]
 
 
+def quotients(metric, sums):
+    return np.array([a / b if b else np.nan for a, b in sums.tolist()])
+
+
+def loss(metric, values):
+    if metric == "ratio":
+        return abs(values - 1)
+    return -values if metric == "share" else values
+
+
 LIBRARY = Library(
-    higher_is_better=lambda metric: metric == "share",
-    figures=lambda metric, sums: np.array([a / b if b else np.nan for a, b in sums.tolist()]),
+    loss=loss,
+    figures=quotients,
+    sentence_figures=quotients,
     resample=resample_pair,
     interval=lambda values: interval(values, 0.95),
-    ideals={"ratio": 1.0},
 )
 
 
@@ -194,6 +207,37 @@ def test_two_runs_are_compared_on_the_sentences_that_both_have(rows, sentences, 
     assert {one.name for one in found.slices} >= {"rarest_word=0", "rarest_word=1-9"}
 
 
+def test_challenge_sets_are_slices_of_a_comparison_and_no_part_of_its_figures(rows, tmp_path):
+    asked = [{**one, "slices": {**one["slices"], "set": "names"}} for one in rows[:30]]
+    mixed = Sentences(write(tmp_path / "mixed", asked + rows[30:]))
+    alone = Sentences(write(tmp_path / "alone", rows[30:]))
+    found = compare(mixed, mixed, "share", LIBRARY)
+    plain = compare(alone, alone, "share", LIBRARY)
+    assert (found.metrics, found.shared) == (plain.metrics, 90) and found.alone == (0, 0)
+    assert {one.name: one.sentences for one in found.slices}["set=names"] == 30
+    only = compare(mixed, Sentences(write(tmp_path / "only", asked)), "share", LIBRARY)
+    assert only.shared == 0 and "set=names" in {one.name for one in only.slices}
+
+
+def test_sentences_with_other_references_are_left_out_and_their_number_is_told(rows, tmp_path):
+    two = [{**one, "references": [*one["references"], "another"]} for one in rows]
+    turned = [{**one, "references": one["references"][::-1]} for one in two]
+    turned[7] = {**turned[7], "references": ["corrected", "another"]}
+    sides = [Sentences(write(tmp_path / name, some)) for name, some in (("a", two), ("b", turned))]
+    found = compare(*sides, "share", LIBRARY)
+    assert (found.shared, found.alone, found.restated) == (119, (0, 0), 1)
+    page = compare_page(
+        SimpleNamespace(
+            sentences=lambda store, run: sides[run.id],
+            metric=lambda store, run: "share",
+            compare=lambda before, after, metric: found,
+        ),
+        *((SimpleNamespace(name="s", artifacts={}), Run(i, "p", 0.0, [])) for i in (0, 1)),
+        "",
+    )
+    assert "1 that both answered have other references in the two runs" in page
+
+
 def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
     found = compare(sentences, later, "share", LIBRARY)
     old = {one["id"]: one["candidate"]["text"].split() for one in rows[10:]}
@@ -213,6 +257,35 @@ def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
         assert one.words == sum(want.total() for want, _ in asked)
         right = sum((want & had).total() for want, had in asked)
         assert one.before == pytest.approx(right / one.words)
+
+
+def test_an_answer_is_held_to_the_reference_that_it_is_closest_to(rows, tmp_path):
+    base = {**rows[0], "references": ["x y z z z z", "a b c"], "slices": {**rows[0]["slices"]}}
+    base["slices"]["rarest_word"] = "0"
+
+    def side(name, text):
+        one = {**base, "candidate": {**base["candidate"], "text": text}}
+        return Sentences(write(tmp_path / name, [one]))
+
+    found = compare(side("before", "a b d"), side("after", "a b c"), "share", LIBRARY)
+    assert {one.text: one[1:] for one in found.improved} == {"c": (1, 0, 1), "b c": (1, 0, 1)}
+    assert [one[1:] for one in found.accuracy] == [(3, pytest.approx(2 / 3), 1.0)]
+    shown = _shown(Change("i", "s", base["references"], "x y", "a b c", 1.0))
+    assert [span.text for span in shown["after"].hypothesis if span.differs] == []
+    assert [*shown["references"]] == ["x y z z z z", "a b c"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(1.2, 1.0, True), (1.0, 1.2, False), (0.8, 1.0, True), (0.9, 1.1, None), (1.1, 0.9, None)],
+)
+def test_of_a_ratio_the_distance_from_one_decides_and_not_the_difference(before, after, expected):
+    generator = np.random.default_rng(4)
+    lengths = generator.integers(20, 40, 500).astype(float)
+    noise = generator.normal(0, 1, 500)
+    pair = [np.stack([lengths * ratio + noise, lengths], axis=1) for ratio in (before, after)]
+    found = comparison._difference("ratio", "ratio", pair, 2_000, LIBRARY)
+    assert found.better is expected and (found.low > 0 or found.high < 0)
 
 
 def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):

@@ -11,12 +11,17 @@ from seq2seq_tfx.report.dashboard.library import Library
 from seq2seq_tfx.report.dashboard.sentences import Sentences
 from seq2seq_tfx.report.dashboard.sentences_page import sentence_page, sentences_page
 
+
+def quotients(metric, sums):
+    return sums[:, 0] / sums[:, 1]
+
+
 LIBRARY = Library(
-    higher_is_better=lambda metric: False,
-    figures=lambda metric, sums: sums[:, 0] / sums[:, 1],
+    loss=lambda metric, values: values,
+    figures=quotients,
+    sentence_figures=quotients,
     resample=lambda pair, resamples: pair,
     interval=lambda values: (0.0, 1.0),
-    ideals={},
 )
 OF_ATTENTION = {"coverage_deviation": 0.25, "ignored_source": 0.75}
 
@@ -25,6 +30,35 @@ def answer(confidence):
     told = {} if confidence is None else {"confidence": confidence}
     statistics = {"errors": [1, 2]}
     return {"text": "a", "score": -0.5, "log_prob": -1.5, **told, "statistics": statistics}
+
+
+STORE, RUN = SimpleNamespace(name="s"), SimpleNamespace(id=1, pipeline="p", started=0.0)
+
+
+def written(folder, row):
+    pq.write_table(pa.Table.from_pylist([row]), folder / "sentences-0.parquet")
+    return Sentences(folder)
+
+
+def source_of(found):
+    return SimpleNamespace(
+        sentences=lambda store, run: found,
+        metric=lambda store, run: "errors",
+        model_folder=lambda store, run: None,
+        library=LIBRARY,
+    )
+
+
+def test_the_page_of_a_sentence_shows_the_whole_of_it_and_marks_the_answer_besides(tmp_path):
+    words = " ".join(f"w{i}" for i in range(300))
+    long = "y" * 500
+    texts = {name: f"{name} <b>{words} {long}" for name in ("s", "r", "a")}
+    row = {"id": "ab", "source": texts["s"], "references": [texts["r"]]}
+    row |= {"slices": {"set": "test"}, "candidate": {**answer(None), "text": texts["a"]}}
+    page = sentence_page(source_of(written(tmp_path, row)), STORE, RUN, "ab", asks=False)
+    for text in texts.values():
+        assert f'<bdi dir="auto">{text.replace("<", "&lt;").replace(">", "&gt;")}</bdi>' in page
+    assert "<ins>a</ins>" in page and "<del>r</del>" in page
 
 
 @pytest.mark.parametrize(
@@ -38,18 +72,10 @@ def answer(confidence):
 def test_confidence_is_told_as_far_as_it_is_known(tmp_path, confidence, expected, absent):
     row = {"id": "ab", "source": "<b>", "references": ["c"], "slices": {"set": "test"}}
     row |= {"candidate": answer(confidence), "baseline": answer(None)}
-    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "sentences-0.parquet")
-    found = Sentences(tmp_path)
-    source = SimpleNamespace(
-        sentences=lambda store, run: found,
-        metric=lambda store, run: "errors",
-        model_folder=lambda store, run: None,
-        library=LIBRARY,
-    )
-    store, run = SimpleNamespace(name="s"), SimpleNamespace(id=1, pipeline="p", started=0.0)
-    page = sentences_page(source, store, run, {"sort": "ignored"})
+    found = written(tmp_path, row)
+    page = sentences_page(source_of(found), STORE, RUN, {"sort": "ignored"})
     assert all(text in page for text in expected)
     assert not any(text in page for text in absent)
-    alone = sentence_page(source, store, run, "ab", asks=False)
+    alone = sentence_page(source_of(found), STORE, RUN, "ab", asks=False)
     assert ("mean log prob" in alone) is (confidence is not None)
     assert np.isfinite(found.figures(LIBRARY, "candidate", "errors")).all()

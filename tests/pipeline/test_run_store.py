@@ -1,0 +1,36 @@
+"""What the dashboard reads of runs: one that is over is not told to run."""
+
+from types import SimpleNamespace
+
+from seq2seq_tfx.pipeline.run_records import newest_id, record
+from seq2seq_tfx.pipeline.run_store import read_store
+from seq2seq_tfx.report.dashboard.runs_page import outcome
+
+from .recorded import Recorded
+
+NOTHING = SimpleNamespace(verdict=lambda store, run: None)
+
+
+def outcomes(folder):
+    """What is said of each run, the newest first."""
+    store = read_store(folder, "s")
+    return [outcome(NOTHING, store, run) for run in store.runs]
+
+
+def test_a_run_that_was_stopped_or_killed_does_not_run_for_ever(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.run(["1"], left="Trainer")
+    assert outcomes(tmp_path) == ["running: Trainer"]  # it may be
+    recorded.run(["2"], left="Gate")
+    assert outcomes(tmp_path) == ["running: Gate", "stopped: Trainer"]
+    record(tmp_path, newest_id(tmp_path) - 1, "stopped", "SIGTERM")
+    assert outcomes(tmp_path) == ["stopped: Gate", "stopped: Trainer"]
+    newest, older = read_store(tmp_path, "s").runs
+    assert (newest.verdict, newest.reason, older.verdict) == ("stopped", "SIGTERM", "")
+    assert [one.state for one in newest.executions] == ["done", "done", "stopped"]
+
+
+def test_a_run_that_was_killed_for_memory_has_failed(tmp_path):
+    run = Recorded(tmp_path).run(["1"], left="Trainer")
+    record(tmp_path, run - 1, "failed", "killed")
+    assert outcomes(tmp_path) == ["failed: Trainer"]
