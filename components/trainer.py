@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from tfx import types
 from tfx.components.trainer import executor, fn_args_utils
 from tfx.dsl.components.base import base_component, executor_spec
@@ -62,13 +62,6 @@ class TrainingConfig(Section):
     distribution: Distribution = "auto"
     # An exported version, a folder of versions of which the newest is taken, or LAST_BLESSED.
     warm_start: str | None = None
-
-    @field_validator("early_stopping_metric")
-    @classmethod
-    def _has_a_better_side(cls, value: str) -> str:
-        if value == "length_ratio":
-            raise ValueError("length_ratio: expected a metric whose best is its least or its most")
-        return value
 
     @model_validator(mode="after")
     def _parts_fit(self) -> TrainingConfig:

@@ -95,11 +95,6 @@ def test_the_path_of_the_data_is_made_absolute(tmp_path):
             "search: {temperature: -0.5}",
             "search.temperature: expected greater than or equal to 0, received -0.5",
         ),
-        (
-            "training: {early_stopping_metric: length_ratio}",
-            "training.early_stopping_metric: length_ratio: expected a metric whose best is its "
-            "least or its most",
-        ),
         ("search: {top_p: 0}", "search.top_p: expected greater than 0, received 0"),
         (
             "search: {min_length: 128}",
