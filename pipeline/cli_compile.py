@@ -63,13 +63,23 @@ def kubernetes(config_path: Path, output: Path) -> None:
     from .kubernetes_training import manifests
 
     try:
-        config = load_config(config_path)
+        config = load_config(config_path, files=False)  # they lie in the cluster
         if config.runner.kubernetes is None:
             raise ConfigurationError(
                 [f"{config_path}: runner.kubernetes: required section is missing"]
             )
+        if config.unattended.catch_up:
+            raise ConfigurationError(
+                [
+                    f"{config_path}: unattended.catch_up: a worker follows one training, and each "
+                    "span caught up is another; expected false, received true"
+                ]
+            )
         text = config_path.read_text("utf-8")
-        made = manifests(config.name, config.runner.kubernetes, text)
+        try:
+            made = manifests(config.name, config.runner.kubernetes, text)
+        except ValueError as error:
+            raise ConfigurationError([f"{config_path}: name: {error}"]) from error
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(as_yaml(made), "utf-8")
     except ConfigurationError as error:

@@ -116,7 +116,7 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
     from .config import ConfigurationError, load_config
 
     try:
-        config = load_config(config_path)
+        config = load_config(config_path, files=False)
     except ConfigurationError as error:
         refuse(error)
     base = serving_dir(config, output or Path("output") / config.name)

@@ -6,7 +6,7 @@ beside the component that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -124,13 +124,14 @@ class PipelineConfig(Section):
         )
 
 
-def load_config(path: str | Path) -> PipelineConfig:
+def load_config(path: str | Path, files: bool = True) -> PipelineConfig:
     """Reads a configuration file (YAML 1.2) and checks all of it.
 
     Paths in it are relative to the working directory.
 
     Args:
       path: of the file.
+      files: whether the files that it names must be there; not where another machine runs it.
 
     Returns:
       The configuration, with the paths of the data made absolute.
@@ -151,45 +152,11 @@ def load_config(path: str | Path) -> PipelineConfig:
                 problems.append(f"{place}{key + ': ' if key else ''}{explained}")
     # What follows is asked of the file and not of the configuration, so that it
     # is told together with whatever else is wrong.
-    for where, needs in _unmeasured(document):
+    for where, needs in [*_unmeasured(document), *(_missing_files(document) if files else ())]:
         problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {needs}")
-    for name, hint in (("data", " `seq2seq data` obtains the data of the shipped jobs."),
-                       ("prediction", "")):  # fmt: skip
-        section = document.get(name)
-        given = section.get("input") if isinstance(section, Mapping) else None
-        for pattern in patterns_of(given):
-            if pattern.strip() and is_local(pattern) and not matches_something(pattern):
-                problems.append(
-                    f"{place_of(path, lines, (name, 'input'))}{name}.input: expected a file, "
-                    f"found none at '{pattern}' (relative to {Path.cwd()}).{hint}"
-                )
-    for where, file in _challenge_files(document):
-        if is_local(file) and not Path(file).is_file():
-            problems.append(
-                f"{place_of(path, lines, where)}{'.'.join(where)}: expected a file, found none at "
-                f"'{file}' (relative to {Path.cwd()})"
-            )
-    validation = document.get("data_validation")
-    schema = validation.get("schema_file") if isinstance(validation, Mapping) else None
-    if isinstance(schema, str) and schema:
-        try:
-            read_schema(schema)
-        except ValueError as error:
-            where = ("data_validation", "schema_file")
-            problems.append(f"{place_of(path, lines, where)}{'.'.join(where)}: {error}")
-    training = document.get("training")
-    start = str(training.get("warm_start") or "") if isinstance(training, Mapping) else ""
-    start = "" if start == LAST_BLESSED else start  # which one that is, the run finds out
-    version = _exported_version(start) if start and "://" not in start else None
-    if start and "://" not in start and version is None:
-        problems.append(
-            f"{place_of(path, lines, ('training', 'warm_start'))}training.warm_start: expected an "
-            f"exported model, or a folder of versions, found none at '{start}' "
-            f"(relative to {Path.cwd()})"
-        )
     if problems:
         raise ConfigurationError(problems)
-    if version is not None:
+    if files and (version := _exported_version(config.training.warm_start)):
         # The version itself, so that a newer one is another input of Trainer.
         warm = config.training.model_copy(update={"warm_start": str(version.absolute())})
         config = config.model_copy(update={"training": warm})
@@ -213,6 +180,34 @@ def load_config(path: str | Path) -> PipelineConfig:
     return config.model_copy(update={**sections, "evaluation": evaluation})
 
 
+def _missing_files(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is named and is not there, or cannot be read, and where it is named."""
+
+    def section(name: str) -> Mapping[str, Any]:
+        found = document.get(name)
+        return found if isinstance(found, Mapping) else {}
+
+    below = f"(relative to {Path.cwd()})"
+    for name, hint in (("data", " `seq2seq data` obtains the data of the shipped jobs."),
+                       ("prediction", "")):  # fmt: skip
+        for pattern in patterns_of(section(name).get("input")):
+            if pattern.strip() and is_local(pattern) and not matches_something(pattern):
+                yield (name, "input"), f"expected a file, found none at '{pattern}' {below}.{hint}"
+    for where, file in _challenge_files(document):
+        if is_local(file) and not Path(file).is_file():
+            yield where, f"expected a file, found none at '{file}' {below}"
+    schema = section("data_validation").get("schema_file")
+    if isinstance(schema, str) and schema:
+        try:
+            read_schema(schema)
+        except ValueError as error:
+            yield ("data_validation", "schema_file"), str(error)
+    start = str(section("training").get("warm_start") or "")
+    if _is_exported_here(start) and _exported_version(start) is None:
+        needs = "expected an exported model, or a folder of versions, found none at"
+        yield ("training", "warm_start"), f"{needs} '{start}' {below}"
+
+
 def _challenge_files(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     """The files of challenge sets, and where they are named."""
     section = document.get("evaluation")
@@ -223,8 +218,16 @@ def _challenge_files(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...],
     ]
 
 
-def _exported_version(start: str) -> Path | None:
+def _is_exported_here(start: str) -> bool:
+    """Whether a warm start names a folder of this machine."""
+    # Which one is the last blessed, the run finds out.
+    return bool(start) and start != LAST_BLESSED and "://" not in start
+
+
+def _exported_version(start: str | None) -> Path | None:
     """The export at a path, or the newest version below it; None if there is none."""
+    if not start or not _is_exported_here(start):
+        return None
     if (Path(start) / "saved_model.pb").is_file():
         return Path(start)
     versions = [p.parent for p in Path(start).glob("*/saved_model.pb") if p.parent.name.isdigit()]

@@ -27,7 +27,7 @@ from .config import PipelineConfig
 from .config_file import ConfigurationError, lines_of, place_of, read_document
 from .graph import create_pipeline
 from .run_folder import ARTIFACTS, SERVING
-from .runner_config import KubeflowConfig
+from .runner_config import InMemory, KubeflowConfig, MultiProcessing
 
 COMMAND = ["python", "-m", "seq2seq_tfx.pipeline.kubeflow_task"]
 # What these two find is no function of their inputs: files change, and versions are pushed.
@@ -95,6 +95,10 @@ def obstacles(config: PipelineConfig) -> list[tuple[tuple[str, ...], str]]:
     if config.data_validation.limits_drift:
         what = "the report of the span before is found in this machine's ML Metadata; leave it out"
         found.append((("data_validation", "max_drift"), what))
+    beam = config.runner.beam
+    if not isinstance(beam, InMemory | MultiProcessing):
+        what = "artifacts of a task are folders of its own container, which no worker elsewhere has"
+        found.append((("runner", "beam"), f"expected in_memory or multi_processing: {what}"))
     if config.prediction:
         what = "what is answered so far is kept in this machine's folders alone; leave it out"
         found.append((("prediction",), what))

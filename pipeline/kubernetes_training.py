@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from .cli_common import DATA_GATE, NOT_RELEASED
-from .runner_config import KubernetesConfig
+from .runner_config import KubernetesConfig, KubernetesName
 
 Manifest = dict[str, Any]
+_NAMES = TypeAdapter(KubernetesName)
 CONFIG = "/config"
 INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 # What no repetition mends: the command line or the configuration, the gates.
@@ -33,8 +36,19 @@ def manifests(job: str, config: KubernetesConfig, text: str) -> list[Manifest]:
       job: its name.
       config: the `runner.kubernetes` section.
       text: of the whole configuration.
+
+    Raises:
+      ValueError: Kubernetes takes no such name, with the number of a worker after it.
     """
     name = f"seq2seq-{job.replace('_', '-')}"
+    try:
+        _NAMES.validate_python(f"{name}-{config.workers - 1}")
+        _NAMES.validate_python(name)
+    except ValidationError:
+        raise ValueError(
+            f"expected letters, digits and hyphens for Kubernetes, a letter or digit last and "
+            f"with the number of a worker 63 at most, received '{name}'"
+        ) from None
     metadata = {"name": name, "namespace": config.namespace, "labels": _labels(name)}
     service = {
         "clusterIP": "None",

@@ -48,12 +48,10 @@ class Job(NamedTuple):
 def cron_files(job: Job) -> dict[str, str]:
     """The lines for a crontab, and the rotation of logs."""
     log = shlex.quote(str(job.output / SCHEDULED_LOG))
-    rotation = job.folder / f"{job.unit}.logrotate"
-    state = job.output / "logrotate.state"
     environment = shlex.join(["env", *(f"{k}={v}" for k, v in _environment().items())])
     steps = [
         f"cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))}",
-        f"{{ {shlex.join(['logrotate', '--state', str(state), str(rotation)])}",
+        f"{{ {environment} {shlex.join(_rotate(job))}",
         f"{environment} {shlex.join(job.run_with_secrets())}",
         'echo "exit code $?"',
         f"{environment} {shlex.join(job.command('gc', '--keep', str(job.keep)))}; }}",
@@ -70,14 +68,11 @@ def cron_files(job: Job) -> dict[str, str]:
 # 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate.
 {job.minute} {job.hour} * * * {line}
 """
-    return {f"{job.unit}.cron": crontab, rotation.name: _logrotate(job)}
+    return {f"{job.unit}.cron": crontab, **_logrotate(job)}
 
 
 def systemd_files(job: Job) -> dict[str, str]:
     """A service, its timer, and the rotation of logs."""
-    rotation = job.folder / f"{job.unit}.logrotate"
-    state = job.output / "logrotate.state"
-    rotate = ["/usr/bin/env", "logrotate", "--state", str(state), str(rotation)]
     environment = "\n".join(
         f'Environment="{_specifiers(name)}={_specifiers(value)}"'
         for name, value in _environment().items()
@@ -95,7 +90,7 @@ WorkingDirectory={_specifiers(str(job.folder))}
 {environment}
 EnvironmentFile=-{_specifiers(str(job.secrets))}
 ExecStartPre=/usr/bin/env mkdir -p {_systemd(str(job.output))}
-ExecStartPre=-{_systemd(*rotate)}
+ExecStartPre=-{_systemd("/usr/bin/env", *_rotate(job))}
 ExecStart={_systemd(*job.command("run", "--config", str(job.config)))}
 # However the run ended: most of all, room is needed after one that filled the disk.
 ExecStopPost=-{_systemd(*job.command("gc", "--keep", str(job.keep)))}
@@ -126,15 +121,19 @@ WantedBy=timers.target
     return {
         f"{job.unit}.service": service,
         f"{job.unit}.timer": timer,
-        rotation.name: _logrotate(job),
+        **_logrotate(job),
     }
 
 
 def airflow_files(job: Job) -> dict[str, str]:
-    """A DAG for Airflow 2, whose scheduler never imports the job's environment."""
-    commands = (job.run_with_secrets(), job.command("gc", "--keep", str(job.keep)))
+    """A DAG for Airflow 2, whose scheduler never imports the job's environment, and rotation."""
+    rotate, clean = _rotate(job), job.command("gc", "--keep", str(job.keep))
+    commands = (
+        shlex.join(job.run_with_secrets()),
+        f"{{ {shlex.join(rotate)}; {shlex.join(clean)}; }}",
+    )
     before = f"cd {shlex.quote(str(job.folder))} &&"
-    run, gc = (repr(_no_template(f"{before} {shlex.join(command)}")) for command in commands)
+    run, gc = (repr(_no_template(f"{before} {command}")) for command in commands)
     environment = repr(_environment())
     tasks, more = _ONE_TASK.format(run=run), ""
     if job.components:
@@ -175,7 +174,7 @@ with DAG(
     gc = BashOperator(task_id="gc", bash_command={gc}).as_teardown()
     list(tasks.values()) >> gc
 '''
-    return {f"{job.unit.replace('-', '_')}_dag.py": dag}
+    return {f"{job.unit.replace('-', '_')}_dag.py": dag, **_logrotate(job)}
 
 
 _ONE_TASK = """\
@@ -204,9 +203,16 @@ def _no_template(command: str) -> str:
     return f"{{% raw %}}{command} {{% endraw %}}"
 
 
-def _logrotate(job: Job) -> str:
+def _rotate(job: Job) -> list[str]:
+    """The command that rotates logs, by the file of `_logrotate`."""
+    rotation = job.folder / f"{job.unit}.logrotate"
+    return ["logrotate", "--state", str(job.output / "logrotate.state"), str(rotation)]
+
+
+def _logrotate(job: Job) -> dict[str, str]:
+    """The rotation of logs."""
     files = " ".join(f'"{job.output / name}"' for name in (LOG, SCHEDULED_LOG))
-    return f"""\
+    text = f"""\
 # Written by `seq2seq schedule`.
 {files} {{
     weekly
@@ -218,12 +224,15 @@ def _logrotate(job: Job) -> str:
     copytruncate
 }}
 """
+    return {f"{job.unit}.logrotate": text}
 
 
 def _environment() -> dict[str, str]:
     """What a scheduler does not bring by itself."""
     folder = Path(sys.executable).parent
-    path = os.pathsep.join([str(folder), "/usr/local/bin", "/usr/bin", "/bin"])
+    # logrotate is a program of the system's, in Debian among those of sbin.
+    system = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+    path = os.pathsep.join([str(folder), *system])
     return {"PATH": path, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 
 

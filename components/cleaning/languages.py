@@ -74,7 +74,7 @@ def known_codes() -> set[str]:
     except ImportError as error:
         raise ValueError(
             "the filter `language` needs a model that is not installed: "
-            "pip install 'seq2seq-tfx[languages]'"
+            "pip install 'lingua-language-detector>=2.1,<2.2'"
         ) from error
     return {language.iso_code_639_1.name.lower() for language in Language.all()}
 

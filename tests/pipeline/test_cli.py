@@ -90,6 +90,8 @@ def test_a_missing_configuration_is_one_problem():
     [
         [],
         ["run", "--runner", "x"],
+        ["run", "--config", "job.yaml", "--output", "gs://bucket/output"],
+        ["run", "--config", "job.yaml", "--component", "A", "--run-id", "1", "--runner", "beam"],
         ["predict", "--nbest", "0"],
         ["explain"],
         ["data", "none"],
@@ -98,6 +100,18 @@ def test_a_missing_configuration_is_one_problem():
 )
 def test_a_wrong_command_line_is_refused(arguments):
     assert invoke(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["predict", "--input", "pairs.tsv", "--output", "answers.jsonl"]]
+)
+def test_workers_that_would_look_for_files_in_vain_are_not_asked(arguments):
+    google = "project: my-project, region: europe-west4, temp_location: gs://bucket/tmp"
+    beam = f"runner: dataflow, {google}, container_image: example.org/seq2seq:1"
+    Path("job.yaml").write_text(f"{GOOD}runner: {{beam: {{{beam}}}}}\n")
+    assert invoke("config", "check", "job.yaml").exit_code == 0
+    result = invoke(*arguments, "--config", "job.yaml")
+    assert result.exit_code == 2 and "received dataflow" in result.output
 
 
 def test_a_busy_output_is_left_alone():

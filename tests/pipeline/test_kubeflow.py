@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tfx.utils import import_utils
 
 from seq2seq_tfx.components.spans import Span
+from seq2seq_tfx.components.trainer import TrainingConfig
 from seq2seq_tfx.pipeline import kubeflow
 from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
 from seq2seq_tfx.pipeline.graph import create_pipeline
@@ -153,6 +154,13 @@ def test_what_only_this_machine_can_do_is_told_with_its_line(tmp_path):
     config = load_config(path)
     with pytest.raises(ConfigurationError, match=r":13: training.warm_start: last_blessed"):
         kubeflow.compile_file(path, config, tmp_path / "spec.yaml")
+    elsewhere = {"runner": "portable", "job_endpoint": "localhost:1", "environment": "LOOPBACK"}
+    runner = config.runner.model_dump() | {"beam": elsewhere}
+    away = config.model_copy(
+        update={"runner": RunnerConfig.model_validate(runner), "training": TrainingConfig()}
+    )
+    with pytest.raises(ConfigurationError, match=r"runner.beam: expected in_memory or"):
+        kubeflow.compile_file(path, away, tmp_path / "spec.yaml")
     config = config.model_copy(update={"runner": RunnerConfig()})
     with pytest.raises(ConfigurationError, match=r"runner.kubeflow: required section is missing"):
         kubeflow.compile_file(path, config, tmp_path / "spec.yaml")

@@ -88,8 +88,14 @@ def test_as_many_faults_are_borne_as_there_are_retries_each_of_all_workers():
     assert of(retries=0)["Job"]["spec"]["backoffLimit"] == 0
 
 
+@pytest.mark.parametrize("job", ["g2p_", "g" * 55])
+def test_a_name_that_kubernetes_refuses_is_told(job):
+    with pytest.raises(ValueError, match="letter or digit last"):
+        manifests(job, KubernetesConfig.model_validate(SECTION), "")
+
+
 def test_the_command_writes_the_configuration_with_them(tmp_path):
-    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    """The pairs lie in the cluster, and not here."""
     job = write_job(tmp_path, "my_job")
     output = tmp_path / "workers.yaml"
     arguments = ["compile", "kubernetes", "--config", str(job), "--output", str(output)]
@@ -101,3 +107,7 @@ def test_the_command_writes_the_configuration_with_them(tmp_path):
     assert done.exit_code == 0, done.output
     config, _, _ = YAML(typ="safe").load_all(output.read_text())
     assert config["data"]["job.yaml"] == job.read_text()
+    with job.open("a") as file:
+        file.write("unattended: {catch_up: true}\n")
+    refused = CliRunner().invoke(cli.main, arguments)
+    assert refused.exit_code == 2 and "unattended.catch_up: a worker follows" in refused.output

@@ -79,6 +79,7 @@ def test_units_are_what_systemd_takes(folder):
     assert "SuccessExitStatus=3 4 5\n" in service
     # A second ExecStart would not be reached where the first fails.
     assert service.count("\nExecStart=") == 1
+    assert re.search(r'"PATH=\S*:/usr/sbin[:"]', service)  # where Debian has logrotate
     (after,) = re.findall(r"\nExecStopPost=-(.*)", service)
     assert " gc --keep 14 " in after
     assert str(folder).replace("%", "%%") in service
@@ -92,7 +93,7 @@ def test_units_are_what_systemd_takes(folder):
 def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, monkeypatch):
     waits = {"First": [], "Second": ["First"], "Third": ["First", "Second"]}
     job = job_of(Path("job.yaml"), None, "3:07", 5)._replace(components=waits)
-    (text,) = airflow_files(job).values()
+    text, _ = airflow_files(job).values()
     made = {}
 
     class Task:
@@ -123,6 +124,8 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
     exec(text, {})
     assert {name: task.after for name, task in made.items()} == waits | {"gc": list(waits)}
     assert made["gc"].options == {"teardown": True}
+    assert "seq2seq-job.logrotate" in made["gc"].command
+    assert "/usr/sbin" in options["default_args"]["env"]["PATH"].split(":")
     assert options["max_active_tasks"] == 1 and options["schedule"] == "7 3 * * *"
     assert options["default_args"]["env"]["SEQ2SEQ_RUN"] == "{{ run_id }}"
     for name in waits:
