@@ -21,7 +21,7 @@ from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
 from ..components.named_export import ExportConfig
-from ..components.slices import SET
+from ..components.slices import RAREST_WORD, SET, SOURCE_LENGTH
 from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig
@@ -235,7 +235,7 @@ def _exported_version(start: str | None) -> Path | None:
 
 
 def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """What the gate judges and evaluation leaves out, and where it is asked for."""
+    """What is asked of the gate or of slices and is not there, and where it is asked for."""
 
     def section(name: str, key: str) -> Any:
         found = document.get(name)
@@ -252,6 +252,11 @@ def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]
     for key in ("thresholds", "max_loss"):
         judged += [("gate", key, name) for name in names(section("gate", key))]
     problems: list[tuple[tuple[str, ...], str]] = []
+    known = [SOURCE_LENGTH, RAREST_WORD, *names(section("data", "extra"))]
+    for dimension in slices:
+        if isinstance(dimension, str) and dimension not in known:
+            needs = f"expected {' or '.join(known)}, as data.extra names columns, received"
+            problems.append((("evaluation", "slices"), f"{needs} '{dimension}'"))
     for part in names(critical):
         judged += [("gate", "critical", part, name) for name in names(critical[part])]
         dimension, _, label = part.partition("=")

@@ -300,6 +300,15 @@ def test_a_model_is_not_pushed_beside_its_folder(name):
     assert problem.startswith("job.yaml:7: serving.model_name: ")
 
 
+def test_a_slice_by_a_column_that_is_not_read_is_told_before_anything_is_trained():
+    sliced = f"{GOOD}evaluation: {{slices: [source_length, topic]}}\n"
+    assert problem_of(sliced) == (
+        "job.yaml:7: evaluation.slices: expected source_length or rarest_word, as data.extra "
+        "names columns, received 'topic'"
+    )
+    load(sliced.replace("pairs.tsv", "pairs.tsv\n  extra: {topic: 3}"))
+
+
 @pytest.mark.parametrize("section", ["gate", "data", "name"])
 def test_a_missing_section_is_told(section):
     text = "".join(part for part in re.split(r"(?m)^(?=\w)", GOOD) if not part.startswith(section))
