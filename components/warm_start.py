@@ -104,14 +104,31 @@ def _check_same_parts(record: ExportRecord, variables: dict[str, Any]) -> None:
 
 def _check_same_use(old: ModelConfig, new: ModelConfig) -> None:
     """Weights of the same shapes may mean another thing, as those of another cell or score do."""
-    free = {"preset", "size", "dropout", "variational_dropout"}
-    attends = "transformer" in (new.encoder, new.decoder) or new.attention == "multi_head"
-    was, now = (
-        {**config.model_dump(exclude=free), "size.heads": config.size.heads if attends else None}
-        for config in (old, new)
-    )
-    if keys := [key for key in now if was[key] != now[key]]:
-        raise _differs(", ".join(f"{key} was {was[key]!r} and is {now[key]!r}" for key in keys))
+    was, now = _matters(old), _matters(new)
+    if keys := [key for key in {**was, **now} if was.get(key) != now.get(key)]:
+        told = (f"{key} was {was.get(key)!r} and is {now.get(key)!r}" for key in keys)
+        raise _differs(", ".join(told))
+
+
+def _matters(config: ModelConfig) -> dict[str, Any]:
+    """What decides what a network does with its weights, beside their shapes."""
+    kinds = config.encoder, config.decoder
+    unused = {"preset", "size", "dropout", "variational_dropout"}
+    if "transformer" not in kinds:
+        unused.add("norm")
+    if "recurrent" not in kinds:
+        unused.add("cell")
+    if config.encoder != "recurrent":
+        unused.add("bidirectional")
+    if config.decoder != "recurrent" or config.attention == "none":
+        unused |= {"attention_query", "attention_layer"}
+    layers = config.size.encoder_layers, config.size.decoder_layers
+    if (config.residual_from or 0) > max(layers):
+        unused.add("residual_from")
+    found = config.model_dump(exclude=unused)
+    if "transformer" in kinds or config.attention == "multi_head":
+        found["size.heads"] = config.size.heads
+    return found
 
 
 def _differs(how: str) -> PipelineError:

@@ -29,14 +29,17 @@ def read_store(folder: Path, name: str) -> Store:
         own = [executions[e.id] for e in store.get_executions_by_context(context.id)]
         if own:
             own.sort(key=lambda pair: pair[1].id)
-            verdict = text_of(context, VERDICT)
-            parts = [one for _, one in own]
+            # Of a component that was tried again the last counts, and what is kept of the
+            # end of a run only until it goes on.
+            parts = list({one.component: one for _, one in own}.values())
+            ended = context.last_update_time_since_epoch / 1000
+            over = ended >= max(one.started for one in parts)
+            verdict, reason = (text_of(context, key) if over else "" for key in (VERDICT, REASON))
             if verdict or context.id < newest:
                 # Whoever ran it is gone, and could not tell of each component.
                 end = "failed" if verdict == "failed" else "stopped"
                 parts = [p._replace(state=end) if p.state == "running" else p for p in parts]
             pipeline, first = own[0]
-            reason = text_of(context, REASON)
             runs.append(Run(context.id, pipeline, first.started, parts, verdict, reason))
     types = {kind.id: kind.name for kind in store.get_artifact_types()}
     artifacts = {

@@ -87,7 +87,8 @@ def difference(reference: str, hypothesis: str) -> Difference:
 
 def _hides(words: set[str]) -> bool:
     """Whether one of them is cut where it is shown."""
-    return any(readable(word, WORD).endswith("…") for word in words)
+    # Of one character eight stand at most.
+    return any(readable(word, WORD) != readable(word, 8 * len(word)) for word in words)
 
 
 def _joined(words: Sequence[str], between: str) -> str:

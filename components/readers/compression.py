@@ -10,7 +10,6 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import IO, Any
 
 import zstandard
@@ -76,7 +75,7 @@ def _streams(decompressor: Callable[[], Any], padding: bytes = b"") -> Callable[
 DECOMPRESSORS: dict[str, Any] = {
     ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
     ".bz2": _streams(bz2.BZ2Decompressor),
-    ".xz": _streams(partial(lzma.LZMADecompressor, lzma.FORMAT_XZ), padding=b"\0"),
+    ".xz": _streams(lzma.LZMADecompressor, padding=b"\0"),
     ".zst": _streams(lambda: zstandard.ZstdDecompressor().decompressobj()),
 }
 

@@ -279,7 +279,8 @@ class Versions:
         try:
             content = await loop.run_in_executor(self._loader, content_of, directory)
         except OSError as error:  # it may also have gone while we looked
-            version.error = f"its files cannot be read: {error}"
+            if version.refused is None:
+                version.error = f"its files cannot be read: {error}"
             return True
         if content == version.refused:
             return True

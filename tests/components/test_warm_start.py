@@ -121,6 +121,13 @@ def test_another_architecture_is_refused_by_what_differs(old, settings, message)
         warm_start(other, directory, source.model, target.model)
 
 
+def test_what_a_network_does_not_use_may_differ(old):
+    given, source, target, model, directory = old
+    other = build({**given, "norm": "pre", "residual_from": 3, "dropout": 0.5}, source, target, 2)
+    warm_start(other, directory, source.model, target.model)
+    np.testing.assert_allclose(logits(other), logits(model), atol=1e-6)
+
+
 def test_what_is_no_export_is_refused(tmp_path):
     tokenizer = words("a b")
     model = build({}, tokenizer, tokenizer, seed=1)

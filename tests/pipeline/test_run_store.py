@@ -1,5 +1,6 @@
 """What the dashboard reads of runs: one that is over is not told to run."""
 
+import time
 from types import SimpleNamespace
 
 from seq2seq_tfx.pipeline.run_records import newest_id, record
@@ -28,6 +29,20 @@ def test_a_run_that_was_stopped_or_killed_does_not_run_for_ever(tmp_path):
     newest, older = read_store(tmp_path, "s").runs
     assert (newest.verdict, newest.reason, older.verdict) == ("stopped", "SIGTERM", "")
     assert [one.state for one in newest.executions] == ["done", "done", "stopped"]
+
+
+def test_a_component_that_is_tried_again_runs_on_and_its_last_try_counts(tmp_path):
+    recorded = Recorded(tmp_path)
+    run = recorded.run(["1"], left="Trainer")
+    record(tmp_path, run - 1, "stopped", "SIGTERM")
+    time.sleep(0.01)  # ML Metadata counts milliseconds
+    recorded.goes_on(run, "Trainer")
+    assert outcomes(tmp_path) == ["running: Trainer"]
+    recorded.goes_on(run, "Trainer", ended=True)
+    record(tmp_path, run - 1, "pushed", "")
+    (found,) = read_store(tmp_path, "s").runs
+    assert [one.state for one in found.executions] == ["done", "done"]
+    assert outcomes(tmp_path) == ["no verdict"]  # none was read here, and nothing is stopped
 
 
 def test_a_run_that_was_killed_for_memory_has_failed(tmp_path):

@@ -58,3 +58,10 @@ def test_words_that_both_sides_have_may_be_long():
     url = "https://example.org/" + "x" * 100
     found = difference(f"see {url} now", f"see {url} then")
     assert [span.text for span in found.hypothesis if span.differs] == ["then"]
+
+
+def test_a_word_that_ends_in_an_ellipsis_is_a_word():
+    found = difference("please wait here\u2026", "please wait there...")
+    assert found.between == " "
+    assert [span.text for span in found.hypothesis if span.differs] == ["there..."]
+    assert difference("a\u200bb c", "a\u200bd c").between == " "

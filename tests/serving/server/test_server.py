@@ -400,15 +400,18 @@ def test_a_request_that_its_client_cancels_is_no_fault_of_the_server(address, ch
     request.model_spec.name = "seq2seq"
     request.inputs["text"].CopyFrom(tf.make_tensor_proto([toys.SLOW.encode()]))
 
-    def counted(code):
+    def counted(name):
         told = address.request("/monitoring/prometheus/metrics").body.decode()
-        of = f'requests_total{{api="grpc",code="{code}",method="Predict"}}'
-        found = re.search(rf"{re.escape(of)} (\d+)", told)
+        found = re.search(rf"^seq2seq_serving_{re.escape(name)} (\d+)", told, re.MULTILINE)
         return int(found[1]) if found else 0
 
-    before, faults = counted("CANCELLED"), counted("INTERNAL")
+    def answered(code):
+        return counted(f'requests_total{{api="grpc",code="{code}",method="Predict"}}')
+
+    before, faults, batches = answered("CANCELLED"), answered("INTERNAL"), "batch_rows_count"
+    begun = counted(batches)
     call = prediction_stub(channel).Predict.future(request, timeout=60)
-    time.sleep(0.3)
+    eventually(lambda: counted(batches) > begun)
     call.cancel()
-    eventually(lambda: counted("CANCELLED") == before + 1)
-    assert counted("INTERNAL") == faults
+    eventually(lambda: answered("CANCELLED") == before + 1)
+    assert answered("INTERNAL") == faults
