@@ -72,7 +72,7 @@ class Recorded:
         state = pb.Execution.COMPLETE if ended else pb.Execution.RUNNING
         self._execute(context, node, {}, {}, state, {}, "again")
 
-    def _execute(self, run, node, properties, inputs, state, told, name=""):
+    def _execute(self, run, node, properties, inputs, state, told, suffix=""):
         ended = state == pb.Execution.COMPLETE
         execution = pb.Execution(type_id=self._executions[node], last_known_state=state)
         for name, value in properties.items():
@@ -80,7 +80,7 @@ class Recorded:
         used = [(artifact, pb.Event(type=pb.Event.INPUT)) for artifact in inputs.values()]
         if ended:
             kind = OUTPUTS[node]
-            folder = self.output / "artifacts" / node / kind.lower() / f"{run.id}{name}"
+            folder = self.output / "artifacts" / node / kind.lower() / f"{run.id}{suffix}"
             folder.mkdir(parents=True)
             (folder / "data").write_bytes(b"x" * SIZE)
             artifact = pb.Artifact(

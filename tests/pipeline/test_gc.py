@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
 
 from seq2seq_tfx.pipeline import run_folder
 from seq2seq_tfx.pipeline.cleanup import CannotClean, clean, plan
@@ -145,7 +146,7 @@ def test_a_model_that_was_judged_anew_and_not_blessed_is_no_baseline(tmp_path):
     judged = {"Model": recorded.artifacts[newest, "Model"]}
     told = {"blessed": 0, "current_model_id": judged["Model"].id}
     again = recorded.context("pipeline_run", "a stricter gate")
-    recorded._execute(again, "Gate", {}, judged, True, told)
+    recorded._execute(again, "Gate", {}, judged, pb.Execution.COMPLETE, told)
     clean(recorded.output, plan(recorded.output, 1))
     for kind in ("Model", "ModelBlessing"):
         assert Path(recorded.artifacts[baseline, kind].uri) in recorded.live()
