@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import sentencepiece
 
@@ -50,7 +51,7 @@ def warm_start(
     variables = {weight_path(variable): variable for variable in model.weights}
     _check_same_parts(record, variables)
     for path, variable in variables.items():
-        old, new = record.weights[path], np.array(variable)
+        old, new = record.weights[path], np.array(keras.ops.convert_to_numpy(variable))
         found = _vocabulary_axis(path)
         if found is None:
             if old.shape != new.shape:
