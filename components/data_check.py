@@ -20,17 +20,10 @@ from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
 from .gathered import Gather, Merges, gathered
-from .ingestion import (
-    PairRow,
-    ReadFiles,
-    RejectedRow,
-    WriteLines,
-    kept_as_json,
-    merge_lines,
-    rejected_as_json,
-)
+from .ingestion import PairRow, ReadFiles, RejectedRow
 from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
 from .readers.rows import Rejected
+from .row_lines import WriteLines, kept_as_json, merge_lines, rejected_as_json
 from .splits import Splitter, splitter
 
 KEPT = "kept.jsonl"

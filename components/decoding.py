@@ -176,7 +176,7 @@ def DecodeOnce(
     """Lists of rows in, batches of the same rows with the answers of each model out.
 
     Args:
-      lists: as many rows as they like each; what is one element costs Beam as little as one row.
+      lists: of rows, of any length each.
       directories: of the SavedModels, by the key that the answers get.
       shared: the same for all that ask them.
       forces: whether references are scored by teacher forcing.

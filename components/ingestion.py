@@ -8,13 +8,11 @@ places of the duplicates.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import orjson
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
@@ -329,84 +327,8 @@ class TakeUp(beam.DoFn):
         return [row for row, gone in zip(rows, lost, strict=True) if not gone], rejected
 
 
-class WriteLines(beam.DoFn):
-    """Writes batches of rows as lines, in a file for each bundle, and counts them.
-
-    Gives (name, (path, what was counted)), which `merge_lines` brings together.
-
-    Args:
-      name: of these rows.
-      folder: of the files.
-      as_lines: the lines of a batch, the last without its end.
-      counted: what is told of a batch.
-      add: what is told of several, by what is told of each.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        folder: str,
-        as_lines: Callable[[Any], bytes],
-        counted: Callable[[Any], Any],
-        add: Callable[[Iterable[Any]], Any],
-    ):
-        self._name = name
-        self._folder = folder
-        self._as_lines = as_lines
-        self._counted = counted
-        self._add = add
-
-    def start_bundle(self) -> None:
-        self._aside = Aside(self._folder)
-        self._total = self._add(())
-
-    def process(self, rows: Sequence[Any]) -> None:
-        self._aside.file(self._name).write(self._as_lines(rows) + b"\n")
-        self._total = self._add((self._total, self._counted(rows)))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for name, path in self._aside.close():
-            yield GlobalWindows.windowed_value((name, (path, self._total)))
-
-
-def merge_lines(
-    parts: Iterable[tuple[str, Any]], add: Callable[[Iterable[Any]], Any]
-) -> tuple[list[str], Any]:
-    """The files that `WriteLines` wrote, and what it counted in all of them."""
-    parts = list(parts)
-    return [path for path, _ in parts], add(counted for _, counted in parts)
-
-
-def count_reasons(rows: Sequence[RejectedRow]) -> dict[str, int]:
-    """How many of the rows were rejected for each reason."""
-    return dict(Counter(row[0] for row in rows))
-
-
-def add_counts(parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """The sums of counts by name."""
-    total: Counter[str] = Counter()
-    for part in parts:
-        total.update(part)
-    return dict(total)
-
-
 def pair_schema(config: DataConfig) -> pa.Schema:
     """Pairs as they are laid aside: place is the file's number and the row's, 32 bits each."""
     texts = [("source", pa.string()), ("target", pa.string())]
     extra = [(f"extra_{name}", pa.string()) for name in config.extra]
     return pa.schema([("place", pa.uint64()), ("line", pa.uint32()), *texts, *extra])
-
-
-def rejected_as_json(rows: Sequence[RejectedRow]) -> bytes:
-    """Rejected rows as lines of JSON, the last without its end."""
-    return b"\n".join(orjson.dumps(dict(zip(Rejected._fields, row, strict=True))) for row in rows)
-
-
-def kept_as_json(rows: Sequence[PairRow]) -> bytes:
-    """Kept rows as lines of JSON, which the reader of JSON Lines takes by itself."""
-    return b"\n".join(
-        orjson.dumps(
-            {"source": source, "target": target, **dict(extra), "file": file, "line": line}
-        )
-        for source, target, file, line, extra in rows
-    )

@@ -24,14 +24,8 @@ from .code_digest import code_digest
 from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
 from .errors import BadData
 from .gathered import Gather, Merges, gathered
-from .ingestion import (
-    ReadFiles,
-    WriteLines,
-    add_counts,
-    count_reasons,
-    merge_lines,
-    rejected_as_json,
-)
+from .ingestion import ReadFiles
+from .row_lines import WriteLines, add_counts, count_reasons, merge_lines, rejected_as_json
 from .spans import Span
 from .splits import SPLITS, splitter
 from .write_examples import ACCEPTED, WRITTEN, WriteExamples

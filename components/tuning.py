@@ -37,8 +37,8 @@ class Range(Section):
         return isinstance(self.min, int) and isinstance(self.max, int)
 
     @property
-    def told(self) -> list[int | float]:
-        """What stands for all that may be drawn: both ends, and of whole numbers the second."""
+    def examined(self) -> list[int | float]:
+        """What must fit for all to fit: both ends, and of whole numbers the second."""
         second = [min(self.min + (self.step or 1), self.max)] if self.is_whole else []
         return [self.min, *second, self.max]
 
@@ -50,7 +50,8 @@ _NEVER = {
     "model.preset": "a preset only says what keys left out are; name the keys themselves",
 }
 _SMOOTHED = (
-    "a loss of smoothed labels is no less for a better model; ask for objective: val_token_accuracy"
+    "labels that are smoothed less have less loss, however good the model; ask for objective: "
+    "val_token_accuracy"
 )
 
 
@@ -67,7 +68,7 @@ class TuningConfig(Section):
         """The keys that cannot be tried in a configuration, and why."""
         found = []
         for key, asked in self.keys.items():
-            values = asked if isinstance(asked, list) else asked.told
+            values = asked if isinstance(asked, list) else asked.examined
             try:
                 if not values:
                     raise ValueError("expected values, received an empty list")

@@ -50,6 +50,7 @@ def warm_start(
     }
     variables = {weight_path(variable): variable for variable in model.weights}
     _check_same_parts(record, variables)
+    _check_same_use(ModelConfig(**record.settings), ModelConfig(**model.settings))
     for path, variable in variables.items():
         old, new = record.weights[path], np.array(keras.ops.convert_to_numpy(variable))
         found = _vocabulary_axis(path)
@@ -65,7 +66,6 @@ def warm_start(
         # A view with the vocabulary first.
         np.moveaxis(new, axis, 0)[new_ids] = np.moveaxis(old, axis, 0)[old_ids]
         variable.assign(new)
-    _check_same_use(ModelConfig(**record.settings), ModelConfig(**model.settings))
     return WarmStart(len(variables), *(len(sides[side][0]) for side in ("source", "target")))
 
 

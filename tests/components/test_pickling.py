@@ -20,8 +20,8 @@ from tfx_bsl.tfxio.dataset_options import RecordBatchesOptions
 from seq2seq_tfx import components
 from seq2seq_tfx.components.data_check import MERGES
 from seq2seq_tfx.components.data_config import DataConfig
-from seq2seq_tfx.components.ingestion import kept_as_json
 from seq2seq_tfx.components.readers.registry import InputFile
+from seq2seq_tfx.components.row_lines import kept_as_json
 from seq2seq_tfx.components.splits import SplitShares, splitter
 
 pytestmark = pytest.mark.slow  # imports TFX twice

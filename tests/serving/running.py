@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis import (
     model_service_pb2_grpc,
+    predict_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -59,6 +62,21 @@ def prediction_stub(channel):
 
 def model_stub(channel):
     return model_service_pb2_grpc.ModelServiceStub(channel)
+
+
+def ask(channel, *texts, timeout=60.0):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "seq2seq"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([text.encode() for text in texts]))
+    reply = prediction_stub(channel).Predict(request, timeout=timeout)
+    return [text.decode() for text in tf.make_ndarray(reply.outputs["text"])]
+
+
+def eventually(holds, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
 
 
 class Running:

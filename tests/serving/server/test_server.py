@@ -1,10 +1,8 @@
-"""The server as a process: switching under load, limits, overload, hostile clients, its end."""
+"""The server as a process: limits, overload, hostile clients, switching under load."""
 
 import base64
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,20 +16,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import model_management_pb2, predict_pb2
 
-from ..running import COMMAND, SECONDS, Running, model_stub, prediction_stub
+from ..running import COMMAND, SECONDS, Running, ask, eventually, model_stub, prediction_stub
 from . import toys
 
 pytestmark = [pytest.mark.slow]
-
-SECRET = "the-text-of-a-client"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    base = tmp_path_factory.mktemp("made")
-    for version in (1, 2):
-        toys.save(base, version, rounds=2000)
-    return base
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +46,6 @@ def channel(address):
         yield channel
 
 
-def ask(channel, *texts, timeout=60.0):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = "seq2seq"
-    request.inputs["text"].CopyFrom(tf.make_tensor_proto([text.encode() for text in texts]))
-    reply = prediction_stub(channel).Predict(request, timeout=timeout)
-    return [text.decode() for text in tf.make_ndarray(reply.outputs["text"])]
-
-
 def code_of(call, *arguments, **keywords):
     with pytest.raises(grpc.RpcError) as failure:
         call(*arguments, **keywords)
@@ -88,13 +68,6 @@ def raw(address, content, wait=5.0):
 
 def descriptors(server):
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
-
-
-def eventually(holds, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_health_and_metrics_are_told(address):
@@ -289,29 +262,6 @@ def test_no_request_fails_while_versions_are_switched(server, address, channel, 
     assert failures == [] and answers == {"v2:a"}
 
 
-def test_it_answers_what_has_come_and_then_ends_and_its_log_has_no_text(made):
-    with Running(made / "1") as server, server.address.channel() as channel:
-        with ThreadPoolExecutor(2) as clients:
-            slow = clients.submit(ask, channel, toys.SLOW + SECRET)
-            rest = clients.submit(
-                server.address.predict, {"instances": [toys.SLOW + SECRET + "x" * 100]}
-            )
-            time.sleep(0.5)
-            server.address.predict({"instances": [SECRET, 1]})
-            assert server.stop() == 0
-            assert slow.result() == [f"v1:{toys.SLOW}{SECRET}"]
-            assert rest.result().status == 200
-        assert [event for event, _ in server.events()] == [
-            "loading",
-            "available",
-            "stopping",
-            "unloading",
-            "unloaded",
-            "stopped",
-        ]
-        assert SECRET not in "".join(server.log)
-
-
 def test_what_cannot_be_served_is_told(made, server, tmp_path):
     def told(*arguments):
         done = subprocess.run(
@@ -326,73 +276,6 @@ def test_what_cannot_be_served_is_told(made, server, tmp_path):
     port = server.address.rest.split(":")[1]
     taken = told("--model", made / "1", "--grpc-port", "0", "--rest-port", port)
     assert taken.startswith("error: REST, 127.0.0.1:" + port)
-
-
-def test_a_model_configuration_names_versions_and_labels_and_is_followed(made, tmp_path):
-    config = tmp_path / "models.config"
-    config.write_text(
-        'model_config_list { config { name: "other" base_path: "/models/other" '
-        'model_platform: "tensorflow" model_version_policy { specific { versions: 1 } } '
-        'version_labels { key: "stable" value: 1 } } }'
-    )
-    with Running(made, "--model-config", str(config), name="other") as server:
-        reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
-        assert reply.body["predictions"][0]["text"] == "v1:a"
-        status = server.address.request("/v1/models/other").body["model_version_status"]
-        assert [s["version"] for s in status] == ["1"]
-        whole = config.read_text()
-        config.write_text("garbage")
-        eventually(lambda: ("the model configuration is refused", None) in server.events())
-        config.write_text(
-            whole.replace("versions: 1", "versions: 2").replace("value: 1", "value: 2")
-        )
-        eventually(lambda: ("unloaded", 1) in server.events())
-        reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
-        assert reply.body["predictions"][0]["text"] == "v2:a"
-        assert server.stop(signal.SIGINT) == 0
-
-
-def test_killed_while_it_switches_and_with_a_full_disk_for_its_log_it_serves_on(made, tmp_path):
-    base = tmp_path / "seq2seq"
-    toys.push(made / "1", base, 1)
-    with Running(base) as server:
-        toys.push(made / "2", base, 2)
-        eventually(lambda: ("loading", 2) in server.events())
-        server.process.kill()  # somewhere between that and `available`
-    before = sorted(path for path in base.rglob("*") if path.is_file())
-    # What a server writes is its log; its disk is full.
-    with Running(base, log="/dev/full") as server, server.address.channel() as channel:
-        assert ask(channel, "a") == ["v2:a"]
-        toys.garbage(toys.push(made / "1", base, 3))  # is refused, which it cannot log
-        known = f"/v1/models/{server.address.name}/versions/3"
-        eventually(lambda: "END" in str(server.address.request(known).body), 60)
-        assert ask(channel, "a") == ["v2:a"]
-        assert server.stop() == 0
-    shutil.rmtree(base / "3")
-    assert sorted(path for path in base.rglob("*") if path.is_file()) == before
-
-
-def test_it_can_be_stopped_while_it_waits_for_a_version_that_is_being_copied(made, tmp_path):
-    base = tmp_path / "seq2seq"
-    toys.push(made / "1", base, 1)
-    stop = threading.Event()
-
-    def copy():
-        while not stop.is_set():
-            (base / "1" / "part").write_bytes(b"x")
-            time.sleep(0.05)
-
-    copying = threading.Thread(target=copy)
-    copying.start()
-    try:
-        command = [*COMMAND, "--model", str(base), "--grpc-port", "0", "--rest-port", "0"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert any("waiting until it is copied" in line for line in process.stderr)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(SECONDS) == 0
-    finally:
-        stop.set()
-        copying.join()
 
 
 def test_a_request_that_its_client_cancels_is_no_fault_of_the_server(address, channel):
