@@ -7,11 +7,11 @@ r"""The local server under load: what it adds, what it reaches, how it refuses a
 Without `--soak`: what the server adds to one sentence, source by source beside the same
 SavedModel in this process, in turns, by the plainest clients there are (upstream's blocking stub,
 Python's own HTTP), so that little of a client is counted; saturation as `serving_speed.py`
-has it; by gRPC latencies at shares of the saturating rate up to twice
-it, and how long after that a server answers at half the rate as it did before. Writes
-benchmarks/results/serving.json and docs/pictures/serving_load.svg. With it: so many
-requests of one source, `TOGETHER` under way, and the server's memory after every tenth of
-them; joins the same file.
+has it; by gRPC latencies at shares of the saturating rate up to twice it, and how long after
+that a server answers at half the rate as it did before. Writes benchmarks/results/serving.json
+and docs/pictures/serving_load.svg, or by the name of `--to`. With it: so many requests of one
+source, `TOGETHER` under way, and the server's memory after every tenth of them; joins the same
+file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from seq2seq_tfx.serving.server.servable import Servable
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "serving.json"
-PICTURE = HERE.parent / "docs" / "pictures" / "serving_load.svg"
+PICTURES = HERE.parent / "docs" / "pictures"
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0)  # of the saturating rate
 TURN, REST = 25, 0.2  # sources, and seconds before them
 RECOVERED = 1.5  # times the median before counts as recovered
@@ -198,7 +198,7 @@ def _resources(process: int, requests: int) -> dict[str, float]:
     }
 
 
-def _draw(loads: list[load.Load]) -> None:
+def _draw(loads: list[load.Load], name: str) -> None:
     points = [
         Point(
             measured.rate,
@@ -207,7 +207,8 @@ def _draw(loads: list[load.Load]) -> None:
         )
         for measured in loads
     ]
-    PICTURE.write_text(to_svg(load_curve(points, "Latency under load")), "utf-8")
+    picture = to_svg(load_curve(points, "Latency under load"))
+    (PICTURES / f"{name}_load.svg").write_text(picture, "utf-8")
 
 
 def main() -> None:
@@ -230,7 +231,7 @@ def main() -> None:
         "machine": platform.platform(),
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "model": str(model),
+        "model": "/".join(model.parts[-4:]),
         "sources": len(sources),
     }
     with local_server(model) as server:
@@ -248,7 +249,7 @@ def main() -> None:
                 "curve": [measured.as_json() for measured in loads],
                 "overload": asyncio.run(recovery(server, sources, saturating)),
             }
-            _draw(loads)
+            _draw(loads, arguments.to.stem)
     part["took_s"] = round(time.perf_counter() - start, 1)
     arguments.to.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(part, indent=1))

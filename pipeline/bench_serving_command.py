@@ -75,9 +75,11 @@ def _numbers(rates: str) -> list[float]:
 
 def _print(loads: list[load.Load]) -> None:
     names = [f"p{percentile}" for percentile in load.PERCENTILES]
-    table = Table("requests/s", "answered/s", *(f"{name}, ms" for name in names), "errors")
+    columns = [*(f"{name}, ms" for name in names), "sent late, p99 ms", "errors"]
+    table = Table("requests/s", "answered/s", *columns)
     for measured in loads:
         latencies = [f"{measured.latency_ms.get(name, float('nan')):.1f}" for name in names]
+        latencies.append(f"{measured.late_ms.get('p99', 0.0):.1f}")
         errors = ", ".join(f"{code} {n}" for code, n in sorted(measured.errors.items()))
         table.add_row(f"{measured.rate:g}", f"{measured.throughput:.1f}", *latencies, errors)
     Console(highlight=False, soft_wrap=True).print(table)

@@ -26,6 +26,7 @@ class Load(NamedTuple):
     answered: int
     errors: dict[str, int]  # by canonical code
     latency_ms: dict[str, float]  # p50, p90, p99 and max of what was answered
+    late_ms: dict[str, float]  # by how much requests were sent late: the sender's share of it
 
     @property
     def throughput(self) -> float:
@@ -54,9 +55,11 @@ async def open_loop(
     """
     generator = random.Random(seed)
     latencies: list[float] = []
+    late: list[float] = []
     errors: Counter[str] = Counter()
 
     async def one(source: str, due: float) -> None:
+        late.append(time.perf_counter() - due)
         try:
             await client.predict([source])
             latencies.append(time.perf_counter() - due)
@@ -71,7 +74,15 @@ async def open_loop(
         tasks.append(asyncio.create_task(one(generator.choice(sources), due)))
     await asyncio.gather(*tasks)
     taken = max(time.perf_counter() - start, seconds)
-    return Load(rate, taken, len(tasks), len(latencies), dict(errors), _percentiles(latencies))
+    return Load(
+        rate,
+        taken,
+        len(tasks),
+        len(latencies),
+        dict(errors),
+        _percentiles(latencies),
+        _percentiles(late),
+    )
 
 
 async def load_curve(

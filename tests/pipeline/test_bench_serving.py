@@ -68,6 +68,7 @@ def test_what_was_sent_answered_and_refused_is_counted_and_drawn(server):
     for load in loads:
         assert load["sent"] == load["answered"] + load["errors"]["UNAVAILABLE"] > 10
         assert 0 < load["latency_ms"]["p50"] <= load["latency_ms"]["p99"]
+        assert 0 <= load["late_ms"]["p50"] < load["latency_ms"]["max"]
     assert {text for (text,) in asked} == {"a", "b"}
     assert "<svg" in Path("made/load.svg").read_text()
     assert Path("made/load.png").read_bytes().startswith(b"\x89PNG")
