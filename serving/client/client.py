@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from ...models import features
 from ..local_model import Hypothesis, ModelError, hypotheses_of, too_many
+from .blocking import BlockingGrpc, BlockingRest, BlockingTransport
 from .transports import DEADLINE_EXCEEDED, UNAVAILABLE, Grpc, Rest, ServerError, Transport
-
-Result = TypeVar("Result")
 
 ATTEMPTS = 6  # of one request, where it is answered UNAVAILABLE
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0  # seconds between them, at most
@@ -47,7 +47,7 @@ class AsyncClient:
         batch_rows: int = 32,
         attempts: int = ATTEMPTS,
     ):
-        transport = Rest if server.startswith(("http://", "https://")) else Grpc
+        transport = Rest if _speaks_rest(server) else Grpc
         self._transport: Transport = transport(server, name, version, label)
         self._seconds = seconds
         self._batch_rows = batch_rows
@@ -68,24 +68,15 @@ class AsyncClient:
           ModelError: more hypotheses were asked for than the model gives.
         """
         deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
-        signature = features.SERVING_SIGNATURE if nbest == 1 else features.NBEST_SIGNATURE
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one(batch: Sequence[str]) -> list[list[Hypothesis]]:
             async with room:
-                outputs = await self._ask(signature, batch, deadline)
-            try:
-                most = outputs[features.TEXT].size // len(batch)
-                if nbest > most:
-                    raise too_many(most, nbest)
-                return hypotheses_of(outputs, len(batch), nbest)
-            except (KeyError, ValueError, AttributeError) as error:
-                raise ModelError(f"expected the outputs of an export: {error}") from error
+                outputs = await self._ask(_signature(nbest), batch, deadline)
+            return _hypotheses(outputs, len(batch), nbest)
 
-        starts = range(0, len(sources), self._batch_rows)
-        tasks = [
-            asyncio.create_task(one(sources[start : start + self._batch_rows])) for start in starts
-        ]
+        batches = _batches(sources, self._batch_rows)
+        tasks = [asyncio.create_task(one(batch)) for batch in batches]
         try:
             return [row for answers in await asyncio.gather(*tasks) for row in answers]
         finally:
@@ -102,50 +93,61 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _ask(self, signature: str, batch: Sequence[str], deadline: float) -> Any:
-        for attempt in range(1, self._attempts + 1):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")
+    async def _ask(
+        self, signature: str, batch: Sequence[str], deadline: float
+    ) -> dict[str, np.ndarray]:
+        attempts = _Attempts(self._attempts, deadline)
+        while True:
             try:
-                return await self._transport.ask(signature, batch, left)
+                return await self._transport.ask(signature, batch, attempts.seconds_left())
             except ServerError as error:
-                if error.code != UNAVAILABLE or attempt == self._attempts:
-                    raise
-                # A random while, so that clients that were refused together do not
-                # come back together.
-                wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
-                if time.monotonic() + wait >= deadline:
-                    raise
-                await asyncio.sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
+                await asyncio.sleep(attempts.seconds_to_wait(error))
 
 
 class Client:
-    """The same for programs that do not use asyncio; takes what `AsyncClient` takes."""
+    """The same for programs that do not use asyncio, from any of their threads.
 
-    def __init__(self, server: str, **settings: Any):
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+    Args: those of `AsyncClient`.
+    """
 
-        async def made() -> AsyncClient:
-            return AsyncClient(server, **settings)
-
-        self._client = self._run(made())
+    def __init__(
+        self,
+        server: str,
+        name: str = "seq2seq",
+        version: int | None = None,
+        label: str = "",
+        seconds: float = 60.0,
+        batch_rows: int = 32,
+        attempts: int = ATTEMPTS,
+    ):
+        transport = BlockingRest if _speaks_rest(server) else BlockingGrpc
+        self._transport: BlockingTransport = transport(server, name, version, label)
+        self._seconds = seconds
+        self._batch_rows = batch_rows
+        self._attempts = attempts
 
     def predict(
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
     ) -> list[list[Hypothesis]]:
         """See `AsyncClient.predict`."""
-        return self._run(self._client.predict(sources, nbest, seconds))
+        deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
+
+        def one(batch: Sequence[str]) -> list[list[Hypothesis]]:
+            outputs = self._ask(_signature(nbest), batch, deadline)
+            return _hypotheses(outputs, len(batch), nbest)
+
+        batches = _batches(sources, self._batch_rows)
+        if len(batches) == 1:  # in this thread: to change it takes its time
+            return one(batches[0])
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            return [row for answers in pool.map(one, batches) for row in answers]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Closes the connections."""
-        self._run(self._client.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -153,5 +155,59 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _ask(self, signature: str, batch: Sequence[str], deadline: float) -> dict[str, np.ndarray]:
+        attempts = _Attempts(self._attempts, deadline)
+        while True:
+            try:
+                return self._transport.ask(signature, batch, attempts.seconds_left())
+            except ServerError as error:
+                time.sleep(attempts.seconds_to_wait(error))
+
+
+class _Attempts:
+    """How often, and until when, one request is sent."""
+
+    def __init__(self, most: int, deadline: float):
+        self._most = most
+        self._deadline = deadline  # of `time.monotonic`
+        self._made = 0
+
+    def seconds_left(self) -> float:
+        """What the next attempt may take."""
+        self._made += 1
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")
+        return left
+
+    def seconds_to_wait(self, error: ServerError) -> float:
+        """How long until the next attempt; raises the error where there is none."""
+        if error.code != UNAVAILABLE or self._made >= self._most:
+            raise error
+        # A random while, so that clients that were refused together do not come back together.
+        wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**self._made))
+        if time.monotonic() + wait >= self._deadline:
+            raise error
+        return wait
+
+
+def _speaks_rest(server: str) -> bool:
+    return server.startswith(("http://", "https://"))
+
+
+def _signature(nbest: int) -> str:
+    return features.SERVING_SIGNATURE if nbest == 1 else features.NBEST_SIGNATURE
+
+
+def _batches(sources: Sequence[str], rows: int) -> list[Sequence[str]]:
+    return [sources[start : start + rows] for start in range(0, len(sources), rows)]
+
+
+def _hypotheses(outputs: Mapping[str, np.ndarray], rows: int, nbest: int) -> list[list[Hypothesis]]:
+    try:
+        most = outputs[features.TEXT].size // rows
+        if nbest > most:
+            raise too_many(most, nbest)
+        return hypotheses_of(outputs, rows, nbest)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"expected the outputs of an export: {error}") from error

@@ -13,15 +13,17 @@ import numpy as np
 
 from ...models import features
 from ..local_model import ModelError
+from .grpc_messages import OPTIONS, PREDICT, GrpcMessages
 
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+CANCELLED = "CANCELLED"
 # The codes that upstream's statuses stand for, as far as they tell one.
 _CODES = {
     400: "INVALID_ARGUMENT",
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
+    499: CANCELLED,
     501: "UNIMPLEMENTED",
     503: UNAVAILABLE,
     504: DEADLINE_EXCEEDED,
@@ -116,41 +118,22 @@ class Grpc:
     """
 
     def __init__(self, target: str, name: str, version: int | None, label: str):
-        # Imports TensorFlow, for which who speaks REST has no need.
         import grpc
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2
 
-        self._grpc, self._tf, self._predict_pb2 = grpc, tf, predict_pb2
-        options = [("grpc.max_receive_message_length", -1)]
-        self._channel = grpc.aio.insecure_channel(target, options)
-        self._call = self._channel.unary_unary(
-            "/tensorflow.serving.PredictionService/Predict",
-            predict_pb2.PredictRequest.SerializeToString,
-            predict_pb2.PredictResponse.FromString,
-        )
-        self._spec = predict_pb2.PredictRequest().model_spec
-        self._spec.name = name
-        if version is not None:
-            self._spec.version.value = version
-        if label:
-            self._spec.version_label = label
+        self._rpc_error = grpc.RpcError
+        self._messages = GrpcMessages(name, version, label)
+        self._channel = grpc.aio.insecure_channel(target, OPTIONS)
+        self._call = self._channel.unary_unary(PREDICT, *self._messages.codec)
 
     async def ask(
         self, signature: str, sources: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """See `Transport`."""
-        request = self._predict_pb2.PredictRequest(model_spec=self._spec)
-        request.model_spec.signature_name = signature
-        text = request.inputs[features.TEXT]
-        text.dtype = self._tf.string.as_datatype_enum
-        text.tensor_shape.dim.add(size=len(sources))
-        text.string_val.extend(source.encode() for source in sources)
+        request = self._messages.request(signature, sources)
         try:
-            reply = await self._call(request, timeout=seconds)
-        except self._grpc.aio.AioRpcError as error:
+            return self._messages.outputs(await self._call(request, timeout=seconds))
+        except self._rpc_error as error:
             raise ServerError(error.code().name, error.details() or "") from error
-        return {name: self._tf.make_ndarray(value) for name, value in reply.outputs.items()}
 
     async def close(self) -> None:
         """See `Transport`."""

@@ -204,6 +204,39 @@ def test_many_calls_go_on_together(start):
     assert [rows[0][0].text for rows in answers] == [f"S{i}" for i in range(8)]
 
 
+def test_calls_of_many_threads_go_on_together(start):
+    with Client(start(Script(*[0.3] * 8))) as client, futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(client.predict, [[f"s{i}"] for i in range(8)]))
+    assert [rows[0][0].text for rows in answers] == [f"S{i}" for i in range(8)]
+
+
+def test_a_program_that_runs_an_event_loop_may_use_either(start):
+    async def main():
+        with Client(start(Script())) as client:
+            return client.predict(["a", "b"])
+
+    assert [rows[0].text for rows in asyncio.run(main())] == ["A", "B"]
+
+
+def test_the_fault_of_a_batch_ends_the_call(start):
+    script = Script(200, 400, *[0.2] * 8)
+    with Client(start(script), batch_rows=1) as client, pytest.raises(ServerError) as failure:
+        client.predict([f"s{i}" for i in range(40)])
+    assert failure.value.code == "INVALID_ARGUMENT" and len(script.asked) < 40
+
+
+def test_to_close_it_ends_what_other_threads_ask(start):
+    script = Script(5.0)
+    client = Client(start(script))
+    with futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.predict, ["a"])
+        while not script.asked:
+            time.sleep(0.01)
+        client.close()
+        with pytest.raises(ServerError, match="CANCELLED"):
+            answer.result(4)
+
+
 @pytest.mark.slow
 @pytest.mark.modern
 def test_a_served_model_answers_as_one_in_this_process(exported, running):

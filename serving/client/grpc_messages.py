@@ -1,0 +1,56 @@
+"""What is sent and received over gRPC, however it travels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...models import features
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+OPTIONS = [("grpc.max_receive_message_length", -1)]
+
+
+class GrpcMessages:
+    """Requests of one model, and their replies.
+
+    Args:
+      name: of the model.
+      version: its number; None for the newest.
+      label: in place of the number.
+    """
+
+    def __init__(self, name: str, version: int | None, label: str):
+        # Imports TensorFlow, for which who speaks REST has no need.
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        self._tf, self._predict_pb2 = tf, predict_pb2
+        self._spec = predict_pb2.PredictRequest().model_spec
+        self._spec.name = name
+        if version is not None:
+            self._spec.version.value = version
+        if label:
+            self._spec.version_label = label
+
+    @property
+    def codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """What makes bytes of a request, and a reply of bytes."""
+        pb2 = self._predict_pb2
+        return pb2.PredictRequest.SerializeToString, pb2.PredictResponse.FromString
+
+    def request(self, signature: str, sources: Sequence[str]) -> Any:
+        """A PredictRequest for a signature that takes text."""
+        request = self._predict_pb2.PredictRequest(model_spec=self._spec)
+        request.model_spec.signature_name = signature
+        text = request.inputs[features.TEXT]
+        text.dtype = self._tf.string.as_datatype_enum
+        text.tensor_shape.dim.add(size=len(sources))
+        text.string_val.extend(source.encode() for source in sources)
+        return request
+
+    def outputs(self, reply: Any) -> dict[str, np.ndarray]:
+        """The outputs of a PredictResponse, strings as bytes."""
+        return {name: self._tf.make_ndarray(value) for name, value in reply.outputs.items()}
