@@ -18,11 +18,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from ..serving.promotion import read as read_promotion
 from ..serving.server.version_folder import versions_in
 from .lineage import Graph
-from .run_folder import ARTIFACTS, SERVING, bytes_below
+from .run_folder import ARTIFACTS, CHECKPOINTS, SERVING, bytes_below
 from .run_records import executions_of, open_store, run_contexts
 
 _GOING = ".gc-"  # the beginning of the name of what is being removed
-_CHECKPOINTS = "checkpoints"
 
 
 class CannotClean(Exception):
@@ -145,7 +144,7 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
     """
     for node in sorted((output / ARTIFACTS).glob("*")):
         for made in sorted(node.glob("*/*")):
-            if made.parent.name == _CHECKPOINTS:
+            if made.parent.name == CHECKPOINTS:
                 if made.stat().st_mtime < oldest:
                     yield "checkpoints", made
             elif made.name.isdigit() or made.name.startswith(_GOING):

@@ -18,7 +18,7 @@ from ..components.trainer import LAST_BLESSED
 from . import runners
 from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure, say
 from .config import PipelineConfig
-from .disk import needed_bytes
+from .disk import room_of
 from .lineage import last_blessed
 from .night_config import Event
 from .notify import notify
@@ -235,7 +235,7 @@ def _ended(
     """How work on spans ended; None if it went well and there is more to do."""
     try:
         chosen = resolved(config, output, spans)
-        lacking = _lacking_space(chosen, output)
+        lacking = _lacking_space(chosen, output, spans)
         if lacking:
             return Ended("failed", ERROR, lacking)
         summary = work(chosen)
@@ -278,20 +278,22 @@ def _warned(what: str) -> Iterator[None]:
         say(f"warning: {what}: {reason_of(error)}", err=True)
 
 
-def _lacking_space(config: PipelineConfig, output: Path) -> str | None:
-    """What there is too little of on the disk for one more run, if so."""
+def _lacking_space(config: PipelineConfig, output: Path, spans: list[Span]) -> str | None:
+    """What there is too little of on the disk for the rest of a run, if so."""
     files = [path for path in config.data.patterns if is_local(path)]
-    needed = needed_bytes(output, files) + config.unattended.reserve_mb * 10**6
+    room = room_of(output, files, list(map(str, spans)))
+    needed = room.left + config.unattended.reserve_mb * 10**6
     place = output
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free >= needed:
         return None
+    rest, more = ("the rest of ", "more ") if room.written else ("", "")
     return (
-        f"expected {needed / 1e6:,.0f} MB free on the disk of {output} for this run, found "
+        f"expected {needed / 1e6:,.0f} MB free on the disk of {output} for {rest}this run, found "
         f"{free / 1e6:,.0f} MB; `seq2seq gc` makes room, unattended.reserve_mb "
-        f"({config.unattended.reserve_mb}) is what must stay free. Nothing was run"
+        f"({config.unattended.reserve_mb}) is what must stay free. Nothing {more}was run"
     )
 
 
