@@ -61,6 +61,17 @@ def test_served_versions_the_baseline_and_the_last_runs_stay_and_all_metadata(re
     assert plan(recorded.output, 1).items == []
 
 
+def test_other_forms_of_a_version_go_and_stay_with_it(recorded):
+    exports = recorded.output / "exports"
+    for form in ("seq2seq-int8", "seq2seq-float16"):
+        for version in (11, 12, 13, 14):
+            (exports / form / str(version)).mkdir(parents=True)
+    clean(recorded.output, plan(recorded.output, 1))
+    for form in ("seq2seq-int8", "seq2seq-float16"):
+        assert sorted(path.name for path in (exports / form).iterdir()) == versions(recorded)
+    assert plan(recorded.output, 1).items == []
+
+
 def test_a_dry_run_says_what_and_how_much_and_changes_nothing(recorded):
     before = everything(recorded)
     told = seq2seq("gc", "--output", recorded.output, "--keep", 3, "--dry-run")
