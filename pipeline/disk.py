@@ -10,7 +10,15 @@ from typing import NamedTuple
 import ml_metadata as mlmd
 
 from .run_folder import ARTIFACTS, CHECKPOINTS, EXPORTS, bytes_below
-from .run_records import SETTLED, NoRuns, RunRecord, executions_of, open_store, outputs_of, read_runs
+from .run_records import (
+    SETTLED,
+    NoRuns,
+    RunRecord,
+    executions_of,
+    open_store,
+    outputs_of,
+    read_runs,
+)
 
 # For a first run. 40,000 plain pairs took 3.5 times their bytes as examples, token ids and
 # sentences; packed pairs are up to five times smaller.

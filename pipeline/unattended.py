@@ -35,7 +35,7 @@ from .run_records import (
     run_named,
 )
 from .run_report import write_report
-from .span_plan import due
+from .span_plan import due, too_late
 from .summary import RunSummary, summarize
 
 PUSHER = "Pusher"  # which says whether a model is released
@@ -103,7 +103,13 @@ def spans_due(config: PipelineConfig, output: Path) -> list[list[Span]]:
     runs: list[RunRecord] = []
     with suppress(NoRuns):
         runs = read_runs(output)
-    return due(available, runs, config.data.window, config.unattended.catch_up)
+    nights = due(available, runs, config.data.window, config.unattended.catch_up)
+    if late := too_late(available, runs, nights):
+        say(
+            f"not read: spans {', '.join(map(str, late))}, corrected after later ones were "
+            "settled; to have them read, give them a new number, or widen data.window"
+        )
+    return nights
 
 
 def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> PipelineConfig:
