@@ -65,7 +65,7 @@ def cron_files(job: Job) -> dict[str, str]:
 # Two runs never overlap: one that finds the output in use ends with code 4. A night that
 # this machine slept through is caught up by the next (unattended.catch_up, data.window).
 # {job.output / SCHEDULED_LOG} has what each run said and its exit code:
-# 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate.
+# 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate, 6 to be mended.
 {job.minute} {job.hour} * * * {line}
 """
     return {f"{job.unit}.cron": crontab, **_logrotate(job)}

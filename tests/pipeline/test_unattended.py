@@ -83,7 +83,7 @@ def runs_that(monkeypatch, job, *ends):
         (11, 0, "pushed", "blessed"),
         (None, 3, "not_blessed", "not_blessed"),
         (BadData("too many duplicates"), 5, "data_gate", "data_gate"),
-        (PipelineError("another architecture"), 1, "failed", "failed"),
+        (PipelineError("another architecture"), 6, "failed", "failed"),
     ],
 )
 def test_each_end_has_its_code_its_record_and_its_event(
@@ -142,7 +142,7 @@ def test_an_error_ends_the_catching_up_and_the_next_call_goes_on_there(monkeypat
     Path("pairs-2.tsv").write_text("a\tb\n")
     Path("pairs-3.tsv").write_text("a\tb\n")
     given = runs_that(monkeypatch, job, PipelineError("no"))
-    assert run().exit_code == 1 and len(given) == 1
+    assert run().exit_code == 6 and len(given) == 1
     given = runs_that(monkeypatch, job, 12, 13)
     assert run().exit_code == 0
     assert [config.data.spans for config in given] == [["2"], ["3"]]
@@ -202,7 +202,7 @@ def test_a_log_on_a_full_disk_keeps_nobody_from_being_told(monkeypatch, job):
 
 def test_a_reason_with_a_name_that_is_no_utf_8_is_recorded_and_told(monkeypatch, job):
     runs_that(monkeypatch, job, PipelineError("pairs-\udcff.tsv"))
-    assert run().exit_code == 1
+    assert run().exit_code == 6
     (found,), (payload,) = read_runs(Path("out")), told()
     assert found.reason == payload["reason"] == "Trainer: pairs-\\udcff.tsv"
 
@@ -212,10 +212,35 @@ def test_a_run_that_would_not_fit_says_so_before_it_starts(monkeypatch, job):
     Path("job.yaml").write_text(text)
     given = runs_that(monkeypatch, job)
     result = run()
-    assert (result.exit_code, given) == (1, [])
+    assert (result.exit_code, given) == (6, [])
     assert "MB free on the disk of out for this run, found" in result.stderr
     assert "`seq2seq gc` makes room" in result.stderr and "Nothing was run" in result.stderr
     assert [each["event"] for each in told()] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("data: {input: 'disk/pairs-{SPAN}.tsv'}", "data.input: expected a file, found none at"),
+        ("data_validation: {schema_file: gone.pbtxt}", "data_validation.schema_file: "),
+        ("evaluation: {challenge_sets: {old: gone.tsv}}", "evaluation.challenge_sets.old: "),
+        ("training: {epochs: many}", "training.epochs: expected an integer"),
+    ],
+)
+def test_a_night_that_cannot_begin_is_told(job, broken, reason):
+    text = JOB.replace('data: {input: "pairs-{SPAN}.tsv"}\n', "") if "data:" in broken else JOB
+    Path("job.yaml").write_text(f"{text}{broken}\n")
+    assert run().exit_code == 2
+    (payload,) = told()
+    assert (payload["event"], payload["exit_code"], payload["job"]) == ("failed", 2, "job")
+    assert reason in payload["reason"] and payload["output"] == str(Path("out").absolute())
+
+
+def test_where_notify_cannot_be_read_nobody_is_told(job):
+    Path("job.yaml").write_text(JOB.replace("notify: {", "notify: {timeout_seconds: never, "))
+    result = run()
+    assert result.exit_code == 2 and "notify.timeout_seconds" in result.stderr
+    assert told() == []
 
 
 def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
