@@ -186,3 +186,12 @@ def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, t
         plan(tmp_path / "moved", 1)
     empty = seq2seq("gc", "--output", tmp_path)
     assert empty.returncode == 1 and "expected runs recorded" in empty.stderr
+
+
+def test_a_folder_without_runs_is_neither_made_nor_written_to(tmp_path):
+    (tmp_path / "foreign").mkdir()
+    for output in (tmp_path / "foreign", tmp_path / "none"):
+        for options in ((), ("--dry-run",)):
+            done = seq2seq("gc", *options, "--output", output)
+            assert done.returncode == 1 and "expected runs recorded" in done.stderr
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("foreign")]
