@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ..components.errors import BadData, PipelineError, links_of, reason_of
+from ..components.errors import BadData, PeersLost, PipelineError, links_of, reason_of
 from ..components.spans import Span
 from .cli_common import DATA_GATE, ERROR, NOT_RELEASED, TO_MEND, WRONG, failure, say
 from .config_file import ConfigurationError, plain, read_document
@@ -63,7 +63,8 @@ def failed(error: Exception) -> Ended:
     mendable = any(isinstance(link, PipelineError) for link in chain)
     if not (logged or mendable):
         say("".join(traceback.format_exception(error)), err=True)  # no log has it
-    code = TO_MEND if mendable else ERROR
+    lost = any(isinstance(link, PeersLost) for link in chain)
+    code = TO_MEND if mendable and not lost else ERROR
     return Ended("failed", code, reason, logged=logged, may_pass=not mendable)
 
 

@@ -77,7 +77,7 @@ def test_the_first_worker_runs_the_pipeline_and_the_others_train_along(tmp_path,
 def test_what_no_repetition_mends_ends_the_job():
     job = of()["Job"]["spec"]
     (rule,) = job["podFailurePolicy"]["rules"]
-    assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5]
+    assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5, 6]
     # Without which Kubernetes takes no such policy.
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
