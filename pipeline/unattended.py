@@ -12,17 +12,19 @@ from ..components.data_config import available_spans, is_local, with_spans
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
 from . import runners
-from .cli_common import BUSY, NOT_RELEASED, STOPPED, TO_MEND, failure, say
+from .cli_common import BUSY, ERROR, NOT_RELEASED, STOPPED, TO_MEND, failure, say
 from .config import PipelineConfig
 from .disk import room_of
 from .lineage import last_blessed
 from .reporting import print_summary
-from .run_end import Ended, Night, close, failed, warned
-from .run_folder import OutputBusy
+from .run_end import Ended, Night, close, failed, tell, warned
+from .run_folder import OutputBusy, exclusive
 from .run_records import (
     SETTLED,
+    UNDER_WAY,
     NoRuns,
     RunRecord,
+    left_open,
     newest_id,
     read_runs,
     record,
@@ -33,6 +35,10 @@ from .span_plan import due, too_late
 from .summary import RunSummary, summarize
 
 PUSHER = "Pusher"  # which says whether a model is released
+KILLED = (
+    "the process was killed, as the kernel does where memory is short, or the machine went down; "
+    "the run after it found no record of its end"
+)
 UNRECORDED = "how the run ended cannot be recorded"
 
 
@@ -49,6 +55,7 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
       The exit code of the last run.
     """
     code = 0
+    _tell_of_a_killed_run(config, output)
     try:
         nights = spans_due(config, output)
     except Exception as error:
@@ -164,6 +171,7 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         if begun and "PairExampleGen" in begun.components:
             spans = list(map(Span.parse, begun.spans))
         else:
+            _tell_of_a_killed_run(config, output, but=run)
             spans = spans_due(config, output)[0]
     except Exception as error:
         return close(_of(config, output, []), failed(error))
@@ -178,6 +186,10 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
 
     ended = _ended(config, output, spans, work)
     if ended is None:
+        with warned("that the run is under way cannot be recorded"):
+            begun = run_named(output, run)
+            if begun:
+                record(output, begun.id - 1, UNDER_WAY)
         return 0
     number = None
     with warned(UNRECORDED):
@@ -185,6 +197,29 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         if begun and ended.code != BUSY:
             number = record(output, begun.id - 1, ended.verdict, ended.reason)
     return _conclude(config, config_path, output, number, ended, spans)
+
+
+def _tell_of_a_killed_run(config: PipelineConfig, output: Path, but: str = "") -> None:
+    """Tells the hooks of an earlier run that ended without a record, and keeps that it did.
+
+    Args:
+      config: the job.
+      output: the folder of its runs.
+      but: the name of the run that begins or goes on now.
+    """
+    with warned("an earlier run cannot be looked at"), suppress(NoRuns, OutputBusy):
+        if left_open(output, but) is None:
+            return
+        with exclusive(output):
+            run = left_open(output, but)
+            if run is None:  # it has ended meanwhile
+                return
+            at = [name for name, state in run.components.items() if state == "running"]
+            reason = f"{', '.join(at) or 'between components'}: {KILLED}"
+            record(output, run.id - 1, "failed", reason)
+        say(f"run {run.id}: {reason}", err=True)
+        night = _of(config, output, list(map(Span.parse, run.spans)), run.id)
+        tell(night, Ended("failed", ERROR, reason))
 
 
 def _of(config: PipelineConfig, output: Path, spans: list[Span], run: int | None = None) -> Night:

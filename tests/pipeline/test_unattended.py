@@ -10,11 +10,13 @@ from click.testing import CliRunner
 from ml_metadata import errors
 
 from seq2seq_tfx.components.errors import BadData, PipelineError
-from seq2seq_tfx.pipeline import cli, runners, unattended
-from seq2seq_tfx.pipeline.run_records import read_runs
+from seq2seq_tfx.pipeline import cli, run_folder, runners, unattended
+from seq2seq_tfx.pipeline.config import load_config
+from seq2seq_tfx.pipeline.run_records import read_runs, record
 from seq2seq_tfx.pipeline.summary import RunSummary
 
 from .recorded import Recorded
+from .test_run_records import seq2seq
 
 TELL = "import sys; open('told.jsonl', 'ab').write(sys.stdin.buffer.read() + b'\\n')"
 JOB = f"""\
@@ -241,6 +243,49 @@ def test_where_notify_cannot_be_read_nobody_is_told(job):
     result = run()
     assert result.exit_code == 2 and "notify.timeout_seconds" in result.stderr
     assert told() == []
+
+
+def test_a_killed_run_is_told_once_by_the_next(monkeypatch, job):
+    killed = job.run(["1"], left="Trainer")
+    runs_that(monkeypatch, job, 11, 12)
+    assert run().exit_code == run().exit_code == 0
+    first, *others = told()
+    assert (first["event"], first["run"], first["spans"]) == ("failed", killed, ["1"])
+    assert first["reason"].startswith("Trainer: the process was killed")
+    assert [each["event"] for each in others] == ["blessed", "blessed"]
+    (found, _, _) = read_runs(Path("out"))
+    assert (found.verdict, found.reason) == ("failed", first["reason"])
+
+
+def test_a_run_that_is_under_way_or_has_ended_is_not_told_as_killed(monkeypatch, job):
+    record(Path("out"), job.run(["1"], failed="Trainer") - 1, "stopped")
+    runs_that(monkeypatch, job, 11)
+    assert run().exit_code == 0
+    job.run(["1"], left="Trainer")
+    with run_folder.exclusive(Path("out")):
+        runs_that(monkeypatch, job, run_folder.OutputBusy("another"))
+        unattended.run_job(load_config("job.yaml"), Path("job.yaml"), Path("out"), "local")
+    assert [each["event"] for each in told() if "killed" in each["reason"]] == []
+
+
+def test_between_its_components_a_run_is_under_way_until_another_begins(monkeypatch, job):
+    def run_component(config, output, name, run_id):
+        contexts = {each.name for each in job.store.get_contexts_by_type("pipeline_run")}
+        if run_id not in contexts:
+            job.context("pipeline_run", run_id)
+        return {"Pusher"}
+
+    def verdicts():
+        done = seq2seq("runs", "--output", "out", "--json")
+        return [row["verdict"] for row in json.loads(done.stdout)]
+
+    monkeypatch.setattr(runners, "run_component", run_component)
+    night = ("--component", "Trainer", "--run-id")
+    assert run(*night, "night 1").exit_code == run(*night, "night 1").exit_code == 0
+    assert verdicts() == ["running"] and told() == []
+    assert run(*night, "night 2").exit_code == 0
+    assert verdicts() == ["failed", "running"]
+    assert [each["reason"].partition(":")[0] for each in told()] == ["between components"]
 
 
 def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
