@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from . import interruption, progress
-from .errors import reason_of
-from .workers import FAILED, STOPPED, Telling, train_as_one
+from .errors import PeersLost, reason_of
+from .workers import FAILED, LOST, STOPPED, Telling, train_as_one
 
 
 def main(folder: Path) -> int:
@@ -19,7 +19,9 @@ def main(folder: Path) -> int:
         except (Exception, interruption.Interrupted) as error:
             stopped = isinstance(error, interruption.Interrupted)
             telling.end(str(error) if stopped else reason_of(error))
-            return STOPPED if stopped else FAILED
+            if stopped:
+                return STOPPED
+            return LOST if isinstance(error, PeersLost) else FAILED
     return 0
 
 

@@ -14,6 +14,10 @@ class BadData(PipelineError):
     """The data gate stops the run: its pairs are not what they must be."""
 
 
+class PeersLost(PipelineError):
+    """Others that train along are gone; once all are started again the training goes on."""
+
+
 def links_of(error: BaseException | None) -> Iterator[BaseException]:
     """An error and all that led to it."""
     while error is not None:

@@ -100,7 +100,7 @@ def spans_in(pattern: str, paths: Iterable[str]) -> list[Span]:
             except ValueError:  # no day of any month
                 continue
             found.add(Span(number, values.get("VERSION"), dated))
-    return sorted(found, key=_order)
+    return sorted(found, key=in_order)
 
 
 def newest_versions(by_pattern: Sequence[Iterable[Span]]) -> list[Span]:
@@ -109,11 +109,12 @@ def newest_versions(by_pattern: Sequence[Iterable[Span]]) -> list[Span]:
     plain = [{s.number for s in spans} for spans in by_pattern]
     numbers = set.intersection(*plain) if plain else set()
     of_version = set.intersection(*versioned) if versioned else {s for p in by_pattern for s in p}
-    newest = {s.number: s for s in sorted(of_version, key=_order) if s.number in numbers}
-    return sorted(newest.values(), key=_order)
+    newest = {s.number: s for s in sorted(of_version, key=in_order) if s.number in numbers}
+    return sorted(newest.values(), key=in_order)
 
 
-def _order(span: Span) -> tuple[int, int]:
+def in_order(span: Span) -> tuple[int, int]:
+    """What spans are sorted by: of a number, a newer version comes later."""
     return span.number, span.version or 0
 
 

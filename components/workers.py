@@ -26,7 +26,7 @@ from tfx.components.trainer import fn_args_utils
 
 from . import interruption, progress
 from .distribution import Cluster, cluster
-from .errors import PipelineError
+from .errors import PeersLost, PipelineError
 from .trainer import CHECKPOINTS, settings_of
 
 JOB = "workers.json"  # in the folder of checkpoints: what the workers train on
@@ -38,8 +38,9 @@ _KEYS = (
     "serving_model_dir",
     "hyperparameters",
 )
+PATIENCE = 3600  # seconds that workers wait for each other, unless told otherwise
 GRACE = 60  # seconds from a signal until the chief's training is killed
-STOPPED, FAILED = 143, 1  # what the chief's training ends with
+STOPPED, FAILED, LOST = 143, 1, 3  # what the chief's training ends with
 
 
 class Workers:
@@ -74,7 +75,9 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
     """Trains with the workers of TF_CONFIG, and exports; this process is the chief.
 
     Raises:
-      PipelineError: the training failed, or this process is not the chief.
+      PeersLost: a worker went away.
+      PipelineError: the training failed, workers did not come, or this process is not the
+        chief.
       Interrupted: a process was asked to stop.
     """
     members = cluster()
@@ -94,11 +97,13 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
     command = [sys.executable, "-m", __package__ + ".chief", str(folder)]
     try:
         with interruption.saving():
-            code, last = _watched(command)
+            code, last = _watched(command, PATIENCE)
     finally:
         (folder / JOB).unlink(missing_ok=True)
     if code == STOPPED:
         raise interruption.Interrupted(last)
+    if code == LOST:
+        raise PeersLost(last)
     if code:
         raise PipelineError(last or f"the chief's training ended with code {code}; see the log")
 
@@ -146,6 +151,7 @@ def train_as_one(folder: Path) -> None:
     members = cluster()
     assert members is not None
     workers = Workers(members)
+    progress.note(f"all {workers.count} workers are there")
     # The chief wrote it before it came.
     read = json.loads((folder / JOB).read_text())
     own = tempfile.TemporaryDirectory()  # for curves that nobody looks at
@@ -162,7 +168,7 @@ def train_as_one(folder: Path) -> None:
         tf.errors.InternalError,
         tf.errors.DeadlineExceededError,
     ) as error:
-        raise PipelineError(
+        raise PeersLost(
             f"worker {workers.index} lost the others: {str(error).splitlines()[0]}. Expected all "
             f"{workers.count} to stay until the end. Start them again: training goes on from "
             "the last checkpoint"
@@ -180,21 +186,31 @@ def _is_open(host: str, port: int) -> bool:
         return False
 
 
-def _watched(command: list[str]) -> tuple[int, str]:
+def _watched(command: list[str], patience: float) -> tuple[int, str]:
     """Runs the chief's training, passes signals on to it and its progress to listeners.
+
+    Args:
+      command: what trains; the first that it says is that all workers are there.
+      patience: seconds that it may wait for them.
 
     Returns:
       Its exit code, and the last that it said of itself.
+
+    Raises:
+      PipelineError: workers did not come.
     """
     # In a session of its own, or Ctrl-C would reach it twice, and the second ends it at once.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
     last, sent = "", math.inf
+    until = time.monotonic() + patience
     try:
         while True:
             for line in iter(process.stdout.readline, ""):
                 last = _heard(line.rstrip("\n"), last)
+                if line.startswith(("NOTE", "TRAINING")):
+                    until = math.inf
             code = process.poll()
             if code is not None:
                 return code, last
@@ -203,6 +219,13 @@ def _watched(command: list[str]) -> tuple[int, str]:
                 sent = time.monotonic()
             if time.monotonic() - sent > GRACE:  # it waits for workers that do not come
                 raise interruption.Interrupted(f"killed {GRACE} s after a signal")
+            if time.monotonic() > until:
+                raise PipelineError(
+                    f"expected all other workers of TF_CONFIG within {patience:g} s, and they did "
+                    "not come. Start `seq2seq train-worker` on each, and the run again: training "
+                    "goes on from the last checkpoint. Kubernetes starts no worker of a Job "
+                    "again that has finished: delete the Job, and apply it anew"
+                )
             time.sleep(0.1)
     finally:
         process.kill()

@@ -18,11 +18,10 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from ..serving.promotion import read as read_promotion
 from ..serving.server.version_folder import versions_in
 from .lineage import Graph
-from .run_folder import ARTIFACTS, SERVING, bytes_below
+from .run_folder import ARTIFACTS, CHECKPOINTS, EXPORTS, SERVING, bytes_below
 from .run_records import executions_of, open_store, run_contexts
 
 _GOING = ".gc-"  # the beginning of the name of what is being removed
-_CHECKPOINTS = "checkpoints"
 
 
 class CannotClean(Exception):
@@ -85,6 +84,7 @@ def plan(output: Path, keep: int) -> Plan:
         Item(kind, folder, bytes_below(folder))
         for kind, folder in _on_disk(output, executions, oldest)
         if folder not in folders and folder not in versions
+        if not _is_form_of(folder, versions)
     ]
     marked = [
         artifact
@@ -135,6 +135,13 @@ def _served(output: Path) -> Iterator[Path]:
                 yield base / str(version)
 
 
+def _is_form_of(folder: Path, versions: set[Path]) -> bool:
+    """Whether a folder is another form of one of the versions."""
+    model, _, form = folder.parent.name.rpartition("-")
+    of = folder.parents[2] / SERVING / model / folder.name
+    return folder.parents[1].name == EXPORTS and bool(form) and of in versions
+
+
 def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tuple[str, Path]]:
     """Every folder that something made, but what kept executions have beside their outputs.
 
@@ -145,7 +152,7 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
     """
     for node in sorted((output / ARTIFACTS).glob("*")):
         for made in sorted(node.glob("*/*")):
-            if made.parent.name == _CHECKPOINTS:
+            if made.parent.name == CHECKPOINTS:
                 if made.stat().st_mtime < oldest:
                     yield "checkpoints", made
             elif made.name.isdigit() or made.name.startswith(_GOING):
@@ -154,6 +161,7 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
             of_kept = scratch.name.isdigit() and int(scratch.name) in executions
             if not of_kept and (scratch.name.isdigit() or scratch.stat().st_mtime < oldest):
                 yield "scratch", scratch
-    for version in sorted((output / SERVING).glob("*/*")):
-        if version.is_dir() and (version.name.isdigit() or version.name.startswith(_GOING)):
-            yield "pushed versions", version
+    for place, kind in ((SERVING, "pushed versions"), (EXPORTS, "other forms of them")):
+        for version in sorted((output / place).glob("*/*")):
+            if version.is_dir() and (version.name.isdigit() or version.name.startswith(_GOING)):
+                yield kind, version

@@ -92,14 +92,20 @@ def run(
                 say(f"warning: {fault}", err=True)
         except OSError as error:
             fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
-    config = _load(config_path)
-    _refuse_elsewhere(config, config_path)
+    if output and re.match(r"[a-z0-9]+:/", str(output)):
+        fail(f"--output: expected a folder of this machine, received {output}", 2)
+    from .config import ConfigurationError, load_config
+    from .run_end import tell_refused
     from .run_folder import LOG
     from .unattended import run_job, run_one
 
+    try:
+        config = load_config(config_path)
+        _refuse_elsewhere(config, config_path)
+    except ConfigurationError as error:
+        tell_refused(config_path, output, error)
+        refuse(error)
     output = output or Path("output") / config.name
-    if re.match(r"[a-z0-9]+:/", str(output)):
-        fail(f"--output: expected a folder of this machine, received {output}", 2)
     log = output / LOG
     say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     if component and run_id:
@@ -157,8 +163,7 @@ def predict(
 
         beam_args = None
         if config_path:
-            job = _load(config_path, files=False)  # its runner alone is asked for
-            _refuse_elsewhere(job, config_path)
+            job = _load(config_path, files=False, here=True)  # its runner alone is asked for
             beam_args = job.runner.beam.arguments()
         sys.exit(predict_to_file(model, source, output, nbest, beam_args))
     from ..serving.local_model import LocalModel, ModelError, newest_model
@@ -230,19 +235,36 @@ def config_check(file: Path) -> None:
 
 
 def _refuse_elsewhere(config: PipelineConfig, path: Path) -> None:
-    """Ends where workers would look in vain for the files of this machine."""
+    """Refuses a job whose workers would look in vain for the files of this machine.
+
+    Raises:
+      ConfigurationError: it is one.
+    """
+    from .config import ConfigurationError
+
     if config.runner.beam.runner == "dataflow":
-        fail(
-            f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
-            "received dataflow; see docs/runners.md",
-            2,
+        raise ConfigurationError(
+            [
+                f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
+                "received dataflow; see docs/runners.md"
+            ]
         )
 
 
-def _load(path: Path, files: bool = True) -> PipelineConfig:
+def _load(path: Path, files: bool = True, here: bool = False) -> PipelineConfig:
+    """A job; ends with what is wrong with it.
+
+    Args:
+      path: of its configuration.
+      files: whether the files that it names must be there.
+      here: whether its workers must see this machine's files.
+    """
     from .config import ConfigurationError, load_config
 
     try:
-        return load_config(path, files)
+        config = load_config(path, files)
+        if here:
+            _refuse_elsewhere(config, path)
+        return config
     except ConfigurationError as error:
         refuse(error)

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from .config_file import ConfigurationError
 
 ERROR = 1
+WRONG = 2  # as click has it
 NOT_RELEASED = 3
 BUSY = 4
 DATA_GATE = 5
+TO_MEND = 6
 STOPPED = 128  # and the signal's number, as shells have it
 
 EXIT_CODES = f"""
@@ -24,12 +26,14 @@ EXIT_CODES = f"""
 Exit codes:
   0  done; for `run`: the model was blessed and pushed
   {ERROR}  an error: the message and the log say which
-  2  the command line or the configuration is wrong; nothing was run
+  {WRONG}  the command line or the configuration is wrong; nothing was run
   {NOT_RELEASED}  the run went through, and the model was not blessed or not servable;
      for `data check`: no pair was kept, or a limit of `data_validation` does not hold
   {BUSY}  another run is using the output folder
   {DATA_GATE}  the data gate stopped the run: its pairs are not what they must be, and
      nothing was learned from them
+  {TO_MEND}  `run` failed of something that the message says how to mend: trying again
+     would end in the same way
   130, 143  stopped by SIGINT or SIGTERM; the next run goes on from there
 """
 
@@ -75,7 +79,7 @@ def refuse(error: ConfigurationError) -> NoReturn:
     """Ends the command with all problems of a configuration."""
     count = len(error.problems)
     plural = "problems" if count > 1 else "problem"
-    fail(f"{count} {plural} in the configuration:\n{error}", 2)
+    fail(f"{count} {plural} in the configuration:\n{error}", WRONG)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -68,13 +68,20 @@ def kubernetes(config_path: Path, output: Path) -> None:
             raise ConfigurationError(
                 [f"{config_path}: runner.kubernetes: required section is missing"]
             )
+        problems = []
         if config.unattended.catch_up:
-            raise ConfigurationError(
-                [
-                    f"{config_path}: unattended.catch_up: a worker follows one training, and each "
-                    "span caught up is another; expected false, received true"
-                ]
+            problems.append(
+                f"{config_path}: unattended.catch_up: a worker follows one training, and each "
+                "span caught up is another; expected false, received true"
             )
+        if config.training.distribution not in ("auto", "multi_worker"):
+            problems.append(
+                f"{config_path}: training.distribution: expected multi_worker or auto, with which "
+                f"the workers train together, received {config.training.distribution}, with which "
+                "the first would train alone and the others wait for it"
+            )
+        if problems:
+            raise ConfigurationError(problems)
         text = config_path.read_text("utf-8")
         try:
             made = manifests(config.name, config.runner.kubernetes, text)

@@ -47,8 +47,8 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
     """Remove what only older runs need.
 
     What stays: the last runs with all they made and read, the last blessed model, every
-    version that has a label, was stable before, or is the newest, with its model, and all
-    metadata. Killed half way, it is gone on with by the same command.
+    version that has a label, was stable before, or is the newest, with its model and its other
+    forms, and all metadata. Killed half way, it is gone on with by the same command.
     """
     from ..serving.promotion import PromotionError
     from .cleanup import CannotClean
@@ -76,21 +76,41 @@ def gc(output: Path, keep: int, dry_run: bool) -> None:
     show_default=True,
     help="Of airflow: one task for the pipeline, or one for each component.",
 )
+@click.option(
+    "--timezone",
+    help="Of airflow: the zone of --at, such as Europe/Berlin.  [default: this machine's]",
+)
 def schedule(
-    kind: str, config_path: Path, output: Path | None, at: str, keep: int, tasks: str
+    kind: str,
+    config_path: Path,
+    output: Path | None,
+    at: str,
+    keep: int,
+    tasks: str,
+    timezone: str | None,
 ) -> None:
     """Write files that run a job every night, and say how to install them.
 
-    They go into the working directory, where the job's paths start. Each night, logs are
+    They go into the working directory, where the job's paths start. --at is a time of this
+    machine's clock, for airflow too unless --timezone says otherwise. Each night, logs are
     rotated, the job is run, and `gc` removes what only older runs need.
     """
     from .config_file import ConfigurationError
-    from .schedule_command import CannotSchedule, job_of, with_components, write_schedule
+    from .schedule_command import (
+        CannotSchedule,
+        job_of,
+        local_timezone,
+        with_components,
+        write_schedule,
+    )
 
     if tasks == "components" and kind != "airflow":
         raise click.UsageError(f"--tasks components is for airflow, received {kind}")
+    if timezone and kind != "airflow":
+        raise click.UsageError(f"--timezone is for airflow: {kind} goes by this machine's clock")
     try:
-        job = job_of(config_path, output, at, keep)
+        zone = (timezone or local_timezone()) if kind == "airflow" else None
+        job = job_of(config_path, output, at, keep, zone)
         job = with_components(job) if tasks == "components" else job
         click.echo(write_schedule(kind, job))
     except ConfigurationError as error:

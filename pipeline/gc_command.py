@@ -9,6 +9,7 @@ from rich.table import Table
 
 from .cleanup import Plan, clean, plan
 from .run_folder import exclusive
+from .run_records import open_store
 
 
 def collect(output: Path, keep: int, dry_run: bool) -> None:
@@ -26,6 +27,7 @@ def collect(output: Path, keep: int, dry_run: bool) -> None:
       PromotionError: the labels of versions cannot be read.
       OSError: something cannot be removed; what was done is done.
     """
+    open_store(output)  # before the lock, which would make a folder of whatever name
     with exclusive(output):
         planned = plan(output, keep)
         print_plan(planned, dry_run)

@@ -12,15 +12,16 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .cli_common import DATA_GATE, NOT_RELEASED
+from .cli_common import DATA_GATE, NOT_RELEASED, TO_MEND, WRONG
 from .runner_config import KubernetesConfig, KubernetesName
 
 Manifest = dict[str, Any]
 _NAMES = TypeAdapter(KubernetesName)
 CONFIG = "/config"
 INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
-# What no repetition mends: the command line or the configuration, the gates.
-FINAL = [2, NOT_RELEASED, DATA_GATE]
+# What no repetition mends: the command line or the configuration, the gates, an error that
+# names what to mend.
+FINAL = [WRONG, NOT_RELEASED, DATA_GATE, TO_MEND]
 START = """\
 if [ "$WORKER" = 0 ]; then
   exec seq2seq run "$@"

@@ -11,6 +11,7 @@ import filelock
 METADATA = "metadata.sqlite"
 LOCK = "run.lock"
 ARTIFACTS = "artifacts"
+CHECKPOINTS = "checkpoints"  # below a component's artifacts
 SERVING = "serving"
 EXPORTS = "exports"  # other forms of what is served
 LOG = "run.log"

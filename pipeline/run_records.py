@@ -21,6 +21,7 @@ Verdict = Literal["pushed", "not_blessed", "data_gate", "failed", "stopped", "ru
 # Such a run needs no repetition: the same data would end it in the same way.
 SETTLED: tuple[Verdict, ...] = ("pushed", "not_blessed", "data_gate")
 VERDICT, REASON = "verdict", "reason"
+UNDER_WAY: Verdict = "running"  # between processes that each run a component
 
 STATES = {  # what a component is called that ML Metadata knows to be so
     pb.Execution.COMPLETE: "done",
@@ -106,6 +107,24 @@ def record(output: Path, after: int, verdict: Verdict, reason: str = "") -> int 
     return int(run.id)
 
 
+def left_open(output: Path, but: str = "") -> RunRecord | None:
+    """The newest run, if it has no end: it is under way, or was killed.
+
+    Args:
+      output: its folder.
+      but: the name of a run to pass over.
+
+    Raises:
+      NoRuns: there is no record.
+    """
+    contexts = [each for each in run_contexts(open_store(output)) if each.name != but]
+    newest = max(contexts, key=_id, default=None)
+    if newest is None or text_of(newest, VERDICT) not in ("", UNDER_WAY):
+        return None
+    run = next(run for run in read_runs(output) if run.id == newest.id)
+    return run if run.verdict in ("stopped", UNDER_WAY) else None
+
+
 def run_named(output: Path, name: str) -> RunRecord | None:
     """The run of an id that a scheduler gave; None where nothing of it has begun."""
     try:
@@ -122,7 +141,7 @@ def read_runs(output: Path, last: int | None = None) -> list[RunRecord]:
       last: so many of the newest; None for all.
 
     Returns:
-      The runs; one that has not ended is `stopped`, though it may be under way.
+      The runs; one without an end is `stopped`, though a process may be at it.
 
     Raises:
       NoRuns: there is no record.
@@ -207,7 +226,8 @@ def _run(
         id=context.id,
         name=context.name,
         started=context.create_time_since_epoch / 1000,
-        finished=max(each.last_update_time_since_epoch for each in (context, *executions)) / 1000,
+        # Not of the context, where the end of a killed run is kept by the next.
+        finished=max(e.last_update_time_since_epoch for e in executions or [context]) / 1000,
         verdict=verdict,
         reason=text_of(context, REASON),
         spans=spans,

@@ -10,7 +10,7 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
 from ..report.dashboard.records import Artifact, Execution, Run, Store
-from .run_records import REASON, STATES, VERDICT, open_store, text_of
+from .run_records import REASON, STATES, UNDER_WAY, VERDICT, open_store, text_of
 
 
 def read_store(folder: Path, name: str) -> Store:
@@ -34,6 +34,7 @@ def read_store(folder: Path, name: str) -> Store:
             parts = list({one.component: one for _, one in own}.values())
             ended = context.last_update_time_since_epoch / 1000
             over = ended >= max(one.started for one in parts)
+            over = over and text_of(context, VERDICT) != UNDER_WAY
             verdict, reason = (text_of(context, key) if over else "" for key in (VERDICT, REASON))
             if verdict or context.id < newest:
                 # Whoever ran it is gone, and could not tell of each component.

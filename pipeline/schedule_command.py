@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .config_file import ConfigurationError, read_document
 from .schedule_files import Job, airflow_files, cron_files, systemd_files
@@ -20,7 +23,9 @@ class CannotSchedule(Exception):
     """No file can say this."""
 
 
-def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
+def job_of(
+    config: Path, output: Path | None, at: str, keep: int, timezone: str | None = None
+) -> Job:
     """The job of a configuration.
 
     Args:
@@ -28,10 +33,11 @@ def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
       output: of the runs; None for output/NAME.
       at: HH:MM.
       keep: runs that `gc` leaves.
+      timezone: of Airflow, such as Europe/Berlin; None where no file names one.
 
     Raises:
       ConfigurationError: the file cannot be read, or names no job.
-      CannotSchedule: the time is none, or a path has a line break.
+      CannotSchedule: the time or its zone is none, or a path has a line break.
     """
     name = read_document(config).get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
@@ -43,7 +49,28 @@ def job_of(config: Path, output: Path | None, at: str, keep: int) -> Job:
     config, output = config.absolute(), (output or Path("output") / name).absolute()
     if any("\n" in str(path) for path in (config, output, folder)):
         raise CannotSchedule("a path has a line break, and no such file can name it")
-    return Job(name, config, output, folder, int(clock[1]), int(clock[2]), keep)
+    with suppress(ValueError, OSError, ZoneInfoNotFoundError):
+        if timezone:
+            ZoneInfo(timezone)
+        hour, minute = int(clock[1]), int(clock[2])
+        return Job(name, config, output, folder, hour, minute, keep, timezone=timezone)
+    raise CannotSchedule(
+        f"--timezone: expected the name of a time zone such as Europe/Berlin, received '{timezone}'"
+    )
+
+
+def local_timezone() -> str:
+    """The name of this machine's time zone, as it is set for programs; UTC where none is."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    if named and not named.startswith("/"):
+        return named
+    place = os.path.realpath(named or "/etc/localtime")
+    _, found, name = place.partition("/zoneinfo/")
+    if found:
+        return name
+    with suppress(OSError):
+        return Path("/etc/timezone").read_text().strip()
+    return "UTC"
 
 
 def with_components(job: Job) -> Job:
@@ -91,7 +118,8 @@ def write_schedule(kind: str, job: Job) -> str:
         "airflow": (
             f"install:  cp {dag} $AIRFLOW_HOME/dags/\n"
             f"          airflow dags unpause {unit}\n"
-            f"try it:   airflow dags test {unit}"
+            f"try it:   airflow dags test {unit}\n"
+            f"time:     {job.hour:02}:{job.minute:02} in {job.timezone} (--timezone)"
         ),
         "cron": f"install:  (crontab -l; cat {unit}.cron) | crontab -",
         "systemd": (

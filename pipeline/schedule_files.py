@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from .cli_common import TO_MEND, WRONG
 from .run_folder import LOG
 
 SCHEDULED_LOG = "scheduled.log"
+FINAL = [WRONG, TO_MEND]  # codes of what no repetition mends
 
 
 class Job(NamedTuple):
@@ -24,6 +26,7 @@ class Job(NamedTuple):
     minute: int
     keep: int  # runs that `gc` leaves
     components: dict[str, list[str]] | None = None  # tasks, with what each waits for
+    timezone: str | None = None  # of Airflow, whose own would be UTC
 
     @property
     def unit(self) -> str:
@@ -65,7 +68,7 @@ def cron_files(job: Job) -> dict[str, str]:
 # Two runs never overlap: one that finds the output in use ends with code 4. A night that
 # this machine slept through is caught up by the next (unattended.catch_up, data.window).
 # {job.output / SCHEDULED_LOG} has what each run said and its exit code:
-# 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate.
+# 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate, 6 to be mended.
 {job.minute} {job.hour} * * * {line}
 """
     return {f"{job.unit}.cron": crontab, **_logrotate(job)}
@@ -148,22 +151,39 @@ It belongs into Airflow's folder of DAGs. What a run says stands in its task's l
 that was killed is tried again, and the run goes on from what is finished.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+import pendulum
 from airflow import DAG
+from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.operators.bash import BashOperator
+
+
+class Command(BashOperator):
+    """A command that is not tried again where that would end in the same way."""
+
+    def execute(self, context):
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            if self.subprocess_hook.sub_process.returncode in {FINAL}:
+                raise AirflowFailException(str(error)) from error
+            raise
+
 
 with DAG(
     dag_id={job.unit!r},
-    schedule="{job.minute} {job.hour} * * *",
-    start_date=datetime(2026, 1, 1),
+    schedule="{job.minute} {job.hour} * * *",  # by the clock of this time zone:
+    start_date=pendulum.datetime(2026, 1, 1, tz={job.timezone!r}),
     catchup=False,  # spans that nights have missed are caught up by the job itself
     max_active_runs=1,{more}
     default_args={{
         "env": {environment},
         "append_env": True,
         "retries": 2,
-        "retry_delay": timedelta(minutes=5),
+        "retry_delay": timedelta(minutes=5),  # about; then twice as long
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(hours=1),
     }},
     tags=["seq2seq"],
 ) as dag:
@@ -171,14 +191,14 @@ with DAG(
     ends = [3, 4, 5]
 {tasks}
     # A teardown follows in any case, and has no part in whether the night went well.
-    gc = BashOperator(task_id="gc", bash_command={gc}).as_teardown()
+    gc = Command(task_id="gc", bash_command={gc}).as_teardown()
     list(tasks.values()) >> gc
 '''
     return {f"{job.unit.replace('-', '_')}_dag.py": dag, **_logrotate(job)}
 
 
 _ONE_TASK = """\
-    run = BashOperator(task_id="run", bash_command={run}, skip_on_exit_code=ends)
+    run = Command(task_id="run", bash_command={run}, skip_on_exit_code=ends)
     tasks = {{"run": run}}"""
 # Its tasks are those of one run, which its id holds together in ML Metadata.
 _TASKS = """\
@@ -186,7 +206,7 @@ _TASKS = """\
     waits = {{
 {waits}    }}
     tasks = {{
-        name: BashOperator(
+        name: Command(
             task_id=name,
             bash_command=f'{{run}} --component {{name}} --run-id "$SEQ2SEQ_RUN"',
             skip_on_exit_code=ends,

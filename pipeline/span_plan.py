@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..components.spans import Span
+from ..components.spans import Span, in_order
 from .run_records import SETTLED, RunRecord
 
 
@@ -13,9 +13,11 @@ def due(
 ) -> list[list[Span]]:
     """The spans of each run that is due, runs and spans oldest first.
 
-    With `catch_up`, that is a run for each span later than the last settled one. Without
-    it, and where none is later, it is one for the newest. A run reads the window that ends
-    with its span, without spans that the data gate has refused.
+    With `catch_up`, that is a run for each span later than the last settled one, and for that
+    one's correction unless a wider window reads it with the next; where none is settled, from
+    the first that a run has taken. Without it, and where none is later, it is one for the
+    newest. A run reads the window that ends with its span, without spans that the data gate
+    has refused.
 
     Args:
       available: what is there, oldest first; not empty.
@@ -23,17 +25,45 @@ def due(
       window: so many spans are read together.
       catch_up: whether spans that no run has settled get their own.
     """
-    settled = [Span.parse(run.spans[-1]) for run in runs if run.spans and run.verdict in SETTLED]
-    last = max((span.number for span in settled), default=None)
     targets = list(available[-1:])
-    if catch_up and last is not None:
-        targets = [span for span in available if span.number > last] or targets
+    if catch_up:
+        last = _last_settled(runs)
+        taken = [Span.parse(run.spans[-1]).number for run in runs if run.spans]
+        if last is not None:
+            later = [span for span in available if in_order(span) > in_order(last)]
+            apart = [span for span in later if window == 1 or span.number > last.number]
+            targets = apart or targets
+        elif taken:
+            targets = [span for span in available if span.number >= min(taken)] or targets
     without = refused(runs)
     nights = []
     for target in targets:
         earlier = [s for s in available if s.number < target.number and s not in without]
         nights.append([*(earlier[1 - window :] if window > 1 else []), target])
     return nights
+
+
+def too_late(
+    available: Sequence[Span], runs: Sequence[RunRecord], nights: Sequence[Sequence[Span]]
+) -> list[Span]:
+    """Corrections of refused spans that no run reads, for later spans are settled.
+
+    A run of their own would release a model of older data in place of one of newer.
+
+    Args:
+      available: what is there.
+      runs: the runs so far, oldest first.
+      nights: the spans of each run that is due.
+    """
+    numbers = {span.number for span in refused(runs)}
+    read = {span for run in runs for span in map(Span.parse, run.spans)}
+    read |= {span for spans in nights for span in spans}
+    return [span for span in available if span.number in numbers and span not in read]
+
+
+def _last_settled(runs: Sequence[RunRecord]) -> Span | None:
+    settled = [Span.parse(run.spans[-1]) for run in runs if run.spans and run.verdict in SETTLED]
+    return max(settled, key=in_order, default=None)
 
 
 def refused(runs: Sequence[RunRecord]) -> set[Span]:

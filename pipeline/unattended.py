@@ -4,60 +4,42 @@ from __future__ import annotations
 
 import shutil
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ..components.data_config import available_spans, is_local, with_spans
-from ..components.errors import BadData, PipelineError, links_of, reason_of
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
 from . import runners
-from .cli_common import BUSY, DATA_GATE, ERROR, NOT_RELEASED, STOPPED, failure, say
+from .cli_common import BUSY, ERROR, NOT_RELEASED, STOPPED, TO_MEND, failure, say
 from .config import PipelineConfig
-from .disk import needed_bytes
+from .disk import room_of
 from .lineage import last_blessed
-from .night_config import Event
-from .notify import notify
 from .reporting import print_summary
-from .run_folder import LOG, OutputBusy
+from .run_end import Ended, Night, close, failed, tell, warned
+from .run_folder import OutputBusy, exclusive
 from .run_records import (
     SETTLED,
+    UNDER_WAY,
     NoRuns,
     RunRecord,
-    Verdict,
+    left_open,
     newest_id,
     read_runs,
     record,
     run_named,
 )
 from .run_report import write_report
-from .span_plan import due
+from .span_plan import due, too_late
 from .summary import RunSummary, summarize
 
 PUSHER = "Pusher"  # which says whether a model is released
+KILLED = (
+    "the process was killed, as the kernel does where memory is short, or the machine went down; "
+    "the run after it found no record of its end"
+)
 UNRECORDED = "how the run ended cannot be recorded"
-
-EVENTS: dict[Verdict, Event] = {
-    "pushed": "blessed",
-    "not_blessed": "not_blessed",
-    "data_gate": "data_gate",
-    "failed": "failed",
-}
-
-
-class Ended(NamedTuple):
-    """How a run ended."""
-
-    verdict: Verdict
-    code: int
-    reason: str = ""
-    summary: RunSummary | None = None
-    logged: bool = False  # whether the log knows more
-    may_pass: bool = False  # whether the same run might end otherwise
 
 
 def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str) -> int:
@@ -73,10 +55,11 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
       The exit code of the last run.
     """
     code = 0
+    _tell_of_a_killed_run(config, output)
     try:
         nights = spans_due(config, output)
     except Exception as error:
-        return _close(config, output, None, _failed(error), [])
+        return close(_of(config, output, []), failed(error))
     for number, spans in enumerate(nights, start=1):
         if spans:
             of = f" (run {number} of {len(nights)})" if len(nights) > 1 else ""
@@ -103,7 +86,13 @@ def spans_due(config: PipelineConfig, output: Path) -> list[list[Span]]:
     runs: list[RunRecord] = []
     with suppress(NoRuns):
         runs = read_runs(output)
-    return due(available, runs, config.data.window, config.unattended.catch_up)
+    nights = due(available, runs, config.data.window, config.unattended.catch_up)
+    if late := too_late(available, runs, nights):
+        say(
+            f"not read: spans {', '.join(map(str, late))}, corrected after later ones were "
+            "settled; to have them read, give them a new number, or widen data.window"
+        )
+    return nights
 
 
 def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> PipelineConfig:
@@ -154,10 +143,10 @@ def _conclude(
 ) -> int:
     """Says what came of a run, to the terminal, in a report and to the hooks."""
     if ended.summary:
-        with _warned("the report cannot be written"):
+        with warned("the report cannot be written"):
             print_summary(ended.summary, config_path)
             say(f"report: {write_report(config.name, ended.summary, output)}")
-    return _close(config, output, run, ended, spans)
+    return close(_of(config, output, spans, run), ended)
 
 
 def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, run: str) -> int:
@@ -182,9 +171,10 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         if begun and "PairExampleGen" in begun.components:
             spans = list(map(Span.parse, begun.spans))
         else:
+            _tell_of_a_killed_run(config, output, but=run)
             spans = spans_due(config, output)[0]
     except Exception as error:
-        return _close(config, output, None, _failed(error), [])
+        return close(_of(config, output, []), failed(error))
 
     def work(chosen: PipelineConfig) -> RunSummary | None:
         left = runners.run_component(chosen, output, name, run)
@@ -196,13 +186,44 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
 
     ended = _ended(config, output, spans, work)
     if ended is None:
+        with warned("that the run is under way cannot be recorded"):
+            begun = run_named(output, run)
+            if begun:
+                record(output, begun.id - 1, UNDER_WAY)
         return 0
     number = None
-    with _warned(UNRECORDED):
+    with warned(UNRECORDED):
         begun = run_named(output, run)
         if begun and ended.code != BUSY:
             number = record(output, begun.id - 1, ended.verdict, ended.reason)
     return _conclude(config, config_path, output, number, ended, spans)
+
+
+def _tell_of_a_killed_run(config: PipelineConfig, output: Path, but: str = "") -> None:
+    """Tells the hooks of an earlier run that ended without a record, and keeps that it did.
+
+    Args:
+      config: the job.
+      output: the folder of its runs.
+      but: the name of the run that begins or goes on now.
+    """
+    with warned("an earlier run cannot be looked at"), suppress(NoRuns, OutputBusy):
+        if left_open(output, but) is None:
+            return
+        with exclusive(output):
+            run = left_open(output, but)
+            if run is None:  # it has ended meanwhile
+                return
+            at = [name for name, state in run.components.items() if state == "running"]
+            reason = f"{', '.join(at) or 'between components'}: {KILLED}"
+            record(output, run.id - 1, "failed", reason)
+        say(f"run {run.id}: {reason}", err=True)
+        night = _of(config, output, list(map(Span.parse, run.spans)), run.id)
+        tell(night, Ended("failed", ERROR, reason))
+
+
+def _of(config: PipelineConfig, output: Path, spans: list[Span], run: int | None = None) -> Night:
+    return Night(config.name, config.notify, output, spans, run)
 
 
 def _run_once(
@@ -221,7 +242,7 @@ def _run_once(
     run = None
     # The newest run of a busy folder is another's.
     if before is not None and ended.code != BUSY:
-        with _warned(UNRECORDED):
+        with warned(UNRECORDED):
             run = record(output, before, ended.verdict, ended.reason)
     return ended, run
 
@@ -235,16 +256,16 @@ def _ended(
     """How work on spans ended; None if it went well and there is more to do."""
     try:
         chosen = resolved(config, output, spans)
-        lacking = _lacking_space(chosen, output)
+        lacking = _lacking_space(chosen, output, spans)
         if lacking:
-            return Ended("failed", ERROR, lacking)
+            return Ended("failed", TO_MEND, lacking)
         summary = work(chosen)
     except OutputBusy as error:
         return Ended("running", BUSY, str(error))
     except runners.RunStopped as error:
         return Ended("stopped", STOPPED + error.number, f"stopped by {error}")
     except Exception as error:  # whatever it is, there are hooks to tell
-        return _failed(error)
+        return failed(error)
     if summary is None:
         return None
     if summary.released:
@@ -254,76 +275,20 @@ def _ended(
     return Ended("not_blessed", NOT_RELEASED, reason, summary)
 
 
-def _failed(error: Exception) -> Ended:
-    """How a run ended that an error ended."""
-    chain = list(links_of(error))
-    logged = isinstance(error, runners.RunFailed)
-    reason = str(error) if logged else reason_of(error)
-    # A file's name may be no UTF-8; ML Metadata and JSON take nothing else.
-    reason = reason.encode("utf-8", "backslashreplace").decode()
-    if any(isinstance(link, BadData) for link in chain):
-        return Ended("data_gate", DATA_GATE, reason, logged=logged)
-    mendable = any(isinstance(link, PipelineError) for link in chain)
-    if not (logged or mendable):
-        say("".join(traceback.format_exception(error)), err=True)  # no log has it
-    return Ended("failed", ERROR, reason, logged=logged, may_pass=not mendable)
-
-
-@contextmanager
-def _warned(what: str) -> Iterator[None]:
-    """Work after the end of a run: it may fail, and the run has ended as it has."""
-    try:
-        yield
-    except Exception as error:
-        say(f"warning: {what}: {reason_of(error)}", err=True)
-
-
-def _lacking_space(config: PipelineConfig, output: Path) -> str | None:
-    """What there is too little of on the disk for one more run, if so."""
+def _lacking_space(config: PipelineConfig, output: Path, spans: list[Span]) -> str | None:
+    """What there is too little of on the disk for the rest of a run, if so."""
     files = [path for path in config.data.patterns if is_local(path)]
-    needed = needed_bytes(output, files) + config.unattended.reserve_mb * 10**6
+    room = room_of(output, files, list(map(str, spans)))
+    needed = room.left + config.unattended.reserve_mb * 10**6
     place = output
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
     if free >= needed:
         return None
+    rest, more = ("the rest of ", "more ") if room.written else ("", "")
     return (
-        f"expected {needed / 1e6:,.0f} MB free on the disk of {output} for this run, found "
+        f"expected {needed / 1e6:,.0f} MB free on the disk of {output} for {rest}this run, found "
         f"{free / 1e6:,.0f} MB; `seq2seq gc` makes room, unattended.reserve_mb "
-        f"({config.unattended.reserve_mb}) is what must stay free. Nothing was run"
+        f"({config.unattended.reserve_mb}) is what must stay free. Nothing {more}was run"
     )
-
-
-def _close(
-    config: PipelineConfig, output: Path, run: int | None, ended: Ended, spans: list[Span]
-) -> int:
-    """Says why a run ended early, and tells the hooks."""
-    if ended.code not in (0, NOT_RELEASED):
-        story = f"\nThe whole story is in {output / LOG}" if ended.logged else ""
-        failure(f"{ended.reason}{story}")
-    event = EVENTS.get(ended.verdict)
-    if event:
-        with _warned("the hooks cannot be told"):
-            for fault in notify(config.notify, event, _payload(config, output, run, ended, spans)):
-                say(f"warning: {fault}", err=True)
-    return ended.code
-
-
-def _payload(
-    config: PipelineConfig, output: Path, run: int | None, ended: Ended, spans: list[Span]
-) -> dict[str, Any]:
-    pushed = ended.summary.pushed_to if ended.summary else None
-    told = {"pushed": f"pushed {pushed}"}.get(ended.verdict, f"{ended.verdict}: {ended.reason}")
-    return {
-        "job": config.name,
-        "run": run,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "verdict": ended.verdict,
-        "reason": ended.reason,
-        "spans": list(map(str, spans)),
-        "pushed_to": pushed,
-        "output": str(output.absolute()),
-        "exit_code": ended.code,
-        "text": f"seq2seq '{config.name}': {told}",  # what chats show
-    }

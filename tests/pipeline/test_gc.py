@@ -61,6 +61,17 @@ def test_served_versions_the_baseline_and_the_last_runs_stay_and_all_metadata(re
     assert plan(recorded.output, 1).items == []
 
 
+def test_other_forms_of_a_version_go_and_stay_with_it(recorded):
+    exports = recorded.output / "exports"
+    for form in ("seq2seq-int8", "seq2seq-float16"):
+        for version in (11, 12, 13, 14):
+            (exports / form / str(version)).mkdir(parents=True)
+    clean(recorded.output, plan(recorded.output, 1))
+    for form in ("seq2seq-int8", "seq2seq-float16"):
+        assert sorted(path.name for path in (exports / form).iterdir()) == versions(recorded)
+    assert plan(recorded.output, 1).items == []
+
+
 def test_a_dry_run_says_what_and_how_much_and_changes_nothing(recorded):
     before = everything(recorded)
     told = seq2seq("gc", "--output", recorded.output, "--keep", 3, "--dry-run")
@@ -175,3 +186,12 @@ def test_a_folder_in_use_that_was_moved_or_has_no_runs_is_left_alone(recorded, t
         plan(tmp_path / "moved", 1)
     empty = seq2seq("gc", "--output", tmp_path)
     assert empty.returncode == 1 and "expected runs recorded" in empty.stderr
+
+
+def test_a_folder_without_runs_is_neither_made_nor_written_to(tmp_path):
+    (tmp_path / "foreign").mkdir()
+    for output in (tmp_path / "foreign", tmp_path / "none"):
+        for options in ((), ("--dry-run",)):
+            done = seq2seq("gc", *options, "--output", output)
+            assert done.returncode == 1 and "expected runs recorded" in done.stderr
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("foreign")]

@@ -77,7 +77,7 @@ def test_the_first_worker_runs_the_pipeline_and_the_others_train_along(tmp_path,
 def test_what_no_repetition_mends_ends_the_job():
     job = of()["Job"]["spec"]
     (rule,) = job["podFailurePolicy"]["rules"]
-    assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5]
+    assert rule["action"] == "FailJob" and rule["onExitCodes"]["values"] == FINAL == [2, 3, 5, 6]
     # Without which Kubernetes takes no such policy.
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
@@ -111,3 +111,18 @@ def test_the_command_writes_the_configuration_with_them(tmp_path):
         file.write("unattended: {catch_up: true}\n")
     refused = CliRunner().invoke(cli.main, arguments)
     assert refused.exit_code == 2 and "unattended.catch_up: a worker follows" in refused.output
+
+
+@pytest.mark.parametrize("distribution", ["cpu", "one_gpu", "mirrored", "multi_worker"])
+def test_workers_that_would_not_train_together_are_refused(tmp_path, distribution):
+    job = write_job(tmp_path, "my_job")
+    key = f"training:\n  distribution: {distribution}\n"
+    text = job.read_text().replace("training:\n", key)
+    job.write_text(f"{text}runner: {{kubernetes: {json.dumps(SECTION)}}}\n")
+    output = tmp_path / "workers.yaml"
+    arguments = ["compile", "kubernetes", "--config", str(job), "--output", str(output)]
+    done = CliRunner().invoke(cli.main, arguments)
+    fits = distribution == "multi_worker"
+    assert (done.exit_code, output.exists()) == ((0, True) if fits else (2, False)), done.output
+    needs = "training.distribution: expected multi_worker or auto"
+    assert fits or (needs in done.output and f"received {distribution}," in done.output)

@@ -40,7 +40,7 @@ def test_components_make_one_run_of_the_spans_that_the_first_chose(tmp_path, cap
     }
     assert "max_identical: found 1" in capsys.readouterr().err
 
-    assert run("Trainr", "night 2") == 1
+    assert run("Trainr", "night 2") == 6
     assert "expected one of PairExampleGen" in capsys.readouterr().err
     assert run("PairExampleGen", "night 2") == 0
     assert [each.spans for each in read_runs(output)] == [["1"], ["2"]]

@@ -49,3 +49,10 @@ def test_a_run_that_was_killed_for_memory_has_failed(tmp_path):
     run = Recorded(tmp_path).run(["1"], left="Trainer")
     record(tmp_path, run - 1, "failed", "killed")
     assert outcomes(tmp_path) == ["failed: Trainer"]
+
+
+def test_a_run_that_is_under_way_has_no_verdict_yet(tmp_path):
+    run = Recorded(tmp_path).run(["1"], left="Trainer")
+    record(tmp_path, run - 1, "running")
+    assert outcomes(tmp_path) == ["running: Trainer"]
+    assert read_store(tmp_path, "s").runs[0].verdict == ""

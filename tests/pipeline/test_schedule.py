@@ -90,38 +90,70 @@ def test_units_are_what_systemd_takes(folder):
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, monkeypatch):
-    waits = {"First": [], "Second": ["First"], "Third": ["First", "Second"]}
-    job = job_of(Path("job.yaml"), None, "3:07", 5)._replace(components=waits)
-    text, _ = airflow_files(job).values()
-    made = {}
+class Failed(Exception):
+    """AirflowException."""
 
-    class Task:
-        def __init__(self, task_id, bash_command, **options):
-            self.name, self.command, self.options, self.after = task_id, bash_command, options, []
-            made[task_id] = self
 
-        def as_teardown(self):
-            self.options["teardown"] = True
-            return self
+class FailedForGood(Failed):
+    """AirflowFailException."""
 
-        def __rshift__(self, other):
-            other.after.append(self.name)
 
-        def __rrshift__(self, others):
-            self.after += [other.name for other in others]
+class Task:
+    """BashOperator, of a command that ends with a code."""
 
+    def __init__(self, task_id, bash_command, **options):
+        self.name, self.command, self.options, self.after = task_id, bash_command, options, []
+        self.code = 0
+
+    def execute(self, context):
+        self.subprocess_hook = SimpleNamespace(sub_process=SimpleNamespace(returncode=self.code))
+        if self.code:
+            raise Failed(f"exit code {self.code}")
+
+    def as_teardown(self):
+        self.options["teardown"] = True
+        return self
+
+    def __rshift__(self, other):
+        other.after.append(self.name)
+
+    def __rrshift__(self, others):
+        self.after += [other.name for other in others]
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """Runs the file of a DAG as Airflow does; gives its options, and all that it names."""
     options = {}
 
     def dag(**given):
         options.update(given)
         return nullcontext()
 
-    operators = SimpleNamespace(BashOperator=Task)
-    monkeypatch.setitem(sys.modules, "airflow", SimpleNamespace(DAG=dag))
-    monkeypatch.setitem(sys.modules, "airflow.operators", SimpleNamespace(bash=operators))
-    monkeypatch.setitem(sys.modules, "airflow.operators.bash", operators)
-    exec(text, {})
+    modules = {
+        "airflow": {"DAG": dag},
+        "airflow.exceptions": {"AirflowException": Failed, "AirflowFailException": FailedForGood},
+        "airflow.operators": {},
+        "airflow.operators.bash": {"BashOperator": Task},
+        "pendulum": {"datetime": lambda *day, tz: (*day, tz)},
+    }
+    for name, content in modules.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**content))
+
+    def run(text):
+        names = {"__name__": "dag"}
+        exec(text, names)
+        return options, names
+
+    return run
+
+
+def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, airflow):
+    waits = {"First": [], "Second": ["First"], "Third": ["First", "Second"]}
+    job = job_of(Path("job.yaml"), None, "3:07", 5, "Europe/Berlin")._replace(components=waits)
+    text, _ = airflow_files(job).values()
+    options, names = airflow(text)
+    made = {task.name: task for task in [*names["tasks"].values(), names["gc"]]}
     assert {name: task.after for name, task in made.items()} == waits | {"gc": list(waits)}
     assert made["gc"].options == {"teardown": True}
     assert "seq2seq-job.logrotate" in made["gc"].command
@@ -135,6 +167,39 @@ def test_airflow_gets_a_task_for_each_component_with_what_it_waits_for(folder, m
         assert shlex.split(command)[env + 1] == str(folder / "job.env")
         assert shlex.split(command)[-4:] == ["--component", name, "--run-id", "$SEQ2SEQ_RUN"]
         assert made[name].options == {"skip_on_exit_code": [3, 4, 5]}
+
+
+def test_airflow_tries_again_what_may_pass_ever_later_and_nothing_else(folder, airflow):
+    text, _ = airflow_files(job_of(Path("job.yaml"), None, "3:07", 5, "UTC")).values()
+    options, names = airflow(text)
+    assert options["default_args"]["retry_exponential_backoff"]
+    for code, end in {1: Failed, 137: Failed, 2: FailedForGood, 6: FailedForGood}.items():
+        names["run"].code = code
+        with pytest.raises(Failed) as raised:
+            names["run"].execute({})
+        assert raised.type is end, code
+    names["run"].code = 0
+    names["run"].execute({})
+
+
+def test_the_time_under_airflow_is_one_of_this_machine_unless_a_zone_is_named(tmp_path, airflow):
+    def started(*options, zone="America/New_York"):
+        job = tmp_path / "job.yaml"
+        job.write_text("name: job\n")
+        command = [Path(sys.executable).with_name("seq2seq"), "schedule", *options]
+        given = {"cwd": tmp_path, "env": {"TZ": zone}, "capture_output": True, "text": True}
+        done = subprocess.run([*command, "--config", "job.yaml"], **given)
+        if done.returncode:
+            return done.stderr
+        told, _ = airflow((tmp_path / "seq2seq_job_dag.py").read_text())
+        assert f"02:30 in {told['start_date'][-1]}" in done.stdout
+        return told["start_date"]
+
+    assert started("airflow") == (2026, 1, 1, "America/New_York")
+    assert started("airflow", "--timezone", "Europe/Berlin") == (2026, 1, 1, "Europe/Berlin")
+    assert "expected the name of a time zone" in started("airflow", "--timezone", "Berlin")
+    assert "--timezone: expected" in started("airflow", zone="XYZ-3")
+    assert "--timezone is for airflow" in started("cron", "--timezone", "Europe/Berlin")
 
 
 def test_logs_are_rotated_without_losing_the_open_one(folder):

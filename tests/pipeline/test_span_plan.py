@@ -4,7 +4,7 @@ import pytest
 
 from seq2seq_tfx.components.spans import Span
 from seq2seq_tfx.pipeline.run_records import RunRecord
-from seq2seq_tfx.pipeline.span_plan import due, refused
+from seq2seq_tfx.pipeline.span_plan import due, refused, too_late
 
 
 def runs(*told):
@@ -34,6 +34,33 @@ def test_missed_spans_are_run_oldest_first_after_the_last_settled_one(verdict):
 @pytest.mark.parametrize("verdict", ["failed", "stopped", "running"])
 def test_a_span_whose_run_did_not_end_is_run_again(verdict):
     assert plan("1 2 3", ("pushed", "1"), (verdict, "2")) == ["2", "3"]
+
+
+def test_until_a_span_is_settled_those_whose_runs_failed_come_again():
+    assert plan("3 4 5", ("failed", "3"), ("failed", "4")) == ["3", "4", "5"]
+    assert plan("2 3 4 5", ("stopped", "2 3"), window=2) == ["2 3", "3 4", "4 5"]
+    # Without catching up, and where the files are gone, it is the newest.
+    assert plan("3 4 5", ("failed", "3"), catch_up=False) == ["5"]
+    assert plan("1 2", ("failed", "3")) == ["2"]
+
+
+def test_a_corrected_span_is_run_unless_a_later_one_is_settled():
+    told = [("pushed", "1"), ("data_gate", "2v1")]
+    assert plan("1v1 2v2 3v1", *told) == ["2v2", "3v1"]
+    assert plan("1v1 2v2 3v1", *told, ("pushed", "3v1")) == ["3v1"]
+    assert plan("1v1 2v2 3v1 4v1", *told, ("pushed", "3v1"), window=3) == ["2v2 3v1 4v1"]
+
+
+def test_a_correction_that_no_run_reads_is_told():
+    def late(available, *told, window=1):
+        spans = list(map(Span.parse, available.split()))
+        return too_late(spans, runs(*told), due(spans, runs(*told), window, True))
+
+    told = [("pushed", "1"), ("data_gate", "2v1"), ("pushed", "3v1")]
+    assert late("1v1 2v2 3v1 4v1", *told) == [Span(2, 2)]
+    assert late("1v1 2v2 3v1 4v1", *told, window=3) == []
+    assert late("1v1 2v2 3v1", *told[:2]) == []
+    assert late("1v1 2v1 3v1 4v1", *told) == []  # not corrected
 
 
 def test_with_nothing_new_the_newest_is_run_again():

@@ -10,11 +10,13 @@ from click.testing import CliRunner
 from ml_metadata import errors
 
 from seq2seq_tfx.components.errors import BadData, PipelineError
-from seq2seq_tfx.pipeline import cli, runners, unattended
-from seq2seq_tfx.pipeline.run_records import read_runs
+from seq2seq_tfx.pipeline import cli, run_folder, runners, unattended
+from seq2seq_tfx.pipeline.config import load_config
+from seq2seq_tfx.pipeline.run_records import read_runs, record
 from seq2seq_tfx.pipeline.summary import RunSummary
 
 from .recorded import Recorded
+from .test_run_records import seq2seq
 
 TELL = "import sys; open('told.jsonl', 'ab').write(sys.stdin.buffer.read() + b'\\n')"
 JOB = f"""\
@@ -83,7 +85,7 @@ def runs_that(monkeypatch, job, *ends):
         (11, 0, "pushed", "blessed"),
         (None, 3, "not_blessed", "not_blessed"),
         (BadData("too many duplicates"), 5, "data_gate", "data_gate"),
-        (PipelineError("another architecture"), 1, "failed", "failed"),
+        (PipelineError("another architecture"), 6, "failed", "failed"),
     ],
 )
 def test_each_end_has_its_code_its_record_and_its_event(
@@ -142,7 +144,7 @@ def test_an_error_ends_the_catching_up_and_the_next_call_goes_on_there(monkeypat
     Path("pairs-2.tsv").write_text("a\tb\n")
     Path("pairs-3.tsv").write_text("a\tb\n")
     given = runs_that(monkeypatch, job, PipelineError("no"))
-    assert run().exit_code == 1 and len(given) == 1
+    assert run().exit_code == 6 and len(given) == 1
     given = runs_that(monkeypatch, job, 12, 13)
     assert run().exit_code == 0
     assert [config.data.spans for config in given] == [["2"], ["3"]]
@@ -202,7 +204,7 @@ def test_a_log_on_a_full_disk_keeps_nobody_from_being_told(monkeypatch, job):
 
 def test_a_reason_with_a_name_that_is_no_utf_8_is_recorded_and_told(monkeypatch, job):
     runs_that(monkeypatch, job, PipelineError("pairs-\udcff.tsv"))
-    assert run().exit_code == 1
+    assert run().exit_code == 6
     (found,), (payload,) = read_runs(Path("out")), told()
     assert found.reason == payload["reason"] == "Trainer: pairs-\\udcff.tsv"
 
@@ -212,10 +214,78 @@ def test_a_run_that_would_not_fit_says_so_before_it_starts(monkeypatch, job):
     Path("job.yaml").write_text(text)
     given = runs_that(monkeypatch, job)
     result = run()
-    assert (result.exit_code, given) == (1, [])
+    assert (result.exit_code, given) == (6, [])
     assert "MB free on the disk of out for this run, found" in result.stderr
     assert "`seq2seq gc` makes room" in result.stderr and "Nothing was run" in result.stderr
     assert [each["event"] for each in told()] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("data: {input: 'disk/pairs-{SPAN}.tsv'}", "data.input: expected a file, found none at"),
+        ("data_validation: {schema_file: gone.pbtxt}", "data_validation.schema_file: "),
+        ("evaluation: {challenge_sets: {old: gone.tsv}}", "evaluation.challenge_sets.old: "),
+        ("training: {epochs: many}", "training.epochs: expected an integer"),
+    ],
+)
+def test_a_night_that_cannot_begin_is_told(job, broken, reason):
+    text = JOB.replace('data: {input: "pairs-{SPAN}.tsv"}\n', "") if "data:" in broken else JOB
+    Path("job.yaml").write_text(f"{text}{broken}\n")
+    assert run().exit_code == 2
+    (payload,) = told()
+    assert (payload["event"], payload["exit_code"], payload["job"]) == ("failed", 2, "job")
+    assert reason in payload["reason"] and payload["output"] == str(Path("out").absolute())
+
+
+def test_where_notify_cannot_be_read_nobody_is_told(job):
+    Path("job.yaml").write_text(JOB.replace("notify: {", "notify: {timeout_seconds: never, "))
+    result = run()
+    assert result.exit_code == 2 and "notify.timeout_seconds" in result.stderr
+    assert told() == []
+
+
+def test_a_killed_run_is_told_once_by_the_next(monkeypatch, job):
+    killed = job.run(["1"], left="Trainer")
+    runs_that(monkeypatch, job, 11, 12)
+    assert run().exit_code == run().exit_code == 0
+    first, *others = told()
+    assert (first["event"], first["run"], first["spans"]) == ("failed", killed, ["1"])
+    assert first["reason"].startswith("Trainer: the process was killed")
+    assert [each["event"] for each in others] == ["blessed", "blessed"]
+    (found, _, _) = read_runs(Path("out"))
+    assert (found.verdict, found.reason) == ("failed", first["reason"])
+
+
+def test_a_run_that_is_under_way_or_has_ended_is_not_told_as_killed(monkeypatch, job):
+    record(Path("out"), job.run(["1"], failed="Trainer") - 1, "stopped")
+    runs_that(monkeypatch, job, 11)
+    assert run().exit_code == 0
+    job.run(["1"], left="Trainer")
+    with run_folder.exclusive(Path("out")):
+        runs_that(monkeypatch, job, run_folder.OutputBusy("another"))
+        unattended.run_job(load_config("job.yaml"), Path("job.yaml"), Path("out"), "local")
+    assert [each["event"] for each in told() if "killed" in each["reason"]] == []
+
+
+def test_between_its_components_a_run_is_under_way_until_another_begins(monkeypatch, job):
+    def run_component(config, output, name, run_id):
+        contexts = {each.name for each in job.store.get_contexts_by_type("pipeline_run")}
+        if run_id not in contexts:
+            job.context("pipeline_run", run_id)
+        return {"Pusher"}
+
+    def verdicts():
+        done = seq2seq("runs", "--output", "out", "--json")
+        return [row["verdict"] for row in json.loads(done.stdout)]
+
+    monkeypatch.setattr(runners, "run_component", run_component)
+    night = ("--component", "Trainer", "--run-id")
+    assert run(*night, "night 1").exit_code == run(*night, "night 1").exit_code == 0
+    assert verdicts() == ["running"] and told() == []
+    assert run(*night, "night 2").exit_code == 0
+    assert verdicts() == ["failed", "running"]
+    assert [each["reason"].partition(":")[0] for each in told()] == ["between components"]
 
 
 def test_a_hook_that_fails_is_a_warning_and_the_code_stays(monkeypatch, job):
