@@ -31,6 +31,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=512, show_default=True, help="Waiting at most.")
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
+@click.option("--log-text", is_flag=True, help="Let the log have the text of requests.")
 def serve(
     model: Path | None,
     output: Path,
@@ -42,6 +43,7 @@ def serve(
     batch_rows: int,
     queue_rows: int,
     timeout: int,
+    log_text: bool,
 ) -> None:
     """Serve pushed versions as TensorFlow Serving does, on this machine.
 
@@ -56,7 +58,8 @@ def serve(
 
     limits = Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout))
     try:
-        serve_model(model, output, name, host, (grpc_port, rest_port), model_config, limits)
+        ports = grpc_port, rest_port
+        serve_model(model, output, name, host, ports, model_config, limits, log_text)
     except (ModelError, ModelConfigError, CannotServe) as error:
         fail(str(error), ERROR)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..serving.local_model import ModelError, newest_model
 from ..serving.server.limits import Limits
+from ..serving.server.log import log_to_stderr
 from ..serving.server.model_config import read_file
-from ..serving.server.server import ServerSettings, log_to_stderr, serve
+from ..serving.server.server import ServerSettings, serve
 from ..serving.server.version_folder import SAVED_MODEL
 from ..serving.server.versions import Policy
 from .served_try_page import ServedTryPage
@@ -22,6 +23,7 @@ def serve_model(
     ports: tuple[int, int],
     model_config: Path | None,
     limits: Limits,
+    log_text: bool,
 ) -> None:
     """Serves until it is told to stop.
 
@@ -34,6 +36,7 @@ def serve_model(
       ports: of gRPC and REST.
       model_config: a file that says which versions are wanted.
       limits: of requests and queues.
+      log_text: whether the text of requests may be in the log.
 
     Raises:
       ModelError: there is no such model.
@@ -43,7 +46,7 @@ def serve_model(
     base, policy = _versions_of(model or newest_model(output).parent)
     if model_config:
         policy = read_file(model_config, name, base)
-    log_to_stderr()
+    log_to_stderr(log_text)
     page = ServedTryPage(name)
     settings = ServerSettings(
         base, name, policy, model_config, host, *ports, limits=limits, page=page

@@ -26,7 +26,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.requests = Counter(
             "seq2seq_serving_requests",
-            "Requests by interface (grpc or rest), method and canonical code.",
+            "Requests by interface (grpc, rest or page), method and canonical code.",
             ["api", "method", "code"],
             registry=registry,
         )

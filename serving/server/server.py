@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import resource
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 import grpc
@@ -32,7 +29,6 @@ from .versions import Policy, Versions
 LOG = logging.getLogger(__name__)
 # Lanes that answer at once; others wait. Every band of a few signatures has its own.
 THREADS = 8 * BANDS
-TOLD = ("version", "error", "api", "method")  # what a line of the log may carry beside its event
 
 
 class CannotServe(Exception):
@@ -125,28 +121,6 @@ async def serve(settings: ServerSettings) -> None:
         await versions.close()
         pool.shutdown()
     LOG.info("stopped")
-
-
-def log_to_stderr() -> None:
-    """Writes the log of the server as lines of JSON; no text of a request is in it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
-    logger = logging.getLogger(__package__)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    # It calls the session's loader deprecated, which is the one that upstream has.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat()
-        line = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
-        line |= {key: getattr(record, key) for key in TOLD if hasattr(record, key)}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
 
 
 async def _started(versions: Versions, stop: asyncio.Event) -> bool:
