@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from google.protobuf import text_format
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from ruamel.yaml import YAML
 from tensorflow_serving.config import model_server_config_pb2
 
+from ..models import features
 from ..models.configuration import Section
 from .promotion import CANARY, STABLE, Promotion
 
@@ -29,10 +30,21 @@ CONFIG = "/config"  # where a server finds its configuration
 class BatchingConfig(Section):
     """The `deployment.batching` section: what a server decodes together."""
 
-    rows: Count = 32  # at most
+    rows: Count = features.WARM_UP_ROWS  # at most
     wait_milliseconds: Annotated[float, Field(ge=0)] = 0.0  # for more rows to come
     queued_batches: Count = 16  # more are answered UNAVAILABLE
     threads: Count = 2  # batches decoded at once
+
+    @field_validator("rows")
+    @classmethod
+    def _warm_up_fits(cls, rows: int) -> int:
+        # TensorFlow Serving batches before it warms up, and refuses what is larger.
+        if rows < features.WARM_UP_ROWS:
+            raise ValueError(
+                f"expected at least {features.WARM_UP_ROWS}, the rows of an export's largest "
+                f"warm-up request, received {rows}: no version could be loaded"
+            )
+        return rows
 
 
 class DeploymentConfig(Section):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from tensorflow_serving.config import model_server_config_pb2
 
+from seq2seq_tfx.models import features
 from seq2seq_tfx.pipeline import cli
 from seq2seq_tfx.serving.production import BatchingConfig, DeploymentConfig, write_files
 from seq2seq_tfx.serving.promotion import CANARY, STABLE, Promotion
@@ -51,14 +52,14 @@ def test_where_nothing_was_promoted_servers_follow_the_newest_and_there_is_no_ca
 
 
 def test_batching_parameters_are_those_of_upstreams_page(tmp_path):
-    batching = BatchingConfig(rows=8, wait_milliseconds=1.5, queued_batches=3, threads=4)
+    batching = BatchingConfig(rows=64, wait_milliseconds=1.5, queued_batches=3, threads=4)
     text = written(tmp_path, batching=batching)["stable/batching.config"]
     found = {
         name: text_format.Parse(value, wrappers_pb2.Int64Value()).value
         for name, value in re.findall(r"^(\w+) \{(.*)\}$", text, re.MULTILINE)
     }
     assert found == {
-        "max_batch_size": 8,
+        "max_batch_size": 64,
         "batch_timeout_micros": 1500,
         "max_enqueued_batches": 3,
         "num_batch_threads": 4,
@@ -174,9 +175,10 @@ def test_a_gateway_sends_the_canary_its_share(tmp_path, promoted, weights):
         {"claim": "Models"},
         {"canary_percent": 101},
         {"image": ""},
+        {"batching": {"rows": features.WARM_UP_ROWS - 1}},
     ],
 )
-def test_what_kubernetes_would_refuse_is_refused_before(wrong):
+def test_what_would_be_refused_where_it_is_served_is_refused_before(wrong):
     with pytest.raises(ValidationError):
         DeploymentConfig(**wrong)
 
