@@ -31,6 +31,12 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=512, show_default=True, help="Waiting at most.")
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
+@click.option(
+    "--load-timeout", type=COUNT, default=300, show_default=True, help="Seconds a new version."
+)
+@click.option(
+    "--grace", type=COUNT, default=30, show_default=True, help="Seconds to end, once told to."
+)
 @click.option("--log-text", is_flag=True, help="Let the log have the text of requests.")
 def serve(
     model: Path | None,
@@ -43,6 +49,8 @@ def serve(
     batch_rows: int,
     queue_rows: int,
     timeout: int,
+    load_timeout: int,
+    grace: int,
     log_text: bool,
 ) -> None:
     """Serve pushed versions as TensorFlow Serving does, on this machine.
@@ -56,10 +64,20 @@ def serve(
     from ..serving.server.server import CannotServe
     from .serve_command import serve_model
 
-    limits = Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout))
     try:
-        ports = grpc_port, rest_port
-        serve_model(model, output, name, host, ports, model_config, limits, log_text)
+        serve_model(
+            model,
+            output,
+            log_text,
+            name=name,
+            model_config=model_config,
+            host=host,
+            grpc_port=grpc_port,
+            rest_port=rest_port,
+            limits=Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout)),
+            load_seconds=load_timeout,
+            grace_seconds=grace,
+        )
     except (ModelError, ModelConfigError, CannotServe) as error:
         fail(str(error), ERROR)
 

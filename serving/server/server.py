@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import resource
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +26,12 @@ from .priority import give_way
 from .rest_service import RestService
 from .servable import Servable
 from .try_service import TryPage
-from .versions import Policy, Versions
+from .versions import LOAD_SECONDS, Policy, Versions
 
 LOG = logging.getLogger(__name__)
 # Lanes that answer at once; others wait. Every band of a few signatures has its own.
 THREADS = 8 * BANDS
+LAST_SECONDS = 5.0  # of the time to end: for versions to be unloaded
 
 
 class CannotServe(Exception):
@@ -54,11 +57,14 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     page: TryPage | None = None  # for people
     poll_seconds: float = 1.0
-    grace_seconds: float = 30.0
+    load_seconds: float = LOAD_SECONDS  # that a version may take to load and warm up
+    grace_seconds: float = 30.0  # to answer what has come, once it is to end
 
 
 async def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then answers what has come and ends.
+
+    The process has ended after `grace_seconds`, whatever a model may be doing.
 
     Args:
       settings: see there.
@@ -68,8 +74,13 @@ async def serve(settings: ServerSettings) -> None:
     """
     _raise_file_limit()
     stop = asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        _end_within(settings.grace_seconds)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     metrics, limits = Metrics(), settings.limits
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer", initializer=give_way)
 
@@ -77,12 +88,19 @@ async def serve(settings: ServerSettings) -> None:
         return Batcher(servable.run, limits, pool, metrics)
 
     versions = Versions(
-        settings.name, settings.base, settings.policy, new_batcher, settings.poll_seconds, metrics
+        settings.name,
+        settings.base,
+        settings.policy,
+        new_batcher,
+        settings.poll_seconds,
+        metrics,
+        settings.load_seconds,
     )
     if not await _started(versions, stop):
-        pool.shutdown()
+        await versions.close(settings.grace_seconds)
         return
     if not versions.available:
+        _end_within(LAST_SECONDS)
         raise CannotServe(_why_nothing(versions))
 
     rest = RestService(versions, limits, metrics, settings.page)
@@ -116,11 +134,25 @@ async def serve(settings: ServerSettings) -> None:
         rest.is_stopping = True
     finally:
         watch.cancel()
-        await asyncio.gather(server.stop(settings.grace_seconds), runner.cleanup())
+        for_requests = max(settings.grace_seconds - LAST_SECONDS, settings.grace_seconds / 2)
+        ending = asyncio.gather(server.stop(for_requests), runner.cleanup())
+        await asyncio.wait({ending}, timeout=for_requests)
         await asyncio.gather(watch, return_exceptions=True)
-        await versions.close()
-        pool.shutdown()
+        await versions.close(settings.grace_seconds)
+        pool.shutdown(wait=False, cancel_futures=True)
     LOG.info("stopped")
+
+
+def _end_within(seconds: float) -> None:
+    """Ends the process, if it has not ended by then: no thread that hangs can be ended alone."""
+
+    def end() -> None:
+        LOG.error("ended, though a model has not come to its end")
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _started(versions: Versions, stop: asyncio.Event) -> bool:
@@ -132,7 +164,6 @@ async def _started(versions: Versions, stop: asyncio.Event) -> bool:
         task.cancel()
     await asyncio.wait({loading, stopping})
     if loading.cancelled():
-        await versions.close()
         return False
     loading.result()
     return True

@@ -58,7 +58,7 @@ def send(tmp_path, *requests):
                 writer.write(request.encode())
                 await reader.read()
                 writer.close()
-        await versions.close()
+        await versions.close(1.0)
 
     asyncio.run(main())
 

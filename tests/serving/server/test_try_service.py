@@ -29,7 +29,7 @@ def post(tmp_path):
                 headers_sent = {name.replace("_", "-"): value for name, value in headers.items()}
                 reply = await client.post("/", data=body, headers=headers_sent)
                 told = reply.status, await reply.text()
-            await versions.close()
+            await versions.close(1.0)
             return *told, metrics.text().decode()
 
         return asyncio.run(main())
