@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse
+from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse, say
 
 if TYPE_CHECKING:
     from ..serving.promotion import Promotion
@@ -131,6 +131,7 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
     Its configuration of models, batching and monitoring, a container file and Kubernetes
     manifests: stable servers, and a canary where a version has that label.
     """
+    from ..serving.deployment_check import DeploymentError, check_name, doubts
     from ..serving.production import write_files
     from ..serving.promotion import PromotionError, read
     from .binding import serving_dir
@@ -142,8 +143,14 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
         refuse(error)
     base = serving_dir(config, output or Path("output") / config.name)
     try:
-        for path in write_files(config.deployment, base.name, read(base), to):
+        check_name(base.name)
+        promoted = read(base)
+        for path in write_files(config.deployment, base.name, promoted, to):
             click.echo(path)
+        for doubt in doubts(config.deployment, base, promoted):
+            say(f"{click.style('warning: ', fg='yellow')}{doubt}", err=True)
+    except DeploymentError as error:
+        fail(str(error), 2)
     except (PromotionError, OSError) as error:
         fail(str(error), ERROR)
 

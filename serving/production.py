@@ -50,7 +50,8 @@ class BatchingConfig(Section):
 class DeploymentConfig(Section):
     """The `deployment` section: how pushed versions are served in production."""
 
-    # At least as new as the TensorFlow that exported the model.
+    # To be as new as the TensorFlow that exported the model, which `deployment_check` looks
+    # at; the newest that was known to exist here.
     image: Annotated[str, Field(min_length=1)] = "tensorflow/serving:2.19.1"
     # The folder that holds the folder of versions, as a server sees it: where the volume
     # claim is mounted, or a bucket.
@@ -155,14 +156,19 @@ def files_of(
 def container_file(config: DeploymentConfig, name: str) -> str:
     """A container file of a server with its configuration and the pushed versions inside.
 
-    To be built in a folder that holds the versions and what `write_files` wrote.
+    To be built in a folder that holds what `write_files` wrote and, unless they are in a
+    bucket, the versions.
     """
     command = ", ".join(f'"{part}"' for part in ["tensorflow_model_server", *arguments(config)])
+    holds, versions = "stable/", ""
+    if config.mounts_a_volume:
+        holds = f"{name}/ (pushed versions) and stable/"
+        versions = f"COPY {name}/ {config.models.rstrip('/')}/{name}/\n"
     return (
-        f"# To be built in a folder that holds {name}/ (pushed versions) and stable/.\n"
+        f"# To be built in a folder that holds {holds}.\n"
         f"FROM {config.image}\n"
         f"COPY stable/ {CONFIG}/\n"
-        f"COPY {name}/ {config.models if config.mounts_a_volume else '/models'}/{name}/\n"
+        f"{versions}"
         f"EXPOSE {GRPC_PORT} {REST_PORT}\n"
         "USER 65534\n"
         f"ENTRYPOINT [{command}]\n"
