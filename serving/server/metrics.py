@@ -46,6 +46,13 @@ class Metrics:
             ["signature"],
             registry=registry,
         )
+        self.tokens = Counter(
+            "seq2seq_serving_tokens",
+            "Tokens of the sources decoded and of their best answers, by side (source or target), "
+            "without EOS.",
+            ["signature", "side"],
+            registry=registry,
+        )
         self.batch_rows = Histogram(
             "seq2seq_serving_batch_rows",
             "Rows that were decoded together.",

@@ -25,6 +25,7 @@ from .model_config import ModelConfigError, read_file
 from .priority import give_way
 from .rest_service import RestService
 from .servable import Servable
+from .tokens import counting
 from .try_service import TryPage
 from .versions import LOAD_SECONDS, Policy, Versions
 
@@ -85,7 +86,7 @@ async def serve(settings: ServerSettings) -> None:
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer", initializer=give_way)
 
     def new_batcher(servable: Servable) -> Batcher:
-        return Batcher(servable.run, limits, pool, metrics)
+        return Batcher(counting(servable, metrics), limits, pool, metrics)
 
     versions = Versions(
         settings.name,
