@@ -38,6 +38,8 @@ TEXT = "text"
 SCORE = "score"  # what ranks hypotheses: the log-probability, length-normalized
 LOG_PROB = "log_prob"  # the model's own log-probability
 
+WARM_UP_ROWS = 32  # of the largest request by which an export is warmed up
+
 # What 'explain' gives beside TEXT, SCORE and LOG_PROB: text [N] -> K hypotheses of each,
 # with S source and T target pieces, padded with '', an EOS being the last of each side.
 EXPLAIN_SIGNATURE = "explain"

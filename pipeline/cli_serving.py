@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse
+from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse, say
 
 if TYPE_CHECKING:
     from ..serving.promotion import Promotion
@@ -31,6 +31,13 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=128, show_default=True, help="Waiting at most.")
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
+@click.option(
+    "--load-timeout", type=COUNT, default=300, show_default=True, help="Seconds a new version."
+)
+@click.option(
+    "--grace", type=COUNT, default=30, show_default=True, help="Seconds to end, once told to."
+)
+@click.option("--log-text", is_flag=True, help="Let the log have the text of requests.")
 def serve(
     model: Path | None,
     output: Path,
@@ -42,6 +49,9 @@ def serve(
     batch_rows: int,
     queue_rows: int,
     timeout: int,
+    load_timeout: int,
+    grace: int,
+    log_text: bool,
 ) -> None:
     """Serve pushed versions as TensorFlow Serving does, on this machine.
 
@@ -54,9 +64,20 @@ def serve(
     from ..serving.server.server import CannotServe
     from .serve_command import serve_model
 
-    limits = Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout))
     try:
-        serve_model(model, output, name, host, (grpc_port, rest_port), model_config, limits)
+        serve_model(
+            model,
+            output,
+            log_text,
+            name=name,
+            model_config=model_config,
+            host=host,
+            grpc_port=grpc_port,
+            rest_port=rest_port,
+            limits=Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout)),
+            load_seconds=load_timeout,
+            grace_seconds=grace,
+        )
     except (ModelError, ModelConfigError, CannotServe) as error:
         fail(str(error), ERROR)
 
@@ -110,6 +131,7 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
     Its configuration of models, batching and monitoring, a container file and Kubernetes
     manifests: stable servers, and a canary where a version has that label.
     """
+    from ..serving.deployment_check import DeploymentError, check_name, doubts
     from ..serving.production import write_files
     from ..serving.promotion import PromotionError, read
     from .binding import serving_dir
@@ -121,8 +143,14 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
         refuse(error)
     base = serving_dir(config, output or Path("output") / config.name)
     try:
-        for path in write_files(config.deployment, base.name, read(base), to):
+        check_name(base.name)
+        promoted = read(base)
+        for path in write_files(config.deployment, base.name, promoted, to):
             click.echo(path)
+        for doubt in doubts(config.deployment, base, promoted):
+            say(f"{click.style('warning: ', fg='yellow')}{doubt}", err=True)
+    except DeploymentError as error:
+        fail(str(error), 2)
     except (PromotionError, OSError) as error:
         fail(str(error), ERROR)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from ..serving.local_model import ModelError, newest_model
-from ..serving.server.limits import Limits
+from ..serving.server.log import log_to_stderr
 from ..serving.server.model_config import read_file
-from ..serving.server.server import ServerSettings, log_to_stderr, serve
+from ..serving.server.server import ServerSettings, serve
 from ..serving.server.version_folder import SAVED_MODEL
 from ..serving.server.versions import Policy
 from .served_try_page import ServedTryPage
@@ -17,11 +18,10 @@ from .served_try_page import ServedTryPage
 def serve_model(
     model: Path | None,
     output: Path,
+    log_text: bool,
     name: str,
-    host: str,
-    ports: tuple[int, int],
     model_config: Path | None,
-    limits: Limits,
+    **settings: Any,
 ) -> None:
     """Serves until it is told to stop.
 
@@ -29,11 +29,10 @@ def serve_model(
       model: a pushed version, or a folder of versions; None for the folder of the
         newest pushed version below `output`.
       output: where to look for pushed models.
+      log_text: whether the text of requests may be in the log.
       name: under which the model answers.
-      host: the address to listen on.
-      ports: of gRPC and REST.
       model_config: a file that says which versions are wanted.
-      limits: of requests and queues.
+      **settings: the others of `ServerSettings`.
 
     Raises:
       ModelError: there is no such model.
@@ -43,12 +42,10 @@ def serve_model(
     base, policy = _versions_of(model or newest_model(output).parent)
     if model_config:
         policy = read_file(model_config, name, base)
-    log_to_stderr()
+    log_to_stderr(log_text)
     page = ServedTryPage(name)
-    settings = ServerSettings(
-        base, name, policy, model_config, host, *ports, limits=limits, page=page
-    )
-    asyncio.run(serve(settings))
+    served = ServerSettings(base, name, policy, model_config, page=page, **settings)
+    asyncio.run(serve(served))
 
 
 def _versions_of(model: Path) -> tuple[Path, Policy]:

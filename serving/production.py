@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from google.protobuf import text_format
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from ruamel.yaml import YAML
 from tensorflow_serving.config import model_server_config_pb2
 
+from ..models import features
 from ..models.configuration import Section
 from .promotion import CANARY, STABLE, Promotion
 
@@ -29,16 +30,28 @@ CONFIG = "/config"  # where a server finds its configuration
 class BatchingConfig(Section):
     """The `deployment.batching` section: what a server decodes together."""
 
-    rows: Count = 32  # at most
+    rows: Count = features.WARM_UP_ROWS  # at most
     wait_milliseconds: Annotated[float, Field(ge=0)] = 0.0  # for more rows to come
     queued_batches: Count = 16  # more are answered UNAVAILABLE
     threads: Count = 2  # batches decoded at once
+
+    @field_validator("rows")
+    @classmethod
+    def _warm_up_fits(cls, rows: int) -> int:
+        # TensorFlow Serving batches before it warms up, and refuses what is larger.
+        if rows < features.WARM_UP_ROWS:
+            raise ValueError(
+                f"expected at least {features.WARM_UP_ROWS}, the rows of an export's largest "
+                f"warm-up request, received {rows}: no version could be loaded"
+            )
+        return rows
 
 
 class DeploymentConfig(Section):
     """The `deployment` section: how pushed versions are served in production."""
 
-    # At least as new as the TensorFlow that exported the model.
+    # To be as new as the TensorFlow that exported the model, which `deployment_check` looks
+    # at; the newest that was known to exist here.
     image: Annotated[str, Field(min_length=1)] = "tensorflow/serving:2.19.1"
     # The folder that holds the folder of versions, as a server sees it: where the volume
     # claim is mounted, or a bucket.
@@ -143,14 +156,19 @@ def files_of(
 def container_file(config: DeploymentConfig, name: str) -> str:
     """A container file of a server with its configuration and the pushed versions inside.
 
-    To be built in a folder that holds the versions and what `write_files` wrote.
+    To be built in a folder that holds what `write_files` wrote and, unless they are in a
+    bucket, the versions.
     """
     command = ", ".join(f'"{part}"' for part in ["tensorflow_model_server", *arguments(config)])
+    holds, versions = "stable/", ""
+    if config.mounts_a_volume:
+        holds = f"{name}/ (pushed versions) and stable/"
+        versions = f"COPY {name}/ {config.models.rstrip('/')}/{name}/\n"
     return (
-        f"# To be built in a folder that holds {name}/ (pushed versions) and stable/.\n"
+        f"# To be built in a folder that holds {holds}.\n"
         f"FROM {config.image}\n"
         f"COPY stable/ {CONFIG}/\n"
-        f"COPY {name}/ {config.models if config.mounts_a_volume else '/models'}/{name}/\n"
+        f"{versions}"
         f"EXPOSE {GRPC_PORT} {REST_PORT}\n"
         "USER 65534\n"
         f"ENTRYPOINT [{command}]\n"

@@ -8,9 +8,12 @@ TensorFlow Serving follows it with `--model_config_file` and
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +25,8 @@ from .server.version_folder import versions_in
 STABLE, CANARY = "stable", "canary"
 # The folder as servers see it was told, and is not where the file lies.
 _ELSEWHERE = "# served from where --base-path said"
+# What a path of REST can name.
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BEFORE = re.compile(r"^# stable before: (\d+)$", re.MULTILINE)
 
 
@@ -81,8 +86,38 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
       base_path: of the folder where it is served, if not here; told once, it stays.
 
     Raises:
-      PromotionError: there is no such version, or the file cannot be written.
+      PromotionError: there is no such version, no such label can be asked for, or the
+        file cannot be written.
     """
+    if not _LABEL.fullmatch(label):
+        raise PromotionError(
+            f"expected a label of letters, digits, '.', '_' and '-', which a path can name, "
+            f"received {label!r}"
+        )
+    with _alone(base):
+        return _promoted(base, version, label, base_path)
+
+
+def roll_back(base: Path, base_path: str = "") -> Promotion:
+    """Makes the version stable that was so before; once more undoes it.
+
+    Args:
+      base: the folder of versions.
+      base_path: of the folder where it is served, if not here and not told before.
+
+    Raises:
+      PromotionError: none was, or it is gone.
+    """
+    with _alone(base):
+        before = read(base).before
+        if before is None:
+            raise PromotionError(
+                f"expected a version that was stable before, found none for {base}"
+            )
+        return _promoted(base, before, STABLE, base_path)
+
+
+def _promoted(base: Path, version: int, label: str, base_path: str) -> Promotion:
     found = versions_in(base)
     if version not in found:
         raise PromotionError(
@@ -100,20 +135,20 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
     return _write(base, Promotion(labels, before, base_path))
 
 
-def roll_back(base: Path, base_path: str = "") -> Promotion:
-    """Makes the version stable that was so before; once more undoes it.
-
-    Args:
-      base: the folder of versions.
-      base_path: of the folder where it is served, if not here and not told before.
-
-    Raises:
-      PromotionError: none was, or it is gone.
-    """
-    known = read(base)
-    if known.before is None:
-        raise PromotionError(f"expected a version that was stable before, found none for {base}")
-    return promote(base, known.before, base_path=base_path)
+@contextmanager
+def _alone(base: Path) -> Iterator[None]:
+    """Holds what else would change the configuration between our reading and writing."""
+    try:
+        folder = os.open(base.parent, os.O_RDONLY)
+    except OSError as error:
+        raise PromotionError(f"{base.parent} cannot be read: {error}") from error
+    try:
+        # Of the folder, for the file is replaced. NFS and buckets have no such locks.
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _write(base: Path, promotion: Promotion) -> Promotion:

@@ -20,7 +20,8 @@ from .decode_options import INPUTS
 FILE = "assets.extra/tf_serving_warmup_requests"
 SHORT = ["a", "", "the quick brown fox"]
 # One of each kind: alone, and a full batch of short and long ones.
-BATCHES = [SHORT[:1], [*SHORT, "x" * 200] * 8]
+LONG = [*SHORT, "x" * 200]
+BATCHES = [SHORT[:1], LONG * (features.WARM_UP_ROWS // len(LONG))]
 
 
 class WarmUp(NamedTuple):

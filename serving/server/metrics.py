@@ -26,7 +26,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.requests = Counter(
             "seq2seq_serving_requests",
-            "Requests by interface (grpc or rest), method and canonical code.",
+            "Requests by interface (grpc, rest or page), method and canonical code.",
             ["api", "method", "code"],
             registry=registry,
         )
@@ -44,6 +44,13 @@ class Metrics:
             "seq2seq_serving_text_bytes",
             "Bytes of the sources answered.",
             ["signature"],
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "seq2seq_serving_tokens",
+            "Tokens of the sources decoded and of their best answers, by side (source or target), "
+            "without EOS.",
+            ["signature", "side"],
             registry=registry,
         )
         self.batch_rows = Histogram(

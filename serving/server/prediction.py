@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ from grpc import StatusCode
 from ...models import features
 from .errors import RequestError, invalid
 from .limits import Limits
+from .log import REQUESTS
 from .metrics import Metrics
 from .servable import Signature
 from .versions import Version
@@ -64,8 +66,18 @@ async def answer(
         )
     seconds = limits.seconds if seconds is None else min(seconds, limits.seconds)
     deadline = time.monotonic() + seconds
+    if REQUESTS.isEnabledFor(logging.INFO):
+        REQUESTS.info("asked", extra={"signature": signature, "text": _texts(inputs)})
     outputs = await version.batcher.answer(signature, joins, inputs, deadline)
     metrics.rows.labels(signature).inc(rows)
     if features.TEXT in inputs:
         metrics.text_bytes.labels(signature).inc(sum(map(len, inputs[features.TEXT])))
     return outputs
+
+
+def _texts(inputs: dict[str, np.ndarray]) -> dict[str, list[str]]:
+    return {
+        name: [value.decode("utf-8", "replace") for value in values.flat]
+        for name, values in inputs.items()
+        if values.dtype == object
+    }

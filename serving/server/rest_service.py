@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +12,9 @@ from urllib.parse import unquote
 from aiohttp import web
 from grpc import StatusCode
 
-from .errors import HTTP_STATUS, RequestError, invalid
+from .errors import RequestError, invalid
+from .http_bodies import read_content
+from .http_outcome import counted
 from .json_bodies import read_body, read_inputs, write_outputs
 from .limits import Limits
 from .metadata_json import metadata_json
@@ -23,7 +23,6 @@ from .prediction import answer, signature_of
 from .try_service import TryPage, TryService
 from .versions import Version, Versions
 
-LOG = logging.getLogger(__name__)
 METRICS = "/monitoring/prometheus/metrics"  # upstream's default
 LARGE = 10_000  # values of an answer that takes a thread of its own milliseconds to write
 _WHICH = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -60,6 +59,7 @@ class RestService:
     def application(self) -> web.Application:
         """The application that aiohttp serves."""
         application = web.Application(client_max_size=self._limits.request_bytes)
+        application.on_response_prepare.append(_tell_of_the_end)
         application.router.add_get(METRICS, self._metrics_page)
         application.router.add_get("/healthz", self._healthy)
         application.router.add_get("/readyz", self._ready)
@@ -70,25 +70,12 @@ class RestService:
         return application
 
     async def _handle(self, request: web.Request) -> web.Response:
-        start, code, name = time.perf_counter(), StatusCode.INTERNAL, "malformed"
-        try:
-            name, method, match = self._method(request)
+        with counted(self._metrics, "rest") as outcome:
+            outcome.method, method, match = self._method(request)
             body = await method(request, match)
-            code = StatusCode.OK
-        except RequestError as error:
-            code, body = error.code, _error(error.message)
-        except ConnectionError:  # whoever asked has gone
-            code, body = StatusCode.CANCELLED, _error("the connection was closed")
-        except asyncio.CancelledError:
-            code = StatusCode.CANCELLED
-            raise
-        except Exception:
-            LOG.exception("internal error", extra={"api": "rest", "method": name})
-            body = _error("internal error; the server's log has more")
-        finally:
-            self._metrics.observe("rest", name, code, time.perf_counter() - start)
-        status = 200 if code is StatusCode.OK else HTTP_STATUS[code]
-        return web.Response(body=body, status=status, content_type="application/json")
+        if not outcome.is_answered:
+            body = _error(outcome.message)
+        return web.Response(body=body, status=outcome.status, content_type="application/json")
 
     def _method(self, request: web.Request) -> tuple[str, Any, re.Match[str]]:
         path = request.rel_url.raw_path
@@ -101,7 +88,7 @@ class RestService:
         return name, self._methods[name], match
 
     async def _predict(self, request: web.Request, match: re.Match[str]) -> bytes:
-        content = await self._body(request)
+        content = await read_content(request, self._limits)
         with self._using(match) as version:
             body = read_body(content)
             name, signature = signature_of(version, body.signature, StatusCode.INVALID_ARGUMENT)
@@ -140,22 +127,6 @@ class RestService:
             )
         return number, label
 
-    async def _body(self, request: web.Request) -> bytes:
-        if request.content_length:
-            self._limits.check_bytes(request.content_length)
-        try:
-            return await asyncio.wait_for(request.read(), self._limits.body_seconds)
-        except web.HTTPRequestEntityTooLarge:
-            most = self._limits.request_bytes
-            raise invalid(f"expected a request of at most {most} bytes, received more") from None
-        except asyncio.TimeoutError:
-            raise RequestError(
-                StatusCode.DEADLINE_EXCEEDED,
-                f"expected the whole body within {self._limits.body_seconds:g} s",
-            ) from None
-        except (web.HTTPException, web.RequestPayloadError, ValueError) as error:
-            raise invalid(f"the body cannot be read: {error}") from None
-
     async def _metrics_page(self, request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
 
@@ -166,6 +137,13 @@ class RestService:
         if self.is_stopping or not self._versions.available:
             return web.Response(text="no version answers\n", status=503)
         return web.Response(text="ready\n")
+
+
+async def _tell_of_the_end(request: web.Request, response: web.StreamResponse) -> None:
+    """Where the rest of a body is missing or unreadable, no other request follows it."""
+    if not request.content.is_eof():
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def _status(version: Version) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
+import os
 import resource
 import signal
-import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 import grpc
@@ -26,13 +25,14 @@ from .model_config import ModelConfigError, read_file
 from .priority import give_way
 from .rest_service import RestService
 from .servable import Servable
+from .tokens import counting
 from .try_service import TryPage
-from .versions import Policy, Versions
+from .versions import LOAD_SECONDS, Policy, Versions
 
 LOG = logging.getLogger(__name__)
 # Lanes that answer at once; others wait. Every band of a few signatures has its own.
 THREADS = 8 * BANDS
-TOLD = ("version", "error", "api", "method")  # what a line of the log may carry beside its event
+LAST_SECONDS = 5.0  # of the time to end: for versions to be unloaded
 
 
 class CannotServe(Exception):
@@ -58,11 +58,14 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     page: TryPage | None = None  # for people
     poll_seconds: float = 1.0
-    grace_seconds: float = 30.0
+    load_seconds: float = LOAD_SECONDS  # that a version may take to load and warm up
+    grace_seconds: float = 30.0  # to answer what has come, once it is to end
 
 
 async def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then answers what has come and ends.
+
+    The process has ended after `grace_seconds`, whatever a model may be doing.
 
     Args:
       settings: see there.
@@ -72,21 +75,33 @@ async def serve(settings: ServerSettings) -> None:
     """
     _raise_file_limit()
     stop = asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        _end_within(settings.grace_seconds)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     metrics, limits = Metrics(), settings.limits
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer", initializer=give_way)
 
     def new_batcher(servable: Servable) -> Batcher:
-        return Batcher(servable.run, limits, pool, metrics)
+        return Batcher(counting(servable, metrics), limits, pool, metrics)
 
     versions = Versions(
-        settings.name, settings.base, settings.policy, new_batcher, settings.poll_seconds, metrics
+        settings.name,
+        settings.base,
+        settings.policy,
+        new_batcher,
+        settings.poll_seconds,
+        metrics,
+        settings.load_seconds,
     )
     if not await _started(versions, stop):
-        pool.shutdown()
+        await versions.close(settings.grace_seconds)
         return
     if not versions.available:
+        _end_within(LAST_SECONDS)
         raise CannotServe(_why_nothing(versions))
 
     rest = RestService(versions, limits, metrics, settings.page)
@@ -120,33 +135,25 @@ async def serve(settings: ServerSettings) -> None:
         rest.is_stopping = True
     finally:
         watch.cancel()
-        await asyncio.gather(server.stop(settings.grace_seconds), runner.cleanup())
+        for_requests = max(settings.grace_seconds - LAST_SECONDS, settings.grace_seconds / 2)
+        ending = asyncio.gather(server.stop(for_requests), runner.cleanup())
+        await asyncio.wait({ending}, timeout=for_requests)
         await asyncio.gather(watch, return_exceptions=True)
-        await versions.close()
-        pool.shutdown()
+        await versions.close(settings.grace_seconds)
+        pool.shutdown(wait=False, cancel_futures=True)
     LOG.info("stopped")
 
 
-def log_to_stderr() -> None:
-    """Writes the log of the server as lines of JSON; no text of a request is in it."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines())
-    logger = logging.getLogger(__package__)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    # It calls the session's loader deprecated, which is the one that upstream has.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+def _end_within(seconds: float) -> None:
+    """Ends the process, if it has not ended by then: no thread that hangs can be ended alone."""
 
+    def end() -> None:
+        LOG.error("ended, though a model has not come to its end")
+        os._exit(1)
 
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, timezone.utc).isoformat()
-        line = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
-        line |= {key: getattr(record, key) for key in TOLD if hasattr(record, key)}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _started(versions: Versions, stop: asyncio.Event) -> bool:
@@ -158,7 +165,6 @@ async def _started(versions: Versions, stop: asyncio.Event) -> bool:
         task.cancel()
     await asyncio.wait({loading, stopping})
     if loading.cancelled():
-        await versions.close()
         return False
     loading.result()
     return True

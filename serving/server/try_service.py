@@ -13,11 +13,15 @@ from grpc import StatusCode
 from ...models import features
 from ..decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
 from ..local_model import Explanation, Hypothesis, explanation_of, hypotheses_of
-from .errors import HTTP_STATUS, RequestError
+from .errors import RequestError, invalid
+from .http_bodies import read_form
+from .http_outcome import Outcome, counted
 from .limits import Limits
 from .metrics import Metrics
 from .prediction import answer
 from .versions import Version, Versions
+
+API = "page"  # under which its requests are counted
 
 
 class TryPage(Protocol):
@@ -48,7 +52,7 @@ class TryService:
       page: how it looks.
       versions: of the model.
       limits: of one request.
-      metrics: where rows are counted.
+      metrics: where requests and rows are counted.
     """
 
     def __init__(self, page: TryPage, versions: Versions, limits: Limits, metrics: Metrics):
@@ -59,44 +63,42 @@ class TryService:
 
     async def show(self, request: web.Request) -> web.Response:
         """The empty form."""
-        return self._html(self._page.write({}, None, None, None))
+        page = ""
+        with counted(self._metrics, API) as outcome:
+            outcome.method = "show"
+            page = self._page.write({}, None, None, None)
+        return self._html(page or outcome.message, outcome)
 
     async def answer(self, request: web.Request) -> web.Response:
         """The form with its answers."""
         fields: dict[str, str] = {}
-        try:
-            sent = await asyncio.wait_for(request.post(), self._limits.body_seconds)
-            fields = {name: value for name, value in sent.items() if isinstance(value, str)}
-            text, options = self._page.read(fields)
+        with counted(self._metrics, API) as outcome:
+            outcome.method = "answer"
+            fields = await read_form(request, self._limits)
+            try:
+                text, options = self._page.read(fields)
+            except ValueError as error:
+                raise invalid(str(error)) from None
             with self._versions.using(None, "") as version:
                 found, explanation = await self._ask(version, text, options)
                 number = version.number
-        except RequestError as error:
-            return self._refused(fields, HTTP_STATUS[error.code], error.message)
-        except web.HTTPRequestEntityTooLarge:
-            return self._refused({}, 413, "the form is too large")
-        except asyncio.TimeoutError:
-            return self._refused({}, 408, "the form did not arrive in time")
-        except ValueError as error:
-            return self._refused(fields, 400, str(error))
-        # Fonts and shaping take a while: not in the thread that serves others.
-        loop = asyncio.get_running_loop()
-        page = await loop.run_in_executor(
-            None, self._page.write, fields, number, found, explanation
-        )
-        return self._html(page)
+            # Fonts and shaping take a while: not in the thread that serves others.
+            loop = asyncio.get_running_loop()
+            page = await loop.run_in_executor(
+                None, self._page.write, fields, number, found, explanation
+            )
+        if not outcome.is_answered:
+            page = self._page.write(fields, None, None, None, outcome.message)
+        return self._html(page, outcome)
 
-    def _html(self, text: str, status: int = 200) -> web.Response:
+    def _html(self, text: str, outcome: Outcome) -> web.Response:
         return web.Response(
             body=text.encode("utf-8", "replace"),
-            status=status,
+            status=outcome.status,
             content_type="text/html",
             charset="utf-8",
             headers=self._page.headers,
         )
-
-    def _refused(self, fields: Mapping[str, str], status: int, told: str) -> web.Response:
-        return self._html(self._page.write(fields, None, None, None, told), status)
 
     async def _ask(
         self, version: Version, text: str, options: Mapping[str, float | str]

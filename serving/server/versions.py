@@ -11,8 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -21,13 +20,14 @@ from grpc import StatusCode
 
 from .batching import Batcher
 from .errors import RequestError, invalid
+from .loader import Loader
 from .metrics import Metrics
-from .priority import give_way
 from .servable import BrokenModel, Servable
 from .version_folder import Content, content_of, versions_in
 
 LOG = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds that a reload waits for a version that is being copied
+LOAD_SECONDS = 300.0  # that a version may take to load and warm up, by default
 
 
 class State(Enum):
@@ -79,6 +79,7 @@ class Versions:
       settle_seconds: how long the files of a version must have been left alone
         before it is loaded.
       metrics: where versions are told.
+      load_seconds: how long a version may take to load and to answer its warm-up.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Versions:
         new_batcher: Callable[[Servable], Batcher],
         settle_seconds: float,
         metrics: Metrics,
+        load_seconds: float = LOAD_SECONDS,
     ):
         self.name = name
         self.base = base
@@ -100,8 +102,7 @@ class Versions:
         self._metrics = metrics
         self._known: dict[int, Version] = {}
         self._lock = asyncio.Lock()
-        # Loading and looking at files keep away from the threads that answer.
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load", initializer=give_way)
+        self._loader = Loader(load_seconds)
         self._unloading: set[asyncio.Task[None]] = set()
 
     @property
@@ -211,20 +212,26 @@ class Versions:
             self.labels = dict(policy.labels)
             self._let_go(wanted)
 
-    async def close(self) -> None:
-        """Unloads all, after the requests that use them have ended."""
-        async with self._lock:
-            for number in self.available:
-                self._unload(self._known[number])
-            if self._unloading:
-                await asyncio.wait(self._unloading)
-        self._loader.shutdown()
+    async def close(self, seconds: float) -> None:
+        """Unloads all, after the requests and batches that use them have ended.
+
+        Args:
+          seconds: to wait for them, and for a version that is being loaded; what is not
+            done by then goes on in its thread.
+        """
+        end = time.monotonic() + seconds
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._lock.acquire(), seconds)
+        for number in self.available:
+            self._unload(self._known[number])
+        if self._unloading:
+            await asyncio.wait(self._unloading, timeout=max(end - time.monotonic(), 0.0))
+        self._loader.close()
 
     async def _load_wanted(self, patience: float) -> list[int] | None:
         """Loads what is wanted; gives what of it answers, None while some is being copied."""
         end = time.monotonic() + patience
-        loop = asyncio.get_running_loop()
-        present = await loop.run_in_executor(self._loader, versions_in, self.base)
+        present = await self._loader.run(versions_in, self.base)
         wanted: list[int] = []
         told: set[int] = set()
         whole = True  # whether all that is wanted now answers
@@ -274,10 +281,9 @@ class Versions:
 
     async def _load(self, version: Version) -> bool:
         """Loads a version; False where it must be left alone for a while."""
-        loop = asyncio.get_running_loop()
         directory = self.base / str(version.number)
         try:
-            content = await loop.run_in_executor(self._loader, content_of, directory)
+            content = await self._loader.run(content_of, directory)
         except OSError as error:  # it may also have gone while we looked
             if version.refused is None:
                 version.error = f"its files cannot be read: {error}"
@@ -293,7 +299,7 @@ class Versions:
         version.state, version.error = State.LOADING, ""
         LOG.info("loading", extra={"version": version.number})
         try:
-            servable = await loop.run_in_executor(self._loader, _loaded, version.number, directory)
+            servable = await self._loader.load(version.number, directory)
         except BrokenModel as error:
             version.state, version.error, version.refused = State.END, str(error), content
             LOG.error("refused", extra={"version": version.number, "error": str(error)})
@@ -318,7 +324,7 @@ class Versions:
             await asyncio.sleep(0.02)
         servable, version.servable, version.batcher = version.servable, None, None
         if servable is not None:
-            await asyncio.get_running_loop().run_in_executor(self._loader, servable.close)
+            await self._loader.run(servable.close)
         version.state = State.END
         LOG.info("unloaded", extra={"version": version.number})
 
@@ -326,15 +332,3 @@ class Versions:
         if label not in self.labels:
             raise invalid(f"Unrecognized servable version label: {label}")
         return self.labels[label]
-
-
-def _loaded(number: int, directory: Path) -> Servable:
-    servable = Servable(number, directory)
-    try:
-        servable.warm_up()
-    except Exception as error:  # nothing that a model does ends the server
-        servable.close()
-        if isinstance(error, BrokenModel):
-            raise
-        raise BrokenModel(f"{directory} cannot be warmed up: {error!r}") from error
-    return servable

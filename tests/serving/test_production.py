@@ -1,5 +1,6 @@
 """The files for production are those that upstream documents, with what the configuration says."""
 
+import json
 import re
 
 import kubernetes.client
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from tensorflow_serving.config import model_server_config_pb2
 
+from seq2seq_tfx.models import features
 from seq2seq_tfx.pipeline import cli
 from seq2seq_tfx.serving.production import BatchingConfig, DeploymentConfig, write_files
 from seq2seq_tfx.serving.promotion import CANARY, STABLE, Promotion
@@ -51,18 +53,69 @@ def test_where_nothing_was_promoted_servers_follow_the_newest_and_there_is_no_ca
 
 
 def test_batching_parameters_are_those_of_upstreams_page(tmp_path):
-    batching = BatchingConfig(rows=8, wait_milliseconds=1.5, queued_batches=3, threads=4)
+    batching = BatchingConfig(rows=64, wait_milliseconds=1.5, queued_batches=3, threads=4)
     text = written(tmp_path, batching=batching)["stable/batching.config"]
     found = {
         name: text_format.Parse(value, wrappers_pb2.Int64Value()).value
         for name, value in re.findall(r"^(\w+) \{(.*)\}$", text, re.MULTILINE)
     }
     assert found == {
-        "max_batch_size": 8,
+        "max_batch_size": 64,
         "batch_timeout_micros": 1500,
         "max_enqueued_batches": 3,
         "num_batch_threads": 4,
     }
+
+
+def test_monitoring_is_upstreams_configuration_and_what_kubernetes_scrapes(tmp_path):
+    files = written(tmp_path)
+    (inner,) = re.findall(
+        r"^prometheus_config \{\n(.*)\}\s*$", files["stable/monitoring.config"], re.DOTALL
+    )
+    told = dict(line.split(": ") for line in inner.split("\n") if line.strip())
+    path = "/monitoring/prometheus/metrics"
+    assert told == {"  enable": "true", "  path": f'"{path}"'}
+    pod = manifests(files)["Deployment", "seq2seq-stable"]["spec"]["template"]
+    scraped = pod["metadata"]["annotations"]
+    assert scraped["prometheus.io/path"] == path and scraped["prometheus.io/port"] == "8501"
+
+
+# Upstream's tensorflow_model_server --help.
+FLAGS = {
+    "--port",
+    "--rest_api_port",
+    "--rest_api_timeout_in_ms",
+    "--model_config_file",
+    "--model_config_file_poll_wait_seconds",
+    "--allow_version_labels_for_unavailable_models",
+    "--enable_batching",
+    "--batching_parameters_file",
+    "--monitoring_config_file",
+}
+
+
+@pytest.mark.parametrize("models", ["/models", "/data/served/", "gs://bucket"])
+def test_the_container_holds_what_its_command_names(tmp_path, models):
+    files = written(tmp_path, models=models)
+    lines = [line for line in files["Dockerfile"].splitlines() if not line.startswith("#")]
+    steps = [line.partition(" ")[::2] for line in lines]
+    assert steps[0] == ("FROM", DeploymentConfig().image)
+    assert [step for step, _ in steps[1:]] == ["COPY"] * (1 + (models[0] == "/")) + [
+        "EXPOSE",
+        "USER",
+        "ENTRYPOINT",
+    ]
+    copied = dict(what.split() for step, what in steps if step == "COPY")
+    base_path = model_of(files["stable/models.config"]).base_path
+    assert copied.pop("stable/") == "/config/"
+    assert copied == ({"seq2seq/": f"{base_path}/"} if models[0] == "/" else {})
+    program, *flags = json.loads(dict(steps)["ENTRYPOINT"])
+    assert program == "tensorflow_model_server"
+    assert {flag.partition("=")[0] for flag in flags} == FLAGS
+    for flag in flags:
+        if "_file=" in flag:
+            folder, _, name = flag.partition("=")[2].rpartition("/")
+            assert folder == "/config" and f"stable/{name}" in files
 
 
 def unknown(value, kind, path=""):
@@ -106,6 +159,23 @@ def test_the_check_of_manifests_finds_what_is_wrong():
     with pytest.raises(ValueError, match="port"):
         unknown(probe, "V1Probe")
     assert unknown({"periodSecs": 1}, "V1Probe") == [".periodSecs"]
+
+
+def test_a_pod_gets_requests_once_its_model_answers_and_is_restarted_once_it_hangs(tmp_path):
+    found = manifests(written(tmp_path))
+    for label in (STABLE, CANARY):
+        pod = found["Deployment", f"seq2seq-{label}"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        ports = {port["name"] for port in container["ports"]}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            ((kind, action),) = (
+                (key, value) for key, value in container[probe].items() if isinstance(value, dict)
+            )
+            assert kind in ("httpGet", "tcpSocket") and action["port"] in ports
+        # Metadata is there once a version is loaded and warmed; status is always there.
+        for probe in ("startupProbe", "readinessProbe"):
+            assert container[probe]["httpGet"]["path"] == "/v1/models/seq2seq/metadata"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/v1/models/seq2seq"
 
 
 def test_a_server_finds_its_files_its_models_and_its_ports(tmp_path):
@@ -165,6 +235,58 @@ def test_a_gateway_sends_the_canary_its_share(tmp_path, promoted, weights):
             assert (served.get("appProtocol") == "kubernetes.io/h2c") == (port == "grpc")
 
 
+# The fields of gateway.networking.k8s.io/v1, as its page names them.
+ROUTE = {
+    "parentRefs": [dict.fromkeys(("group", "kind", "namespace", "name", "sectionName", "port"))],
+    "hostnames": None,
+    "rules": [
+        {
+            "name": None,
+            "matches": [
+                {
+                    "path": {"type": None, "value": None},
+                    "headers": None,
+                    "queryParams": None,
+                    "method": None,
+                }
+            ],
+            "filters": None,
+            "backendRefs": [
+                dict.fromkeys(("group", "kind", "namespace", "name", "port", "weight", "filters"))
+            ],
+            "timeouts": None,
+        }
+    ],
+}
+
+
+def strange(value, known, path=""):
+    """The fields that a page does not name."""
+    if isinstance(value, list):
+        return [x for child in value for x in strange(child, known[0], f"{path}[]")]
+    if not isinstance(value, dict):
+        return []
+    return [
+        x
+        for key, child in value.items()
+        for x in (
+            strange(child, known[key], f"{path}.{key}") if key in known else [f"{path}.{key}"]
+        )
+    ]
+
+
+def test_the_route_has_the_fields_that_the_gateway_api_knows(tmp_path):
+    route = manifests(written(tmp_path, gateway="edge"))["HTTPRoute", "seq2seq-requests"]
+    assert route["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert set(route) == {"apiVersion", "kind", "metadata", "spec"}
+    assert strange(route["spec"], ROUTE) == []
+    assert strange({"rules": [{"backendRef": []}]}, ROUTE) == [".rules[].backendRef"]
+    for rule in route["spec"]["rules"]:
+        for match in rule.get("matches", []):
+            assert match["path"]["type"] == "PathPrefix" and match["path"]["value"][0] == "/"
+        assert all(0 <= backend["weight"] <= 1_000_000 for backend in rule["backendRefs"])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -174,9 +296,10 @@ def test_a_gateway_sends_the_canary_its_share(tmp_path, promoted, weights):
         {"claim": "Models"},
         {"canary_percent": 101},
         {"image": ""},
+        {"batching": {"rows": features.WARM_UP_ROWS - 1}},
     ],
 )
-def test_what_kubernetes_would_refuse_is_refused_before(wrong):
+def test_what_would_be_refused_where_it_is_served_is_refused_before(wrong):
     with pytest.raises(ValidationError):
         DeploymentConfig(**wrong)
 

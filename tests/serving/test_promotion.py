@@ -122,6 +122,27 @@ def test_a_reader_never_sees_half_a_file(base):
     assert sorted(os.listdir(base.parent)) == ["seq2seq", "seq2seq.config"]
 
 
+def test_two_that_promote_at_once_lose_no_label(base):
+    for _ in range(20):
+        config_file(base).unlink(missing_ok=True)
+        both = [
+            threading.Thread(target=promote, args=(base, version, label))
+            for version, label in ((3, "stable"), (5, "canary"))
+        ]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        assert read(base).labels == {"stable": 3, "canary": 5}
+
+
+@pytest.mark.parametrize("label", ["", " ", "a/b", "a:b", "a b", "..", "%2f", "a\n"])
+def test_a_label_that_no_path_can_name_is_refused(base, label):
+    with pytest.raises(PromotionError, match="expected a label"):
+        promote(base, 3, label)
+    assert not config_file(base).exists()
+
+
 def test_a_damaged_file_is_told_and_kept(base):
     config_file(base).write_text("model_config_list { garbage")
     with pytest.raises(PromotionError, match=r"seq2seq\.config: expected a ModelServerConfig"):

@@ -1,7 +1,9 @@
 """Requests that are nearly right, or not at all, from a seed."""
 
+import gzip
 import json
 import random
+from urllib.parse import urlencode
 
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
@@ -47,6 +49,36 @@ PATHS = [
     "/",
     "/%",
 ]
+FORM = "application/x-www-form-urlencoded"
+HEADERS = {
+    "Content-Type": [
+        "application/json",
+        FORM,
+        f"{FORM}; charset=nope",
+        f"{FORM}; charset=utf-16",
+        f"{FORM}; charset=\xff",
+        "multipart/form-data; boundary=b",
+        "multipart/form-data",
+        'text/plain; charset="',
+        "x" * 9_000,
+        "",
+    ],
+    "Content-Encoding": ["gzip", "deflate", "br", "zstd", "identity", "nope", "gzip, gzip", "\xff"],
+    "Transfer-Encoding": ["chunked", "gzip, chunked", "nope", "chunked, chunked", "\xff"],
+    "Expect": ["100-continue", "nope"],
+    "Accept-Encoding": ["nope;q=x", "*;q=0"],
+    "Connection": ["upgrade", "close", "\xff"],
+    "Upgrade": ["websocket", "h2c"],
+}
+# Of a part of a form.
+PART_HEADERS = [
+    "Content-Type: text/plain; charset=nope",
+    "Content-Type: multipart/mixed; boundary=c",
+    "Content-Transfer-Encoding: nope",
+    "Content-Transfer-Encoding: base64",
+    "Content-Encoding: gzip",
+    "Content-Length: -1",
+]
 PREDICT = "tensorflow.serving.PredictionService/Predict"
 METHODS = {
     PREDICT: predict_pb2.PredictRequest,
@@ -61,16 +93,27 @@ METHODS = {
 
 
 def rest_request(seed):
-    """A method, a path and a body."""
+    """A method, a path, a body and headers."""
     generator = random.Random(seed)
-    path = generator.choice(PATHS[:2] if generator.random() < 0.8 else PATHS)
     method = "POST" if generator.random() < 0.9 else generator.choice(["GET", "PUT", "HEAD"])
-    body = json.dumps(_rest_body(generator)).encode()
+    headers = {}
+    if generator.random() < 0.2:
+        path = "/"
+        kind, body = _form(generator)
+        headers["Content-Type"] = kind
+    else:
+        path = generator.choice(PATHS[:2] if generator.random() < 0.8 else PATHS)
+        body = json.dumps(_rest_body(generator)).encode()
     if generator.random() < 0.3:
         body = _damaged(generator, body)
     if generator.random() < 0.02:
         body = b'{"instances":' + b"[" * generator.randint(1, 100_000)
-    return method, path, body
+    if generator.random() < 0.3:
+        name = generator.choice(list(HEADERS))
+        headers[name] = generator.choice(HEADERS[name])
+        if headers[name] == "gzip" and generator.random() < 0.7:
+            body = gzip.compress(body)
+    return method, path, body, headers
 
 
 def grpc_request(seed):
@@ -89,6 +132,22 @@ def grpc_request(seed):
             message.metadata_field.append(generator.choice(["signature_def", "other"]))
     content = message.SerializeToString()
     return method, _damaged(generator, content) if generator.random() < 0.3 else content
+
+
+def _form(generator):
+    """The type and the body of what a browser might send, or might not."""
+    names = generator.sample(NAMES, k=generator.randint(0, 3))
+    fields = {"text": generator.choice(GOOD)} if generator.random() < 0.9 else {}
+    fields |= {name: generator.choice([*TEXTS, *NUMBERS, *SPECIAL]) for name in names}
+    if generator.random() < 0.6:
+        return FORM, urlencode(fields, errors="replace").encode()
+    parts = []
+    for name, value in fields.items():
+        lines = ["--b", f'Content-Disposition: form-data; name="{name}"']
+        lines += generator.sample(PART_HEADERS, k=generator.randint(0, 2))
+        parts.append("\r\n".join([*lines, "", str(value)]))
+    body = "\r\n".join([*parts, "--b--", ""])
+    return "multipart/form-data; boundary=b", body.encode("utf-8", "replace")
 
 
 def _rest_body(generator):

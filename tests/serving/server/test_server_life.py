@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from ..running import COMMAND, SECONDS, Running, ask, eventually
@@ -105,3 +106,14 @@ def test_it_can_be_stopped_while_it_waits_for_a_version_that_is_being_copied(mad
     finally:
         stop.set()
         copying.join()
+
+
+def test_a_model_that_hangs_does_not_keep_it_from_ending(tmp_path):
+    toys.save(tmp_path, 1, rounds=10**9)
+    arguments = ("--timeout", "1", "--grace", "3")
+    with Running(tmp_path / "1", *arguments) as server, server.address.channel() as channel:
+        with pytest.raises(grpc.RpcError) as late:
+            ask(channel, toys.SLOW)
+        assert late.value.code().name == "DEADLINE_EXCEEDED"
+        assert server.stop() == 1
+        assert ("ended, though a model has not come to its end", None) in server.events()

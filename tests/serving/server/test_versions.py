@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +17,7 @@ from seq2seq_tfx.serving.server.metrics import Metrics
 from seq2seq_tfx.serving.server.prediction import answer
 from seq2seq_tfx.serving.server.servable import Servable
 from seq2seq_tfx.serving.server.version_folder import Content, versions_in
-from seq2seq_tfx.serving.server.versions import Policy, State, Versions
+from seq2seq_tfx.serving.server.versions import Policy, State, Version, Versions
 
 from . import toys
 
@@ -50,7 +52,7 @@ def serving(base):
                 try:
                     await test(versions)
                 finally:
-                    await versions.close()
+                    await versions.close(60.0)
                 assert versions.available == []
 
         asyncio.run(main())
@@ -319,6 +321,66 @@ def test_whatever_a_model_does_while_it_is_loaded_an_older_one_serves(
         assert "no more" in versions.known(2)[0].error
 
     serving(test)
+
+
+def test_a_version_that_hangs_while_it_is_loaded_is_refused_and_holds_nothing_up(
+    serving, base, made, monkeypatch
+):
+    toys.push(made[1], base, 1)
+    warm_up, close, goes_on, closed = Servable.warm_up, Servable.close, threading.Event(), []
+
+    def hangs(self):
+        if self.version == 2:
+            assert goes_on.wait(60)
+        warm_up(self)
+
+    def told(self):
+        closed.append(self.version)
+        close(self)
+
+    monkeypatch.setattr(Servable, "warm_up", hangs)
+    monkeypatch.setattr(Servable, "close", told)
+
+    async def test(versions):
+        await versions.refresh()
+        versions._loader._seconds = 0.5
+        toys.push(made[2], base, 2)
+        try:
+            await versions.refresh()
+            assert "within 0.5 s" in versions.known(2)[0].error
+            await versions.reload(Policy(labels={"stable": 1}))
+            assert await ask(versions, label="stable") == "v1"
+            assert closed == []
+        finally:
+            goes_on.set()
+        while not closed:  # what nobody waits for any more
+            await asyncio.sleep(0.01)
+        assert closed == [2]
+
+    serving(test)
+
+
+def test_a_batch_that_hangs_holds_up_no_end(tmp_path):
+    goes_on = threading.Event()
+
+    def run(signature, inputs):
+        assert goes_on.wait(60)
+        return inputs
+
+    async def main():
+        with ThreadPoolExecutor(1) as pool:
+            metrics = Metrics()
+            versions = Versions("toy", tmp_path, Policy(), lambda _: None, 0.0, metrics)
+            batcher = Batcher(run, Limits(), pool, metrics)
+            versions._known[1] = Version(1, State.AVAILABLE, batcher=batcher)
+            inputs = {"text": np.array([b"a"], object)}
+            with pytest.raises(RequestError, match="deadline"):
+                await batcher.answer("any", True, inputs, time.monotonic() + 0.1)
+            await asyncio.wait_for(versions.close(0.1), 30)
+            assert batcher.is_busy
+            goes_on.set()
+
+    asyncio.run(main())
 
 
 def test_a_version_that_was_unloaded_can_be_called_back(serving, base, made):
