@@ -80,7 +80,7 @@ def print_calibrations(calibrations: list[Calibration]) -> None:
             f"{figures.min():.4g} to {figures.max():.4g}",
             "" if one.margin is None else f"{one.margin:g}",
             "" if one.alarms is None else f"{one.alarms:.1%} of {one.pairs} pairs",
-            f"{one.suggested:.2g}",
+            "none: no number" if one.suggested is None else f"{one.suggested:g}",
         )
     Console(highlight=False, soft_wrap=True).print(table)
 
