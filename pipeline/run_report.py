@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -114,11 +115,11 @@ def _example(judged: _Judged, metric: str) -> Example:
     text = row[CANDIDATE]["text"]
     closest = min(row["references"], key=lambda r: Levenshtein.distance(text, r))
     baseline = row[BASELINE]["text"] if BASELINE in row else None
-    notes = [f"{metric} {_figure(row, CANDIDATE, metric):.4g}"]
+    notes = [f"{metric} {_in_words(_figure(row, CANDIDATE, metric))}"]
     if baseline == text:
         notes.append("the last blessed model answered the same")
     elif baseline is not None:
-        notes.append(f"of the last blessed model {_figure(row, BASELINE, metric):.4g}")
+        notes.append(f"of the last blessed model {_in_words(_figure(row, BASELINE, metric))}")
     notes.append(f"log-probability {row[CANDIDATE]['log_prob']:.2f}")
     return Example(
         source=row["source"],
@@ -132,3 +133,7 @@ def _example(judged: _Judged, metric: str) -> Example:
 
 def _figure(row: Row, model: str, metric: str) -> float:
     return MEASURES[metric].sentence_figure(row[model]["statistics"][metric])
+
+
+def _in_words(figure: float) -> str:
+    return f"{figure:.4g}" if math.isfinite(figure) else "no number"

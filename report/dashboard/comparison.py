@@ -101,7 +101,7 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
     alike = _have_same_references(before, after, joined)
     both = joined[0][alike], joined[1][alike]
     restated = int(after.where(SET, TEST)[joined[1][~alike]].sum())
-    names = [name for name in after.metrics if name in before.metrics]
+    names = shared_metrics(before, after, library)
     pairs = {name: _statistics(before, after, name, both) for name in names}
     tested = after.where(SET, TEST)[both[1]]
     found = [
@@ -164,6 +164,16 @@ def compare(before: Sentences, after: Sentences, metric: str, library: Library) 
         counted=len(counted),
         exact=len(places[0]) <= GROUPS,
     )
+
+
+def shared_metrics(before: Sentences, after: Sentences, library: Library) -> list[str]:
+    """What two runs can be compared by: both have it, and one has a figure of it at least."""
+    sides = (before, after)
+    return [
+        name
+        for name in after.metrics
+        if name in before.metrics and any(side.tells(library, CANDIDATE, name) for side in sides)
+    ]
 
 
 def _evenly(places: np.ndarray, most: int) -> np.ndarray:

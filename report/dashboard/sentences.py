@@ -92,6 +92,7 @@ class Sentences:
         ]
         self._statistics: dict[tuple[str, str], np.ndarray] = {}
         self._figures: dict[tuple[str, str], np.ndarray] = {}
+        self._tells: dict[tuple[str, str], bool] = {}
         self._folded: list[pa.Array] | None = None
         self.dimensions = self._dimensions()
 
@@ -100,6 +101,19 @@ class Sentences:
         """The measures whose statistics are there."""
         kind = self._of(CANDIDATE, "statistics").type
         return [kind.field(i).name for i in range(kind.num_fields)]
+
+    def tells(self, library: Library, model: str, metric: str) -> bool:
+        """Whether there is a figure of a model: not every export tells all that is measured."""
+        key = (model, metric)
+        if key not in self._tells:
+            figure = library.figures(metric, self.statistics(*key).sum(axis=0)[np.newaxis])
+            self._tells[key] = not np.isnan(figure).all()
+        return self._tells[key]
+
+    def told_metrics(self, library: Library) -> list[str]:
+        """The measures that any of the models has a figure of."""
+        told = [m for m in self.metrics if any(self.tells(library, x, m) for x in self.models)]
+        return told or self.metrics
 
     def _of(self, model: str, key: str) -> pa.Array:
         return pc.struct_field(_array(self.table[model]), [_index(self.table[model], key)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,13 +21,19 @@ WIDEST = 120  # tokens of an attention picture's longer side
 WORST, OTHER = "this model", "last blessed"
 
 
-def read_query(fields: Mapping[str, str], sentences: Sentences, metric: str) -> Query:
-    """Reads an address; what it cannot mean is as if it were not there."""
+def read_query(fields: Mapping[str, str], sentences: Sentences, metrics: Sequence[str]) -> Query:
+    """Reads an address; what it cannot mean is as if it were not there.
+
+    Args:
+      fields: of the address.
+      sentences: that are asked about.
+      metrics: that can be chosen, the usual one first.
+    """
     page = fields.get("page", "")
     order = fields.get("sort", "")
     wanted = fields.get("metric", "")
     return Query(
-        metric=wanted if wanted in sentences.metrics else metric,
+        metric=wanted if wanted in metrics else metrics[0],
         search=fields.get("q", "")[:1000],
         slices={
             name: label
@@ -50,8 +56,8 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
     """
     sentences = source.sentences(store, run)
     metric = source.metric(store, run)
-    metric = metric if metric in sentences.metrics else sentences.metrics[0]
-    query = read_query(fields, sentences, metric)
+    metrics = sentences.told_metrics(source.library)
+    query = read_query(fields, sentences, [*(m for m in metrics if m == metric), *metrics])
     found = sentences.find(query, source.library)
     kept = {
         "q": query.search,
@@ -72,7 +78,7 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         query=query,
         found=found,
         orders=sentences.orders,
-        metrics=sentences.metrics,
+        metrics=metrics,
         dimensions=sentences.dimensions,
         rows=[_row(source, sentences, place, query.metric) for place in found.places],
         total=sentences.size,
@@ -133,7 +139,7 @@ def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: b
                 if row.get(model)
             ],
         )
-        for metric in sentences.metrics
+        for metric in sentences.told_metrics(source.library)
     ]
     answers, error = None, ""
     if asks:

@@ -149,6 +149,13 @@ def test_what_is_no_number_is_said_and_not_drawn():
     assert "no number" in text and "nan" not in text.lower().replace("nano", "")
 
 
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -float("inf")])
+def test_a_figure_that_is_not_finite_is_no_number(value):
+    shown = verdict()
+    shown["candidate"]["bleu"] = value
+    assert "no number" in Page(render(run(verdict=shown))).text
+
+
 def test_a_first_run_without_baseline_epochs_sentences_or_pictures_has_a_page():
     first = verdict(baseline=None, slices=[], signatures={})
     page = Page(render(run(verdict=first, epochs=[], groups=[], pictures=[], faults=[])))

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import Counter
 from types import SimpleNamespace
 
@@ -180,6 +181,18 @@ def test_damage_is_told_with_its_file(tmp_path):
         Sentences(tmp_path)
 
 
+def page_of(sides, found, metric=""):
+    """The page of two runs."""
+    source = SimpleNamespace(
+        sentences=lambda store, run: sides[run.id],
+        metric=lambda store, run: "share",
+        compare=lambda before, after, metric: found,
+        library=LIBRARY,
+    )
+    store = SimpleNamespace(name="s", artifacts={})
+    return compare_page(source, *((store, Run(i, "p", 0.0, [])) for i in (0, 1)), metric)
+
+
 @pytest.fixture(scope="module")
 def later(rows, tmp_path_factory):
     """Another run: some sentences are new, and answers are better."""
@@ -226,16 +239,24 @@ def test_sentences_with_other_references_are_left_out_and_their_number_is_told(r
     sides = [Sentences(write(tmp_path / name, some)) for name, some in (("a", two), ("b", turned))]
     found = compare(*sides, "share", LIBRARY)
     assert (found.shared, found.alone, found.restated) == (119, (0, 0), 1)
-    page = compare_page(
-        SimpleNamespace(
-            sentences=lambda store, run: sides[run.id],
-            metric=lambda store, run: "share",
-            compare=lambda before, after, metric: found,
-        ),
-        *((SimpleNamespace(name="s", artifacts={}), Run(i, "p", 0.0, [])) for i in (0, 1)),
-        "",
-    )
-    assert "1 that both answered have other references in the two runs" in page
+    assert "1 that both answered have other references in the two runs" in page_of(sides, found)
+
+
+def test_what_no_run_tells_is_left_out_and_what_one_tells_is_no_number_of_the_other(rows, tmp_path):
+    def side(name, **more):
+        changed = json.loads(json.dumps(rows))
+        for one in changed:
+            one["candidate"]["statistics"] |= {"silent": [0, 0], **more}
+        return Sentences(write(tmp_path / name, changed))
+
+    sides = [side("a", once=[0, 0]), side("b", once=[1, 2])]
+    found = compare(*sides, "once", LIBRARY)
+    assert "silent" not in {one.name for one in found.metrics}
+    assert next(one for one in found.metrics if one.name == "once").after == 0.5
+    page = page_of(sides, found, "once")
+    cells = re.findall(r"<td>once</td>.*?</tr>", page, re.DOTALL)[0]
+    assert "no number" in cells and "may be chance" not in cells
+    assert ">silent<" not in page and not re.search(r"\b(nan|inf)\b", page)
 
 
 def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):

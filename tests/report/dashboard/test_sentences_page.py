@@ -13,7 +13,7 @@ from seq2seq_tfx.report.dashboard.sentences_page import sentence_page, sentences
 
 
 def quotients(metric, sums):
-    return sums[:, 0] / sums[:, 1]
+    return np.array([a / b if b else np.nan for a, b in sums.tolist()])
 
 
 LIBRARY = Library(
@@ -59,6 +59,18 @@ def test_the_page_of_a_sentence_shows_the_whole_of_it_and_marks_the_answer_besid
     for text in texts.values():
         assert f'<bdi dir="auto">{text.replace("<", "&lt;").replace(">", "&gt;")}</bdi>' in page
     assert "<ins>a</ins>" in page and "<del>r</del>" in page
+
+
+def test_a_metric_that_no_model_tells_is_on_no_page_of_sentences(tmp_path):
+    row = {"id": "ab", "source": "s", "references": ["c"], "slices": {"set": "test"}}
+    row |= {"candidate": answer(None)}
+    row["candidate"]["statistics"]["silent"] = [0, 0]
+    source = source_of(written(tmp_path, row))
+    for page in (
+        sentences_page(source, STORE, RUN, {"metric": "silent"}),
+        sentence_page(source, STORE, RUN, "ab", asks=False),
+    ):
+        assert "errors" in page and "silent" not in page and "nan" not in page
 
 
 @pytest.mark.parametrize(
