@@ -73,8 +73,10 @@ def measure(output: Path, numbers: list[int]) -> dict:
             f"{run}/sentences?slice.source_length=33-64&metric=chrf"
         ),
         "two runs": f"/compare?before={before}&after={after}",
+        "two runs, another metric": f"/compare?before={before}&after={after}&metric=chrf",
         "sentences of a run that was not read ahead": f"{oldest}/sentences",
         "two runs, not compared ahead": f"/compare?before={first}&after={after}",
+        "two runs that were not read ahead": f"/compare?before={after}&after={first}",
     }
     start = time.perf_counter()
     command = [sys.executable, "-c", "from seq2seq_tfx.pipeline.cli import main; main()"]

@@ -24,8 +24,7 @@ def compare_page(
       after: the later one.
       metric: by which slices and sentences are compared.
     """
-    sides = [source.sentences(*side) for side in (before, after)]
-    names = shared_metrics(*sides, source.library)
+    names = shared_metrics(source.sentences(*before), source.sentences(*after), source.library)
     if not names:
         raise NotThere("the two runs have no metric in common that they can be compared by")
     wanted = next(name for name in (metric, source.metric(*after), *names) if name in names)
@@ -39,8 +38,8 @@ def compare_page(
         changes=changes(after[0], after[1], before[1], before[0]),
         metric=wanted,
         metrics=names,
-        found=found,
-        rows=[_drawn(one) for one in found.metrics],
+        found=found.overall,
+        rows=[_drawn(one) for one in found.overall.metrics],
         slices=[_drawn(one) for one in found.slices],
         better=[_shown(change) for change in found.better],
         worse=[_shown(change) for change in found.worse],

@@ -179,6 +179,11 @@ class Sentences:
         place = pc.index(self.ids, value=identity).as_py()
         return None if place < 0 else place
 
+    @property
+    def references(self) -> pa.ListArray:
+        """The references of each sentence [N]."""
+        return _array(self.table["references"])
+
     def texts(self, model: str) -> pa.Array:
         """The answers of a model [N]."""
         return self._of(model, "text")

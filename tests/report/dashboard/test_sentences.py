@@ -14,7 +14,7 @@ import pytest
 from seq2seq_tfx.components.bootstrap import interval, resample
 from seq2seq_tfx.report.dashboard import comparison
 from seq2seq_tfx.report.dashboard.compare_page import _shown, compare_page
-from seq2seq_tfx.report.dashboard.comparison import Change, compare
+from seq2seq_tfx.report.dashboard.comparison import Change
 from seq2seq_tfx.report.dashboard.library import Library
 from seq2seq_tfx.report.dashboard.records import Run
 from seq2seq_tfx.report.dashboard.sentences import PAGE, CannotRead, Query, Sentences
@@ -181,6 +181,17 @@ def test_damage_is_told_with_its_file(tmp_path):
         Sentences(tmp_path)
 
 
+def compare(before, after, metric, library):
+    """Both halves of a comparison together."""
+    overall = comparison.compare_overall(before, after, library)
+    by = comparison.compare(before, after, metric, library, overall)
+    return SimpleNamespace(**overall._asdict(), **by._asdict())
+
+
+def difference(metric, pair, groups):
+    return comparison.differences([comparison.ask(metric, metric, pair, groups)], LIBRARY)[0]
+
+
 def page_of(sides, found, metric=""):
     """The page of two runs."""
     source = SimpleNamespace(
@@ -191,6 +202,27 @@ def page_of(sides, found, metric=""):
     )
     store = SimpleNamespace(name="s", artifacts={})
     return compare_page(source, *((store, Run(i, "p", 0.0, [])) for i in (0, 1)), metric)
+
+
+def test_references_are_the_same_where_a_loop_finds_the_same_in_any_order(rows, tmp_path):
+    generator = random.Random(8)
+
+    texts = ["a", "b\0a", "a\0b", ""]
+    first = [generator.choices(texts, k=generator.randint(0, 3)) for _ in rows]
+    second = [generator.sample(some, len(some)) for some in first]
+    for some in filter(None, second[::3]):
+        some[0] = generator.choice(texts)
+    second[0] = [*first[0], "one more"]
+    lists = [first, second]
+    sides = []
+    for name, some in zip("ab", lists, strict=True):
+        told = [{**one, "references": asked} for one, asked in zip(rows, some, strict=True)]
+        sides.append(Sentences(write(tmp_path / name, told)))
+    alike = [sorted(was) == sorted(now) for was, now in zip(*lists, strict=True)]
+    in_order = [was == now for was, now in zip(*lists, strict=True)]
+    assert sum(in_order) < sum(alike) < len(rows)
+    found = comparison._have_same_references(sides, (np.arange(len(rows)),) * 2)
+    assert found.tolist() == alike
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +337,7 @@ def test_of_a_ratio_the_distance_from_one_decides_and_not_the_difference(before,
     lengths = generator.integers(20, 40, 500).astype(float)
     noise = generator.normal(0, 1, 500)
     pair = [np.stack([lengths * ratio + noise, lengths], axis=1) for ratio in (before, after)]
-    found = comparison._difference("ratio", "ratio", pair, 2_000, LIBRARY)
+    found = difference("ratio", pair, 2_000)
     assert found.better is expected and (found.low > 0 or found.high < 0)
 
 
@@ -314,9 +346,9 @@ def test_groups_of_sentences_vary_as_single_ones_do(monkeypatch):
     sizes = generator.integers(1, 9, 20_000)
     pair = [np.stack([generator.binomial(sizes, p), sizes], axis=1) for p in (0.5, 0.52)]
     pair = [one.astype(float) for one in pair]
-    grouped = comparison._difference("x", "share", pair, 2_000, LIBRARY)
+    grouped = difference("share", pair, 2_000)
     monkeypatch.setattr(comparison, "RESAMPLES", 300)
-    alone = comparison._difference("x", "share", pair, 20_000, LIBRARY)
+    alone = difference("share", pair, 20_000)
     width = alone.high - alone.low
     assert grouped.high - grouped.low == pytest.approx(width, rel=0.15)
     assert grouped.low == pytest.approx(alone.low, abs=width / 8)
