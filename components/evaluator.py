@@ -130,9 +130,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         }
         models, names = list(directories), config.measured
         folder = artifact_utils.get_single_uri(output_dict["sentences"])
-        counts = _trained_on(examples) if RAREST_WORD in config.slices else {}
+        counts = _trained_on(examples) if RAREST_WORD in config.dimensions else {}
         spec = eval_config(config, models)
-        schema = schema_of(config.slices, models, names)
+        schema = schema_of(config.dimensions, models, names)
         loaded = Shared()
 
         challenges = read_challenge_sets(config.challenge_sets)
@@ -141,7 +141,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             split = (
                 pipeline
                 | "Read" >> BatchedExamples(test).BeamSource()
-                | "Rows" >> beam.ParDo(ReadRows(config.slices, counts))
+                | "Rows" >> beam.ParDo(ReadRows(config.dimensions, counts))
             )
             batches = (
                 (split, pipeline | "Challenges" >> beam.Create([challenges]))
@@ -169,7 +169,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "References" >> beam.FlatMap(numbers_of_references)
                 | "Distinct" >> beam.Distinct()
                 | "Numbers" >> beam.combiners.ToList()
-                | "Record" >> beam.Map(make_record, names)
+                | "Record" >> beam.Map(make_record, names, config.slices)
                 | "WriteRecord"
                 >> beam.io.WriteToText(os.path.join(folder, RECORD), shard_name_template="")
             )

@@ -145,12 +145,13 @@ def compare(
     """
     sides, both = (before, after), overall.places
     asked = []
-    for dimension, labels in after.dimensions.items():
-        for label, _ in labels:
-            inside = after.where(dimension, label)[both[1]]
-            if inside.sum() > 1 and not np.array_equal(inside, overall.tested):
-                part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
-                asked.append(ask(f"{dimension}={label}", metric, part, SLICE_GROUPS))
+    alone = [{name: label} for name, found in after.dimensions.items() for label, _ in found]
+    for labels in (*alone, *after.combinations):
+        inside = np.logical_and.reduce([after.where(*one)[both[1]] for one in labels.items()])
+        if inside.sum() > 1 and not np.array_equal(inside, overall.tested):
+            part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
+            name = ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
+            asked.append(ask(name, metric, part, SLICE_GROUPS))
     places = both[0][overall.tested], both[1][overall.tested]
     losses = [
         side.losses(library, CANDIDATE, metric)[at] for side, at in zip(sides, places, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
+RECORD = "record.json"  # beside the sentences
 PAGE = 25  # sentences
 SET, TEST = "set", "test"  # the dimension of the test split and of challenge sets, and the first
 REPETITION = "repetition_rate"
@@ -95,6 +97,7 @@ class Sentences:
         self._tells: dict[tuple[str, str], bool] = {}
         self._folded: list[pa.Array] | None = None
         self.dimensions = self._dimensions()
+        self.combinations = self._combinations(folder / RECORD)
 
     @property
     def metrics(self) -> list[str]:
@@ -214,6 +217,20 @@ class Sentences:
         column = self.table["slices"]
         labels = pc.struct_field(_array(column), [_index(column, dimension)])
         return pc.fill_null(pc.equal(labels, label), False).to_numpy(zero_copy_only=False)
+
+    def _combinations(self, record: Path) -> list[dict[str, str]]:
+        """The slices of several dimensions, by the label of each."""
+        # An earlier version told of none, and neither do its sentences.
+        told = json.loads(record.read_text("utf-8")).get("slices", []) if record.exists() else []
+        found = []
+        for names in told:
+            if len(names) > 1 and all(name in self.dimensions for name in names):
+                column = _array(self.table["slices"])
+                labels = pa.table({n: pc.struct_field(column, [_index(column, n)]) for n in names})
+                counts = labels.group_by(names).aggregate([(names[0], "count")]).select(names)
+                whole = [row for row in counts.to_pylist() if None not in row.values()]
+                found += sorted(whole, key=lambda row: [_by_size(row[name]) for name in names])
+        return found
 
     def _keys(self, query: Query, library: Library) -> np.ndarray | None:
         """What is sorted by, the largest first."""

@@ -148,7 +148,7 @@ def evaluated(tmp_path_factory):
     patch.setattr(decoding.Answer, "process", counted)
     config = {
         "metrics": ["bleu", "chrf++", "ter", "sequence_error_rate", "perplexity", "token_accuracy"],
-        "slices": ["domain", "rarest_word"],
+        "slices": ["domain", "rarest_word", "rarest_word, domain"],
     }
     folders = evaluate(tmp_path_factory.mktemp("evaluated"), MODELS, **config)
     patch.undo()
@@ -168,6 +168,8 @@ def test_figures_are_sacrebleus_on_the_same_strings_overall_and_by_slice(evaluat
         (("domain", "long"), ("set", "test")): SOURCES[:-8],
         (("domain", "short"), ("set", "test")): SOURCES[-8:],
         (("rarest_word", "0"), ("set", "test")): SOURCES,
+        (("domain", "long"), ("rarest_word", "0"), ("set", "test")): SOURCES[:-8],
+        (("domain", "short"), ("rarest_word", "0"), ("set", "test")): SOURCES[-8:],
     }
     assert set(found) == set(slices)
     for key, sources in slices.items():

@@ -252,6 +252,20 @@ def test_two_runs_are_compared_on_the_sentences_that_both_have(rows, sentences, 
     assert {one.name for one in found.slices} >= {"rarest_word=0", "rarest_word=1-9"}
 
 
+def test_combinations_that_were_evaluated_are_slices_of_a_comparison(rows, tmp_path):
+    folder = write(tmp_path / "c", rows)
+    record = json.dumps({"slices": [["domain"], ["rarest_word", "domain"]]})
+    (folder / "record.json").write_text(record)
+    found = compare(Sentences(folder), Sentences(folder), "share", LIBRARY)
+    counts = Counter(
+        f"domain={one['slices']['domain']}, rarest_word={one['slices']['rarest_word']}"
+        for one in rows
+        if "domain" in one["slices"]
+    )
+    assert len(counts) == 4
+    assert {one.name: one.sentences for one in found.slices if "," in one.name} == counts
+
+
 def test_challenge_sets_are_slices_of_a_comparison_and_no_part_of_its_figures(rows, tmp_path):
     asked = [{**one, "slices": {"set": "names"}} for one in rows[:30]]
     mixed = Sentences(write(tmp_path / "mixed", asked + rows[30:]))
