@@ -206,7 +206,7 @@ def test_two_runs_are_chosen_in_the_list_and_compared(look, browser):
     before = browser.find_elements(By.CSS_SELECTOR, "input[name=before]")
     before[-1].send_keys(Keys.SPACE)
     with leaving(browser):
-        browser.find_element(By.CSS_SELECTOR, "form button").send_keys(Keys.ENTER)
+        browser.find_element(By.CSS_SELECTOR, "[action='/compare'] button").send_keys(Keys.ENTER)
     text = browser.find_element(By.TAG_NAME, "body").text
     assert "58 are only" not in text and "sentences that both answered" in text
     row = next(r.text for r in browser.find_elements(By.TAG_NAME, "tr") if "token_error" in r.text)
