@@ -11,7 +11,7 @@ import ml_metadata as mlmd
 import pyarrow.parquet as pq
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
-from seq2seq_tfx.components.sentence_files import schema_of, to_table
+from seq2seq_tfx.components.sentence_files import schema_of, to_table, write_words
 from seq2seq_tfx.components.sentences import (
     BASELINE,
     CANDIDATE,
@@ -132,6 +132,8 @@ class Maker:
         models = [model for model in MODELS if model in rows[0]]
         table = to_table(rows, schema_of(dimensions, models, names))
         pq.write_table(table, place / "sentences-00000-of-00001.parquet")
+        words = {word for row in rows for text in row["references"] for word in text.split()}
+        write_words(str(place), {word: len(word) ** len(word) % 150 for word in sorted(words)})
         (place / "record.json").write_text(make_record([1], names))
         (place / "attention.jsonl").write_text("")
         verdict = _verdict(rows, names, blessed)

@@ -56,9 +56,9 @@ def slice_name(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
 
 
-def words_of(source: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """The words by which rarity is told."""
-    return source.casefold().split()
+    return text.casefold().split()
 
 
 def by_size(label: str) -> tuple[int, str]:
@@ -67,14 +67,14 @@ def by_size(label: str) -> tuple[int, str]:
     return (int(digits), label) if digits.isdecimal() else (0, label)
 
 
-def count_words(sources: Iterable[str], wanted: Collection[str]) -> Counter[str]:
-    """How often words stand in sources.
+def count_words(texts: Iterable[str], wanted: Collection[str]) -> Counter[str]:
+    """How often words stand in texts.
 
     Args:
-      sources: of the train split.
+      texts: of the train split.
       wanted: the only words that are counted, so that memory does not grow with the data.
     """
-    return Counter(word for source in sources for word in words_of(source) if word in wanted)
+    return Counter(word for text in texts for word in words_of(text) if word in wanted)
 
 
 def _bucket(number: int, bounds: Sequence[int]) -> str:

@@ -102,15 +102,14 @@ def compare_overall(before: Sentences, after: Sentences, library: Library) -> Ov
     ]
     differs = pc.fill_null(pc.not_equal(*texts), True).to_numpy(zero_copy_only=False)
 
-    def answers_of(some: np.ndarray) -> tuple[list[list[str]], list[str], list[str]]:
-        references = after.table["references"].take(pa.array(places[1][some])).to_pylist()
-        was, now = (text.take(pa.array(some)).to_pylist() for text in texts)
-        return references, was, now
+    def answers_of(some: np.ndarray) -> list[pa.Array]:
+        references = after.references.take(pa.array(places[1][some]))
+        return [references, *(text.take(pa.array(some)) for text in texts)]
 
     totals = [int(side.where(SET, TEST).sum()) for side in sides]
     known = len(places[0]) + restated
     looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
-    improved, worsened = ngrams(*answers_of(looked))
+    improved, worsened = ngrams(*(side.to_pylist() for side in answers_of(looked)))
     # Not of those that differ alone: how many words are right is asked of all.
     counted = _evenly(np.arange(len(differs)), COUNTED)
     names = shared_metrics(before, after, library)
@@ -126,7 +125,7 @@ def compare_overall(before: Sentences, after: Sentences, library: Library) -> Ov
         improved=improved,
         worsened=worsened,
         looked_at=len(looked),
-        accuracy=accuracy(after, places[1][counted], *answers_of(counted)),
+        accuracy=accuracy(after.trained_words, *answers_of(counted)),
         counted=len(counted),
     )
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-RECORD = "record.json"  # beside the sentences
+RECORD, WORDS = "record.json", "trained_words.parquet"  # beside the sentences
 PAGE = 25  # sentences
 SET, TEST = "set", "test"  # the dimension of the test split and of challenge sets, and the first
 REPETITION = "repetition_rate"
@@ -97,6 +97,8 @@ class Sentences:
         self._tells: dict[tuple[str, str], bool] = {}
         self._folded: list[pa.Array] | None = None
         self.dimensions = self._dimensions()
+        # How often words of references were trained on; an earlier version did not count them.
+        self.trained_words = _read(folder / WORDS) if (folder / WORDS).exists() else None
         self.combinations = self._combinations(folder / RECORD)
 
     @property

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .sentences import Sentences
-
-RARITY = "rarest_word"
-ORDERS, WORDS = (1, 2), (1,)  # of n-grams
+ORDERS = (1, 2)  # of n-grams
 SHOWN = 12
 
-Orders = tuple[int, ...]
+# How often a word was trained on, as `components.slices` divides it: up to each bound.
+BOUNDS, LABELS = (0, 9, 99), ("0", "1-9", "10-99", "100+")
+
+Words = tuple[np.ndarray, np.ndarray]  # of T words: the text that each is in, and its number
 Counts = Counter[str]  # of n-grams
 
 
@@ -30,7 +30,7 @@ class NGram(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """Words of references that were answered, by how rare the source is."""
+    """Words of references that were answered, by how often they were trained on."""
 
     label: str
     words: int  # of the references that the later answers are closest to
@@ -38,10 +38,10 @@ class Accuracy(NamedTuple):
     after: float
 
 
-def _matches(references: Iterable[str], answer: str, orders: Orders) -> tuple[Counts, Counts]:
+def _matches(references: Iterable[str], answer: str) -> tuple[Counts, Counts]:
     """The n-grams of the reference that the answer has most of, and those that it has."""
-    own = _of(answer, orders)
-    pairs = [(asked, asked & own) for asked in (_of(text, orders) for text in references)]
+    own = _of(answer)
+    pairs = [(asked, asked & own) for asked in (_of(text) for text in references)]
     return max(pairs, key=lambda pair: (pair[1].total(), -pair[0].total()))
 
 
@@ -52,7 +52,7 @@ def ngrams(
     wanted: Counts = Counter()
     had: tuple[Counts, Counts] = Counter(), Counter()
     for texts, *answers in zip(references, before, after, strict=True):
-        asked, matched = zip(*(_matches(texts, answer, ORDERS) for answer in answers), strict=True)
+        asked, matched = zip(*(_matches(texts, answer) for answer in answers), strict=True)
         wanted.update(asked[0] | asked[1])
         for counter, some in zip(had, matched, strict=True):
             counter.update(some)
@@ -64,36 +64,78 @@ def ngrams(
     return improved, worsened
 
 
-def _of(text: str, orders: Orders) -> Counts:
+def _of(text: str) -> Counts:
     words = text.split()
     return Counter(
-        " ".join(words[i : i + order]) for order in orders for i in range(len(words) - order + 1)
+        " ".join(words[i : i + order]) for order in ORDERS for i in range(len(words) - order + 1)
     )
 
 
 def accuracy(
-    sentences: Sentences,
-    places: np.ndarray,
-    references: Iterable[list[str]],
-    before: Iterable[str],
-    after: Iterable[str],
+    trained: pa.Table | None, references: pa.ListArray, before: pa.Array, after: pa.Array
 ) -> list[Accuracy]:
-    """By how often the rarest word of the source was trained on, where that is a slice."""
-    if RARITY not in sentences.dimensions:
+    """The words of references that were answered, each by how often it was trained on.
+
+    Args:
+      trained: how often words were, whatever the case of their letters; None if not known.
+      references: of N sentences.
+      before: the earlier answers [N].
+      after: the later answers [N].
+    """
+    if trained is None:
         return []
-    column = sentences.table["slices"].combine_chunks()
-    labels = pc.struct_field(
-        column, [[column.type.field(i).name for i in range(column.type.num_fields)].index(RARITY)]
-    )
-    sums: dict[str, np.ndarray] = {}
-    for label, texts, *answers in zip(
-        labels.take(pa.array(places)).to_pylist(), references, before, after, strict=True
-    ):
-        pairs = [_matches(texts, answer, WORDS) for answer in answers]
-        found = np.array([[side.total() for side in pair] for pair in pairs])
-        sums[label] = sums.get(label, 0) + found
+    (asked, *answers), vocabulary = _words_of([pc.list_flatten(references), before, after])
+    folded = pa.array([word.casefold() for word in vocabulary], pa.string())
+    places = pc.index_in(folded, value_set=trained["word"].combine_chunks())
+    times = pc.fill_null(trained["times"].combine_chunks().take(places), 0).to_numpy()
+    bucket = np.searchsorted(BOUNDS, times)
+    sentence = pc.list_parent_indices(references).to_numpy().astype(np.int64)
+    was, now = (_answered(sentence, asked, had, bucket) for had in answers)
     return [
-        Accuracy(label, int(sums[label][1, 0]), *(sums[label][:, 1] / sums[label][:, 0]).tolist())
-        for label, _ in sentences.dimensions[RARITY]
-        if label in sums and sums[label][:, 0].all()
+        Accuracy(label, int(now[0, i]), was[1, i] / was[0, i], now[1, i] / now[0, i])
+        for i, label in enumerate(LABELS)
+        if was[0, i] and now[0, i]
     ]
+
+
+def _words_of(texts: Sequence[pa.Array]) -> tuple[list[Words], list[str]]:
+    """The words of each array of texts, by their places in a vocabulary, and that."""
+    lists = [pc.utf8_split_whitespace(pc.fill_null(some, "")) for some in texts]
+    words = pa.concat_arrays([pc.list_flatten(some) for some in lists]).dictionary_encode()
+    vocabulary = words.dictionary.to_pylist()
+    ends = np.cumsum([len(pc.list_flatten(some)) for some in lists])[:-1]
+    found = []
+    for some, ids in zip(lists, np.split(words.indices.to_numpy(), ends), strict=True):
+        # White space at an end of a text leaves an empty word.
+        real = np.array([word != "" for word in vocabulary], bool)[ids]
+        text = pc.list_parent_indices(some).to_numpy().astype(np.int64)
+        found.append((text[real], ids[real].astype(np.int64)))
+    return found, vocabulary
+
+
+def _answered(sentence_R: np.ndarray, asked: Words, had: Words, bucket_V: np.ndarray) -> np.ndarray:
+    """Words of the references that answers are closest to, by bucket: all, and those they had.
+
+    Args:
+      sentence_R: whose each reference is.
+      asked: the words of the references.
+      had: the words of the answers.
+      bucket_V: of each word of the vocabulary.
+
+    Returns:
+      [2, L]
+    """
+    size, number = len(bucket_V), len(sentence_R)
+    keys, wanted = np.unique(asked[0] * size + asked[1], return_counts=True)
+    known, times = np.unique(had[0] * size + had[1], return_counts=True)
+    known, times = np.append(known, np.iinfo(np.int64).max), np.append(times, 0)
+    reference, word = np.divmod(keys, size)
+    same = sentence_R[reference] * size + word  # in the answer to that sentence
+    place = np.searchsorted(known, same)
+    matched = np.where(known[place] == same, np.minimum(wanted, times[place]), 0)
+    length, right = (np.bincount(reference, some, number) for some in (wanted, matched))
+    best_first = np.lexsort((length, -right, sentence_R))
+    _, first = np.unique(sentence_R[best_first], return_index=True)
+    closest = np.isin(reference, best_first[first])
+    bucket = bucket_V[word[closest]]
+    return np.array([np.bincount(bucket, x[closest], len(LABELS)) for x in (wanted, matched)])

@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import pyarrow.parquet as pq
 import pytest
 import sacrebleu
 import tensorflow as tf
@@ -237,6 +238,16 @@ def test_each_sentence_is_kept_with_what_was_answered(evaluated):
                 figure, nan_ok=True
             )
     assert read_record(folder)["signatures"]["bleu"].startswith("nrefs:var|")
+
+
+def test_how_often_words_of_references_were_trained_on_is_kept(evaluated):
+    _, folder, _ = evaluated
+    table = pq.read_table(f"{folder}/trained_words.parquet")
+    counts = dict(zip(*table.to_pydict().values(), strict=True))
+    words = {word for source in SOURCES for text in references_of(source) if text
+             for word in text.split()}  # fmt: skip
+    trained = {"the": 20, "cat": 20, "a": 5, "dog": 5}
+    assert counts == {word: times for word, times in trained.items() if word in words} != {}
 
 
 def test_challenge_sets_are_evaluated_apart_from_the_split(tmp_path):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from seq2seq_tfx.components.bootstrap import interval, resample
+from seq2seq_tfx.components.sentence_files import write_words
 from seq2seq_tfx.report.dashboard import comparison
 from seq2seq_tfx.report.dashboard.compare_page import _shown, compare_page
 from seq2seq_tfx.report.dashboard.comparison import Change
@@ -316,23 +317,64 @@ def test_words_are_counted_as_a_loop_counts_them(rows, sentences, later):
             assert one.before == sum(
                 min(want.count(one.text), had.count(one.text)) for want, had in differing
             )
-    assert {a.label: a.after for a in found.accuracy} == {"0": 1.0, "1-9": 1.0}
-    # Of all sentences, those that were answered alike among them.
-    for one in found.accuracy:
-        some = [r for r in rows[10:] if r["slices"]["rarest_word"] == one.label]
-        asked = [(Counter(r["references"][0].split()), Counter(old[r["id"]])) for r in some]
-        assert one.words == sum(want.total() for want, _ in asked)
-        right = sum((want & had).total() for want, had in asked)
-        assert one.before == pytest.approx(right / one.words)
+
+
+def test_words_are_right_by_how_often_each_was_trained_on(tmp_path):
+    times = {"a": 500, "b": 99, "c": 9, "ss": 10}  # and "d" never
+    bucket = {"a": "100+", "b": "10-99", "c": "1-9", "ß": "10-99", "D": "0"}
+    generator = random.Random(9)
+
+    def text(most):
+        return " ".join(generator.choices([*bucket], k=generator.randint(0, most)))
+
+    def side(name, rows):
+        folder = write(tmp_path / name, rows)
+        write_words(str(folder), times)
+        return Sentences(folder)
+
+    first = [row(i, generator) for i in range(200)]
+    for one in first:
+        one["references"] = [f" {text(6)}", *(text(6) for _ in range(generator.randint(0, 2)))]
+    second = json.loads(json.dumps(first))
+    for one in (*first, *second):
+        one["candidate"]["text"] = text(7)
+    found = compare(side("a", first), side("b", second), "share", LIBRARY)
+
+    def counted(rows):
+        all_words, right = Counter(), Counter()
+        for one in rows:
+            had = Counter(one["candidate"]["text"].split())
+            pairs = [
+                (asked, asked & had) for asked in map(Counter, map(str.split, one["references"]))
+            ]
+            asked, matched = max(pairs, key=lambda p: (p[1].total(), -p[0].total()))
+            for counter, words in ((all_words, asked), (right, matched)):
+                for word, number in words.items():
+                    counter[bucket[word]] += number
+        return all_words, right
+
+    (asked, right), (asked_later, right_later) = counted(first), counted(second)
+    assert {one.label: one[1:] for one in found.accuracy} == {
+        label: (
+            asked_later[label],
+            pytest.approx(right[label] / asked[label]),
+            pytest.approx(right_later[label] / asked_later[label]),
+        )
+        for label in ("0", "1-9", "10-99", "100+")
+    }
+    assert compare(Sentences(write(tmp_path / "c", first)), side("d", second), "share", LIBRARY)
+    uncounted = Sentences(write(tmp_path / "e", second))  # of an earlier version
+    assert compare(uncounted, uncounted, "share", LIBRARY).accuracy == []
 
 
 def test_an_answer_is_held_to_the_reference_that_it_is_closest_to(rows, tmp_path):
     base = {**rows[0], "references": ["x y z z z z", "a b c"], "slices": {**rows[0]["slices"]}}
-    base["slices"]["rarest_word"] = "0"
 
     def side(name, text):
         one = {**base, "candidate": {**base["candidate"], "text": text}}
-        return Sentences(write(tmp_path / name, [one]))
+        folder = write(tmp_path / name, [one])
+        write_words(str(folder), {"a": 1, "b": 2, "c": 3})
+        return Sentences(folder)
 
     found = compare(side("before", "a b d"), side("after", "a b c"), "share", LIBRARY)
     assert {one.text: one[1:] for one in found.improved} == {"c": (1, 0, 1), "b c": (1, 0, 1)}
