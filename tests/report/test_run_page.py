@@ -156,6 +156,18 @@ def test_a_figure_that_is_not_finite_is_no_number(value):
     assert "no number" in Page(render(run(verdict=shown))).text
 
 
+def test_of_very_many_slices_the_judged_and_the_largest_are_told_and_how_many_are_not():
+    told = verdict()
+    told["rules"][1]["slice"] = "document=7"
+    one = told["slices"][0]
+    told["slices"] = [{**one, "slice": f"document={i}", "examples": i} for i in range(20_000)]
+    source = render(run(verdict=told))
+    text = Page(source).text
+    assert "document=7 " in text and "document=19999 " in text and "document=8 " not in text
+    assert "19,800 more are left out here" in text and len(source) < 200_000
+    assert "left out here" not in Page(render(run())).text
+
+
 def test_a_first_run_without_baseline_epochs_sentences_or_pictures_has_a_page():
     first = verdict(baseline=None, slices=[], signatures={})
     page = Page(render(run(verdict=first, epochs=[], groups=[], pictures=[], faults=[])))
