@@ -16,7 +16,7 @@ from ..components.run_fn import HISTORY
 from ..components.sentence_files import ATTENTION, read_rows
 from ..components.sentences import BASELINE, CANDIDATE, Row
 from ..report.run_files import read_epochs, read_pictures
-from ..report.run_page import Component, Example, Group, Run, render
+from ..report.run_page import Component, Example, Group, Run, render, with_newer
 from .summary import RunSummary
 
 REPORT = "report.html"
@@ -42,7 +42,7 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
     page = render(
         Run(
             name=name,
-            when=time.strftime("%d %B %Y, %H:%M", time.localtime()),
+            when=_now(),
             released=summary.released,
             outcome=outcome,
             components=[Component(*node) for node in summary.nodes],
@@ -57,6 +57,24 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
     path = output / REPORT
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def mark_report(output: Path, outcome: str, reason: str) -> None:
+    """Lets the page of the last run with a verdict tell of a newer one, which came to none.
+
+    Args:
+      output: the job's folder; where it has no page nothing is written.
+      outcome: of the newer run, in words.
+      reason: why.
+    """
+    path = output / REPORT
+    if path.exists():
+        page = with_newer(path.read_text("utf-8"), outcome, _now(), reason)
+        path.write_text(page, encoding="utf-8")
+
+
+def _now() -> str:
+    return time.strftime("%d %B %Y, %H:%M", time.localtime())
 
 
 class _Judged(NamedTuple):

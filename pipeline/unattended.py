@@ -34,7 +34,7 @@ from .run_records import (
     record,
     run_named,
 )
-from .run_report import write_report
+from .run_report import mark_report, write_report
 from .span_plan import due
 from .summary import RunSummary, summarize
 
@@ -157,6 +157,9 @@ def _conclude(
         with _warned("the report cannot be written"):
             print_summary(ended.summary, config_path)
             say(f"report: {write_report(config.name, ended.summary, output)}")
+    elif ended.code != BUSY:
+        with _warned("the report of the run before cannot be marked"):
+            mark_report(output, ended.verdict.replace("_", " "), ended.reason)
     return _close(config, output, run, ended, spans)
 
 
