@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
-
 from ..differences import closest, difference
 from ..html_document import as_image, html_document
-from ..run_files import draw
+from ..run_files import draw_or_tell
 from .records import Run, Store
 from .runs_page import when
 from .sentences import BASELINE, CANDIDATE, ORDERS, Query, Sentences
 from .source import NotThere, Source
 
 SLICE = "slice."  # before the name of a dimension, in addresses
-WIDEST = 120  # tokens of an attention picture's longer side
+ESCAPE = "="  # before a label that is empty or begins with it: a field left empty is any label
 WORST, OTHER = "this model", "last blessed"
 
 
@@ -36,7 +34,7 @@ def read_query(fields: Mapping[str, str], sentences: Sentences, metrics: Sequenc
         metric=wanted if wanted in metrics else metrics[0],
         search=fields.get("q", "")[:1000],
         slices={
-            name: label
+            name: label.removeprefix(ESCAPE)
             for name in sentences.dimensions
             if (label := fields.get(f"{SLICE}{name}", ""))
         },
@@ -63,7 +61,7 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         "q": query.search,
         "metric": query.metric,
         "sort": query.order,
-        **{f"{SLICE}{name}": label for name, label in query.slices.items()},
+        **{f"{SLICE}{name}": _written(label) for name, label in query.slices.items()},
     }
     address = f"/runs/{store.name}/{run.id}/sentences"
 
@@ -80,10 +78,16 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         orders=sentences.orders,
         metrics=metrics,
         dimensions=sentences.dimensions,
+        written=_written,
         rows=[_row(source, sentences, place, query.metric) for place in found.places],
         total=sentences.size,
         page=page,
     )
+
+
+def _written(label: str) -> str:
+    """A label as addresses have it."""
+    return label if label and not label.startswith(ESCAPE) else f"{ESCAPE}{label}"
 
 
 def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[str, Any]:
@@ -170,16 +174,13 @@ def _told(answers: list[dict[str, Any]]) -> list[tuple[str, list[float | None]]]
     return [(name.replace("_", " "), [one.get(name) for one in known]) for name in names]
 
 
-def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any]]:
-    """The n-best list, each with its attention as an image if that can be drawn."""
+def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any, str]]:
+    """The n-best list, each with its attention as an image, or why it has none."""
     with source.models_lock:
         model = source.model(store, run)
         tokens, hypotheses = model.explain([text], model.most)[0]
         drawn = []
         for hypothesis in hypotheses:
-            picture = None
-            if max(len(tokens), len(hypothesis.target_tokens)) <= WIDEST:
-                weights = np.asarray(hypothesis.attention)
-                picture = draw(tokens, hypothesis.target_tokens, weights)
-            drawn.append((hypothesis, as_image(picture) if picture else None))
+            picture, why = draw_or_tell(tokens, hypothesis.target_tokens, hypothesis.attention)
+            drawn.append((hypothesis, as_image(picture) if picture else None, why))
     return drawn
