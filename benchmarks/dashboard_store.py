@@ -11,7 +11,7 @@ import ml_metadata as mlmd
 import pyarrow.parquet as pq
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
-from seq2seq_tfx.components.sentence_files import schema_of, to_table
+from seq2seq_tfx.components.sentence_files import schema_of, to_table, write_words
 from seq2seq_tfx.components.sentences import (
     BASELINE,
     CANDIDATE,
@@ -25,6 +25,7 @@ from seq2seq_tfx.components.slices import SET, length_label
 # Of each component: what it makes, and what it is given.
 COMPONENTS = {
     "PairExampleGen": (["examples", "rejected"], []),
+    "BitextValidator": (["report"], ["examples"]),
     "TokenizerTrainer": (["tokenizer"], ["examples"]),
     "Transform": (["transformed_examples"], ["examples", "tokenizer"]),
     "Trainer": (["model", "model_run"], ["transformed_examples", "tokenizer"]),
@@ -60,13 +61,20 @@ class Maker:
         for name in ("pipeline_run", "node"):
             self._store.put_context_type(pb2.ContextType(name=name))
 
-    def add(self, rows: Sequence[dict], learning_rate: float = 0.001, blessed: bool = True) -> int:
+    def add(
+        self,
+        rows: Sequence[dict],
+        learning_rate: float = 0.001,
+        blessed: bool = True,
+        version: int | None = None,
+    ) -> int:
         """Adds a run that evaluated these sentences.
 
         Args:
           rows: with answers and statistics: see `make_rows`.
           learning_rate: what changed in the configuration.
           blessed: what came of it.
+          version: that was pushed, if one was.
 
         Returns:
           Its number.
@@ -78,12 +86,19 @@ class Maker:
         [run] = self._store.put_contexts([context])
         made: dict[str, int] = {}
         for component, (outputs, inputs) in COMPONENTS.items():
-            made |= self._execute(run, component, outputs, [made[i] for i in inputs], learning_rate)
+            given = [made[i] for i in inputs]
+            made |= self._execute(run, component, outputs, given, learning_rate, version)
         self._write(rows, blessed)
         return run
 
     def _execute(
-        self, run: int, component: str, outputs: list[str], inputs: list[int], rate: float
+        self,
+        run: int,
+        component: str,
+        outputs: list[str],
+        inputs: list[int],
+        rate: float,
+        version: int | None,
     ) -> dict[str, int]:
         store = self._store
         execution = pb2.Execution(
@@ -116,6 +131,13 @@ class Maker:
             if key == "examples":
                 told = f"split:input_0,num_files:1,total_bytes:{4_000_000 + self._runs // 10}"
                 artifact.custom_properties["input_fingerprint"].string_value = told
+            if key == "pushed_model" and version:
+                pushed = self.folder / "serving" / self._pipeline / str(version)
+                pushed.mkdir(parents=True)
+                (pushed / "saved_model.pb").touch()
+                artifact.custom_properties["pushed"].int_value = 1
+                artifact.custom_properties["pushed_version"].string_value = str(version)
+                artifact.custom_properties["pushed_destination"].string_value = str(pushed)
             event = pb2.Event(type=pb2.Event.OUTPUT)
             event.path.steps.add(key=key)
             pairs.append((artifact, event))
@@ -132,6 +154,8 @@ class Maker:
         models = [model for model in MODELS if model in rows[0]]
         table = to_table(rows, schema_of(dimensions, models, names))
         pq.write_table(table, place / "sentences-00000-of-00001.parquet")
+        words = {word for row in rows for text in row["references"] for word in text.split()}
+        write_words(str(place), {word: len(word) ** len(word) % 150 for word in sorted(words)})
         (place / "record.json").write_text(make_record([1], names))
         (place / "attention.jsonl").write_text("")
         verdict = _verdict(rows, names, blessed)

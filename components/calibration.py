@@ -7,12 +7,14 @@ be held back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import ROUND_CEILING, Context
 from typing import NamedTuple
 
 import numpy as np
 
-from .bootstrap import figures, resample, upper_bound
+from .bootstrap import ROUNDING, figures, resample, upper_bound
 from .judgement import GateConfig
 from .metrics import MEASURES
 
@@ -25,7 +27,9 @@ class Calibration(NamedTuple):
     pairs: int  # of a candidate and a baseline, each training in both places
     alarms: float | None  # the share that the gate would hold back; None without a margin
     margin: float | None  # `gate.max_loss` as it is
-    suggested: float  # the smallest margin that lets as many pass as the gate is confident
+    # The smallest margin of two digits that lets as many pass as the gate is confident;
+    # None where some figures are no number, and none does.
+    suggested: float | None
 
 
 def calibrate(statistics: Mapping[int, np.ndarray], metric: str, config: GateConfig) -> Calibration:
@@ -59,7 +63,23 @@ def calibrate(statistics: Mapping[int, np.ndarray], metric: str, config: GateCon
         metric=metric,
         figures=[measure.figure(values.sum(axis=0).tolist()) for values in statistics.values()],
         pairs=len(bounds),
-        alarms=None if margin is None else float(np.mean(bounds >= margin)),
+        alarms=None if margin is None else float(np.mean(~_passes(bounds, margin))),
         margin=margin,
-        suggested=float(np.quantile(bounds, config.confidence, method="higher")),
+        suggested=_above(float(np.quantile(bounds, config.confidence, method="higher"))),
     )
+
+
+def _passes(bound: np.ndarray | float, margin: float) -> np.ndarray:
+    """Whether the gate lets pass what has such a bound: `p_value` rounds so, too."""
+    return np.less(bound, margin - ROUNDING)
+
+
+def _above(bound: float) -> float | None:
+    """The smallest margin of two digits that a bound passes: as it is printed, it works."""
+    if not math.isfinite(bound):
+        return None
+    digits = Context(prec=2, rounding=ROUND_CEILING)
+    margin = digits.create_decimal(max(bound, 0.0) + ROUNDING)
+    while not _passes(bound, float(margin)):
+        margin = margin.next_plus(digits)
+    return float(margin)

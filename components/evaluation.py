@@ -14,7 +14,7 @@ from ..models.configuration import Section
 from .errors import PipelineError
 from .metrics import ALWAYS, MEASURES, MetricName
 from .sentences import BASELINE, Row, vector
-from .slices import SET, SOURCE_LENGTH
+from .slices import SET, SOURCE_LENGTH, dimensions_of
 from .text_metrics import EXAMPLE_COUNT, TextMetrics
 
 SliceKey = tuple[tuple[str, str], ...]  # dimension and label, sorted
@@ -25,7 +25,8 @@ class EvaluationConfig(Section):
     """The `evaluation` section: what is measured on the test split, and of which parts."""
 
     metrics: Annotated[list[MetricName], Field(min_length=1)] = ["bleu", "chrf"]
-    # source_length, rarest_word, or a column of the data
+    # source_length, rarest_word, or a column of the data; several with commas between them
+    # are every combination of their labels
     slices: list[str] = [SOURCE_LENGTH]
     # Files of pairs by the name of the set: see `challenge_sets`.
     challenge_sets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], str] = {}
@@ -37,12 +38,28 @@ class EvaluationConfig(Section):
             raise ValueError(f"expected another name than '{features.TEST}', the split's own")
         return value
 
-    @field_validator("metrics", "slices")
+    @field_validator("slices")
+    @classmethod
+    def _each_slice_once(cls, value: list[str]) -> list[str]:
+        entries = [dimensions_of(entry) for entry in value]
+        for names in entries:
+            if len(set(names)) < len(names):
+                raise ValueError(f"expected each dimension once, received '{', '.join(names)}'")
+        if len({frozenset(names) for names in entries}) < len(entries):
+            raise ValueError(f"expected each name once, received {value}")
+        return value
+
+    @field_validator("metrics")
     @classmethod
     def _named_once(cls, value: list[str]) -> list[str]:
         if len(set(value)) < len(value):
             raise ValueError(f"expected each name once, received {value}")
         return value
+
+    @property
+    def dimensions(self) -> list[str]:
+        """All by which sentences are divided, alone or together."""
+        return list(dict.fromkeys(name for entry in self.slices for name in dimensions_of(entry)))
 
     @property
     def measured(self) -> list[str]:
@@ -62,7 +79,7 @@ def eval_config(config: EvaluationConfig, models: Sequence[str]) -> tfma.EvalCon
         model_specs=[tfma.ModelSpec(name=name) for name in models],
         slicing_specs=[
             tfma.SlicingSpec(feature_keys=keys)
-            for keys in ([SET], *([SET, dimension] for dimension in config.slices))
+            for keys in ([SET], *([SET, *dimensions_of(entry)] for entry in config.slices))
         ],
         metrics_specs=[tfma.MetricsSpec(metrics=[metrics], model_names=list(models))],
     )

@@ -32,7 +32,15 @@ from .decoding import DecodeOnce, ExplainSome, let_go_of_models
 from .errors import PipelineError
 from .evaluation import EvaluationConfig, eval_config, sum_arrays, to_extracts, to_sums
 from .model_metrics import FORCED
-from .sentence_files import ATTENTION, PREFIX, RECORD, SUFFIX, schema_of, to_table
+from .sentence_files import (
+    ATTENTION,
+    PREFIX,
+    RECORD,
+    SUFFIX,
+    schema_of,
+    to_table,
+    write_words,
+)
 from .sentences import BASELINE, CANDIDATE, Row, compare, make_record, new_row
 from .slices import (
     RAREST_WORD,
@@ -130,9 +138,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         }
         models, names = list(directories), config.measured
         folder = artifact_utils.get_single_uri(output_dict["sentences"])
-        counts = _trained_on(examples) if RAREST_WORD in config.slices else {}
+        counts: Mapping[str, int] = {}
+        if RAREST_WORD in config.dimensions:
+            counts = _trained_on(examples, features.SOURCE, features.SOURCE)
+        write_words(folder, _trained_on(examples, features.REFERENCES, features.TARGET))
         spec = eval_config(config, models)
-        schema = schema_of(config.slices, models, names)
+        schema = schema_of(config.dimensions, models, names)
         loaded = Shared()
 
         challenges = read_challenge_sets(config.challenge_sets)
@@ -141,7 +152,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             split = (
                 pipeline
                 | "Read" >> BatchedExamples(test).BeamSource()
-                | "Rows" >> beam.ParDo(ReadRows(config.slices, counts))
+                | "Rows" >> beam.ParDo(ReadRows(config.dimensions, counts))
             )
             batches = (
                 (split, pipeline | "Challenges" >> beam.Create([challenges]))
@@ -169,7 +180,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "References" >> beam.FlatMap(numbers_of_references)
                 | "Distinct" >> beam.Distinct()
                 | "Numbers" >> beam.combiners.ToList()
-                | "Record" >> beam.Map(make_record, names)
+                | "Record" >> beam.Map(make_record, names, config.slices)
                 | "WriteRecord"
                 >> beam.io.WriteToText(os.path.join(folder, RECORD), shard_name_template="")
             )
@@ -205,15 +216,21 @@ def numbers_of_references(rows: Iterable[Row]) -> set[int]:
     return {len(row["references"]) for row in rows}
 
 
-def _trained_on(examples: list[types.Artifact]) -> Mapping[str, int]:
-    """How often the words of the test split's sources stand in those of the train split."""
+def _trained_on(examples: list[types.Artifact], asked: str, counted: str) -> Mapping[str, int]:
+    """How often the words of the test split stand in the train split.
 
-    def sources(split: str) -> Any:
+    Args:
+      examples: of both.
+      asked: the feature of the test split whose words are asked about.
+      counted: the feature of the train split in which they are counted.
+    """
+
+    def texts(split: str, name: str) -> Iterator[str]:
         uri = artifact_utils.get_split_uri(examples, split)
-        return read_texts(fileio.glob(io_utils.all_files_pattern(uri)), (features.SOURCE,), -1)
+        return read_texts(fileio.glob(io_utils.all_files_pattern(uri)), (name,), -1)
 
-    wanted = {word for source in sources(features.TEST) for word in words_of(source)}
-    return count_words(sources(features.TRAIN), wanted)
+    wanted = {word for text in texts(features.TEST, asked) for word in words_of(text)}
+    return count_words(texts(features.TRAIN, counted), wanted)
 
 
 class Evaluator(base_beam_component.BaseBeamComponent):

@@ -24,7 +24,7 @@ from .judgement import GateConfig, Rule, judge, metric_intervals
 from .metrics import ALWAYS
 from .sentence_files import read_record, read_statistics
 from .sentences import BASELINE, CANDIDATE
-from .slices import SET, by_size
+from .slices import SET, by_size, slice_name
 
 VERDICT = "verdict.json"
 
@@ -134,7 +134,7 @@ def _by_slice(
         baseline = evaluated[BASELINE].get(key)
         rows.append(
             {
-                "slice": ", ".join(f"{name}={label}" for name, label in labels.items()),
+                "slice": slice_name(labels),
                 "examples": found.examples,
                 "small": found.examples < smallest,
                 "candidate": found.metrics,

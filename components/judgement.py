@@ -48,7 +48,8 @@ class GateConfig(Section):
     # The upper confidence bound of how much worse than the last blessed model a metric is,
     # in its own units, must be below this.
     max_loss: Margins = {}
-    # The same in slices: by a dimension (each of its slices), or 'dimension=label'.
+    # The same in slices: by a dimension (each of its slices), or 'dimension=label'; of
+    # several dimensions with commas between them.
     critical: dict[str, Margins] = {}
     # What the exported model may take: all its files, and the median of one sentence.
     max_size_mb: Annotated[float, Field(gt=0)] | None = None
@@ -176,11 +177,7 @@ def _critical(config: GateConfig, statistics: Statistics, level: float) -> list[
     """The comparisons in slices; Holm's procedure makes them right together."""
     found: dict[tuple[str, str], tuple[float, Statistics]] = {}
     for name, margins in config.critical.items():
-        dimension, _, label = name.partition("=")
-        labels = [label] if label else statistics.labels(dimension) or [""]
-        for label in labels:
-            part = statistics.where(dimension, label)
-            where = f"{dimension}={label}" if label else dimension
+        for where, part in statistics.named(name).items():
             for measure, margin in margins.items():
                 found[where, str(measure)] = (margin, part)
 

@@ -6,9 +6,10 @@ a part of a second, and no text is looked at for it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from .slices import SET
 PREFIX = "sentences"
 SUFFIX = ".parquet"
 RECORD = "record.json"
+WORDS = "trained_words.parquet"  # how often words of references stood in the train split
 ATTENTION = "attention.jsonl"  # of a few answers: see `decoding.Explain`
 READ_AT_ONCE = 1024  # rows
 
@@ -79,6 +81,17 @@ def read_record(uri: str) -> dict[str, Any]:
     """Reads what `make_record` wrote."""
     with fileio.open(os.path.join(uri, RECORD)) as file:
         return json.loads(file.read())
+
+
+def write_words(uri: str, counts: Mapping[str, int]) -> None:
+    """Writes how often words of references were trained on; those left out never were."""
+    table = pa.table({"word": pa.array(counts, pa.string()),
+                      "times": pa.array(counts.values(), pa.int64())})  # fmt: skip
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    fileio.makedirs(uri)
+    with fileio.open(os.path.join(uri, WORDS), "wb") as file:
+        file.write(written.getvalue())
 
 
 def read_rows(uri: str) -> Iterator[Row]:

@@ -26,7 +26,7 @@ import numpy as np
 from ..serving.told import Forced
 from .measure import Sentence
 from .metrics import MEASURES, signatures
-from .slices import SET, by_size
+from .slices import SET, by_size, dimensions_of, parts_of, slice_name
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
@@ -75,14 +75,21 @@ def vector(row: Row, model: str) -> list[float]:
     return [*chain.from_iterable(row[model]["statistics"].values())]
 
 
-def make_record(references: Collection[int], names: Sequence[str]) -> str:
+def make_record(
+    references: Collection[int], names: Sequence[str], slices: Sequence[str] = ()
+) -> str:
     """What is said of the whole, as JSON.
 
     Args:
       references: the numbers of references that sentences had.
       names: of the measures.
+      slices: as `evaluation.slices` has them.
     """
-    record = {"measures": list(names), "signatures": signatures(names, references)}
+    record = {
+        "measures": list(names),
+        "signatures": signatures(names, references),
+        "slices": [dimensions_of(entry) for entry in slices],
+    }
     return json.dumps(record, indent=1)
 
 
@@ -94,7 +101,26 @@ class Statistics(NamedTuple):
 
     def where(self, dimension: str, label: str) -> Statistics:
         """Those of one slice."""
-        chosen = np.array([found.get(dimension) == label for found in self.slices], bool)
+        return self._only(np.array([found.get(dimension) == label for found in self.slices], bool))
+
+    def named(self, name: str) -> dict[str, Statistics]:
+        """The slices that a name means, by how each is told: see `parts_of`.
+
+        Where it means none, there is one of that name without a sentence.
+        """
+        known = dict.fromkeys(dimension for found in self.slices for dimension in found)
+        found: list[tuple[dict[str, str], Statistics]] = [({}, self)]
+        for dimension, label in parts_of(name, known):
+            found = [
+                ({**labels, dimension: one}, part.where(dimension, one))
+                for labels, part in found
+                for one in (part.labels(dimension) if label is None else [label])
+            ]
+        if not found:
+            return {name: self._only(np.zeros(len(self.slices), bool))}
+        return {slice_name(labels): part for labels, part in found}
+
+    def _only(self, chosen: np.ndarray) -> Statistics:
         return Statistics(
             [found for found, kept in zip(self.slices, chosen, strict=True) if kept],
             {

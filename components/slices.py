@@ -5,6 +5,7 @@ A label is the same in every run, so that a slice can be followed over time.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,9 +33,32 @@ def rarity_label(source: str, counts: Mapping[str, int]) -> str:
     return _bucket(min((counts.get(word, 0) for word in words_of(source)), default=0), COUNTS)
 
 
-def words_of(source: str) -> list[str]:
+def dimensions_of(entry: str) -> tuple[str, ...]:
+    """The dimensions that an entry of `evaluation.slices` puts together, such as 'a, b'."""
+    return tuple(name.strip() for name in entry.split(","))
+
+
+def parts_of(name: str, dimensions: Iterable[str]) -> list[tuple[str, str | None]]:
+    """What a slice is named by: dimensions, each with its label, or None where any is meant.
+
+    Args:
+      name: such as 'domain, source_length=1-4'; a label may hold commas and equals signs.
+      dimensions: that there are: what else follows a comma belongs to the label before it.
+    """
+    known = "|".join(map(re.escape, dimensions))
+    parts = re.split(rf",\s*(?=(?:{known})\s*(?:=|,|$))", name) if known else [name]
+    found = [part.partition("=") for part in parts]
+    return [(one.strip(), label if equals else None) for one, equals, label in found]
+
+
+def slice_name(labels: Mapping[str, str]) -> str:
+    """How a slice is told, by the label of each of its dimensions."""
+    return ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
+
+
+def words_of(text: str) -> list[str]:
     """The words by which rarity is told."""
-    return source.casefold().split()
+    return text.casefold().split()
 
 
 def by_size(label: str) -> tuple[int, str]:
@@ -43,14 +67,14 @@ def by_size(label: str) -> tuple[int, str]:
     return (int(digits), label) if digits.isdecimal() else (0, label)
 
 
-def count_words(sources: Iterable[str], wanted: Collection[str]) -> Counter[str]:
-    """How often words stand in sources.
+def count_words(texts: Iterable[str], wanted: Collection[str]) -> Counter[str]:
+    """How often words stand in texts.
 
     Args:
-      sources: of the train split.
+      texts: of the train split.
       wanted: the only words that are counted, so that memory does not grow with the data.
     """
-    return Counter(word for source in sources for word in words_of(source) if word in wanted)
+    return Counter(word for text in texts for word in words_of(text) if word in wanted)
 
 
 def _bucket(number: int, bounds: Sequence[int]) -> str:

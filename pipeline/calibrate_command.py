@@ -75,14 +75,20 @@ def print_calibrations(calibrations: list[Calibration]) -> None:
         figures = np.array(one.figures)
         table.add_row(
             one.metric,
-            f"{figures.mean():.4g}",
-            f"{figures.std(ddof=1):.2g}",
-            f"{figures.min():.4g} to {figures.max():.4g}",
+            *_spread(figures),
             "" if one.margin is None else f"{one.margin:g}",
             "" if one.alarms is None else f"{one.alarms:.1%} of {one.pairs} pairs",
-            f"{one.suggested:.2g}",
+            "none: no number" if one.suggested is None else f"{one.suggested:g}",
         )
     Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _spread(figures: np.ndarray) -> tuple[str, str, str]:
+    """Mean, deviation and range in words."""
+    if not np.isfinite(figures).all():
+        return "no number", "", ""
+    ends = f"{figures.min():.4g} to {figures.max():.4g}"
+    return f"{figures.mean():.4g}", f"{figures.std(ddof=1):.2g}", ends
 
 
 def _with_seed(config: PipelineConfig, seed: int) -> PipelineConfig:

@@ -21,7 +21,7 @@ from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
 from ..components.metrics import ALWAYS, MEASURES
 from ..components.named_export import ExportConfig
-from ..components.slices import RAREST_WORD, SET, SOURCE_LENGTH
+from ..components.slices import RAREST_WORD, SET, SOURCE_LENGTH, dimensions_of, parts_of
 from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
 from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig
@@ -253,17 +253,20 @@ def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]
         judged += [("gate", key, name) for name in names(section("gate", key))]
     problems: list[tuple[tuple[str, ...], str]] = []
     known = [SOURCE_LENGTH, RAREST_WORD, *names(section("data", "extra"))]
-    for dimension in slices:
-        if isinstance(dimension, str) and dimension not in known:
+    entries = [dimensions_of(entry) for entry in slices if isinstance(entry, str)]
+    for dimension in (name for entry in entries for name in entry):
+        if dimension not in known:
             needs = f"expected {' or '.join(known)}, as data.extra names columns, received"
             problems.append((("evaluation", "slices"), f"{needs} '{dimension}'"))
     for part in names(critical):
         judged += [("gate", "critical", part, name) for name in names(critical[part])]
-        dimension, _, label = part.partition("=")
-        challenge = dimension == SET and label in names(section("evaluation", "challenge_sets"))
-        if dimension not in slices and not challenge:
+        parts = dict(parts_of(part, [SET, *known]))
+        challenge = [*parts] == [SET] and parts[SET] in names(
+            section("evaluation", "challenge_sets")
+        )
+        if {*parts} not in map(set, entries) and not challenge:
             needs = (
-                f"expected a slice that evaluation.slices names ({', '.join(map(str, slices))}), "
+                f"expected a slice that evaluation.slices names ({'; '.join(map(str, slices))}), "
                 f"or '{SET}=NAME' of evaluation.challenge_sets"
             )
             problems.append((("gate", "critical", part), needs))

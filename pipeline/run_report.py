@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..components.run_fn import HISTORY
 from ..components.sentence_files import ATTENTION, read_rows
 from ..components.sentences import BASELINE, CANDIDATE, Row
 from ..report.run_files import read_epochs, read_pictures
-from ..report.run_page import Component, Example, Group, Run, render
+from ..report.run_page import Component, Example, Group, Run, render, with_newer
 from .summary import RunSummary
 
 REPORT = "report.html"
@@ -41,7 +42,7 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
     page = render(
         Run(
             name=name,
-            when=time.strftime("%d %B %Y, %H:%M", time.localtime()),
+            when=_now(),
             released=summary.released,
             outcome=outcome,
             components=[Component(*node) for node in summary.nodes],
@@ -56,6 +57,24 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
     path = output / REPORT
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def mark_report(output: Path, outcome: str, reason: str) -> None:
+    """Lets the page of the last run with a verdict tell of a newer one, which came to none.
+
+    Args:
+      output: the job's folder; where it has no page nothing is written.
+      outcome: of the newer run, in words.
+      reason: why.
+    """
+    path = output / REPORT
+    if path.exists():
+        page = with_newer(path.read_text("utf-8"), outcome, _now(), reason)
+        path.write_text(page, encoding="utf-8")
+
+
+def _now() -> str:
+    return time.strftime("%d %B %Y, %H:%M", time.localtime())
 
 
 class _Judged(NamedTuple):
@@ -114,11 +133,11 @@ def _example(judged: _Judged, metric: str) -> Example:
     text = row[CANDIDATE]["text"]
     closest = min(row["references"], key=lambda r: Levenshtein.distance(text, r))
     baseline = row[BASELINE]["text"] if BASELINE in row else None
-    notes = [f"{metric} {_figure(row, CANDIDATE, metric):.4g}"]
+    notes = [f"{metric} {_in_words(_figure(row, CANDIDATE, metric))}"]
     if baseline == text:
         notes.append("the last blessed model answered the same")
     elif baseline is not None:
-        notes.append(f"of the last blessed model {_figure(row, BASELINE, metric):.4g}")
+        notes.append(f"of the last blessed model {_in_words(_figure(row, BASELINE, metric))}")
     notes.append(f"log-probability {row[CANDIDATE]['log_prob']:.2f}")
     return Example(
         source=row["source"],
@@ -132,3 +151,7 @@ def _example(judged: _Judged, metric: str) -> Example:
 
 def _figure(row: Row, model: str, metric: str) -> float:
     return MEASURES[metric].sentence_figure(row[model]["statistics"][metric])
+
+
+def _in_words(figure: float) -> str:
+    return f"{figure:.4g}" if math.isfinite(figure) else "no number"

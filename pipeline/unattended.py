@@ -30,7 +30,7 @@ from .run_records import (
     record,
     run_named,
 )
-from .run_report import write_report
+from .run_report import mark_report, write_report
 from .span_plan import due, too_late
 from .summary import RunSummary, summarize
 
@@ -146,6 +146,9 @@ def _conclude(
         with warned("the report cannot be written"):
             print_summary(ended.summary, config_path)
             say(f"report: {write_report(config.name, ended.summary, output)}")
+    elif ended.code != BUSY:
+        with warned("the report of the run before cannot be marked"):
+            mark_report(output, ended.verdict.replace("_", " "), ended.reason)
     return close(_of(config, output, spans, run), ended)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 628.0, 12.0, 184.0  # of the curve, in a plot of 640 by 220
 MARKS = 12  # epochs with a number, at most
+SLICES = 200  # rows, at most
 
 
 class Epoch(NamedTuple):
@@ -57,15 +58,28 @@ def rule_row(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def slice_rows(verdict: dict[str, Any], metric: str = "") -> dict[str, Any]:
-    """The slices with a bar for a metric, the first if ''; bars are from 0 to 100 wide."""
+    """The slices with a bar for a metric, the first if ''; bars are from 0 to 100 wide.
+
+    Of very many those are told that rules judge, and the largest.
+    """
     name = metric or verdict["rules"][0]["metric"]
-    figures = [row["candidate"].get(name) for row in verdict["slices"]]
+    judged = {rule["slice"] for rule in verdict["rules"]}
+    slices = verdict["slices"]
+    order = sorted(slices, key=lambda row: (row["slice"] not in judged, -row["examples"]))
+    told = {row["slice"] for row in order[:SLICES]}
+    shown = [row for row in slices if row["slice"] in told]
+    figures = [row["candidate"].get(name) for row in shown]
     most = max([abs(f) for f in figures if f is not None] or [0.0]) or 1.0
     rows = [
         {**row, "figure": figure, "bar": 100 * abs(figure or 0.0) / most}
-        for row, figure in zip(verdict["slices"], figures, strict=True)
+        for row, figure in zip(shown, figures, strict=True)
     ]
-    return {"metric": name, "rows": rows, "baseline": verdict["baseline"] is not None}
+    return {
+        "metric": name,
+        "rows": rows,
+        "untold": len(slices) - len(rows),
+        "baseline": verdict["baseline"] is not None,
+    }
 
 
 def curve(epochs: Sequence[Epoch]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ What is drawn is SVG in the document, or a picture of this room as an image.
 from __future__ import annotations
 
 import base64
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def as_image(picture: Picture) -> tuple[Picture, str]:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "no number"
     shown = f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
     return shown.replace("-", "\N{MINUS SIGN}")

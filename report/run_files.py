@@ -17,6 +17,7 @@ from .picture import Picture
 from .shaping import Shaper
 
 WIDEST = 40  # tokens of an attention picture's longer side
+WIDEST_ALONE = 120  # where it is what one asked for
 
 
 def read_epochs(history: Path) -> list[Epoch]:
@@ -53,6 +54,22 @@ def draw(
         return heat_map(source_tokens, target_tokens, np.asarray(attention_TS), shaper.width)
     except HeatMapError:
         return None
+
+
+def draw_or_tell(
+    source_tokens: Sequence[str], target_tokens: Sequence[str], attention_TS: np.ndarray
+) -> tuple[Picture | None, str]:
+    """As `draw`, of what one asked for; beside it why there is no picture, where there is none."""
+    longer = max(len(source_tokens), len(target_tokens))
+    if longer > WIDEST_ALONE:
+        return None, (
+            f"Attention is not drawn: the longer side has {longer:,} tokens, "
+            f"and a picture of more than {WIDEST_ALONE} cannot be read."
+        )
+    if not np.any(attention_TS):
+        return None, "There is no attention to draw: the model has none."
+    drawn = draw(source_tokens, target_tokens, attention_TS)
+    return drawn, "" if drawn else "Attention cannot be drawn: not all weights are from 0 to 1."
 
 
 @cache

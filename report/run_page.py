@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from .charts import Epoch, curve, metric_rows, rule_row, slice_rows
@@ -77,6 +78,20 @@ def render(run: Run, template: str = "report.html", metric: str = "", **more: An
         difference=_difference,
         images=[as_image(picture) for picture in run.pictures],
     )
+
+
+def with_newer(page: str, outcome: str, when: str, reason: str) -> str:
+    """The page of a run, which tells of a newer one without a page, and of no other.
+
+    Args:
+      page: as `render` wrote it.
+      outcome: of the newer run, in words.
+      when: it ended.
+      reason: why it came to no verdict.
+    """
+    told = html_document("newer.html", outcome=outcome, when=when, reason=reason)
+    page = re.sub(r'<aside class="card" id="newer".*?</aside>\n?', "", page, flags=re.DOTALL)
+    return re.sub(r"<main[^>]*>\n?", lambda main: f"{main[0]}{told}\n", page, count=1)
 
 
 def _difference(example: Example) -> Difference:

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .html_document import as_image, html_document
-from .run_files import draw
+from .run_files import draw_or_tell
 
 TEXT, PREFIX = "text", "prefix"
 LONGEST = 16_384  # bytes of a text
-WIDEST = 120  # tokens of an attention picture's longer side
 
 
 class Option(NamedTuple):
@@ -157,8 +156,10 @@ def render(
     shown = {name: fields.get(name, "").encode("utf-8", "replace").decode() for name in names}
     rows = []
     for hypothesis in hypotheses or ():
-        picture = _picture(hypothesis.attention)
-        rows.append((hypothesis, as_image(picture) if picture else None))
+        # Where no attention was found `note` says why.
+        asked = hypothesis.attention
+        picture, why = draw_or_tell(*asked) if asked else (None, "")
+        rows.append((hypothesis, as_image(picture) if picture else None, why))
     return html_document(
         template,
         **more,
@@ -170,9 +171,3 @@ def render(
         error=error,
         note=note,
     )
-
-
-def _picture(attention: Attention | None) -> Any:
-    if attention is None or max(map(len, attention[:2])) > WIDEST:
-        return None
-    return draw(*attention)

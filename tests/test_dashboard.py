@@ -24,7 +24,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from .jobs import COMMAND
+from seq2seq_tfx.serving.promotion import promote
+
+from .jobs import COMMAND, seq2seq
 from .serving.conftest import exported  # noqa: F401  a small model
 from .serving.running import Running
 
@@ -57,23 +59,27 @@ def browser():
     driver.quit()
 
 
-def maker(folder):
+def maker(folder, pipeline="translation"):
     path = Path(__file__).parent.parent / "benchmarks" / "dashboard_store.py"
     spec = importlib.util.spec_from_file_location("dashboard_store", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module, module.Maker(folder)
+    return module, module.Maker(folder, pipeline)
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory, exported):  # noqa: F811
-    """An output folder with three runs; a sentence of the newest is hostile, one is long."""
+    """An output folder with three runs; a sentence of the newest is hostile, one is long.
+
+    The first was pushed and its version removed, the second is what is served.
+    """
     found_browser()
     folder = tmp_path_factory.mktemp("runs") / "job"
     store, made = maker(folder)
     names = ("token_error_rate", "chrf", "length_ratio", "repetition_rate")
     for seed, errors in ((1, 0.5), (2, 0.4)):
-        made.add(store.make_rows(60, seed, errors, names), learning_rate=seed / 10)
+        made.add(store.make_rows(60, seed, errors, names), learning_rate=seed / 10, version=seed)
+    shutil.rmtree(folder / "serving/translation/1")
     rows = store.make_rows(58, 3, 0.1, names)
     for text in (HOSTILE, LONG):
         slices = {"set": "test", "source_length": "33-64", "rarest_word": "0"}
@@ -83,13 +89,28 @@ def output(tmp_path_factory, exported):  # noqa: F811
         rows.append(store.compare(row, names))
     made.add(rows, learning_rate=0.2, blessed=False)
     shutil.copytree(exported.directory, folder / "artifacts/Trainer/model/3/Format-Serving")
+    (folder / "pairs.tsv").write_text(f"{HOSTILE}\t{LONG}\na b\tc d\n" * 4)
+    checked = seq2seq("data", "check", "pairs.tsv", "--output", "checked", cwd=folder)
+    assert checked.returncode == 0, checked.stderr
+    shutil.copy(folder / "checked/report.html", folder / "artifacts/BitextValidator/report/3")
     return folder
 
 
 @pytest.fixture(scope="module")
-def address(output):
+def other(output):
+    """Another output folder, of one run, whose version has a label."""
+    store, made = maker(output.parent / "second", "spelling")
+    made.add(store.make_rows(40, 7, 0.2, ("chrf", "length_ratio")), version=7)
+    promote(output.parent / "second/serving/spelling", 7)
+    return output.parent / "second"
+
+
+@pytest.fixture(scope="module")
+def address(output, other):
     process = subprocess.Popen(
-        [*COMMAND, "dashboard", str(output), "--port", "0"], stdout=subprocess.PIPE, text=True
+        [*COMMAND, "dashboard", str(output), str(other), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     line = next(line for line in process.stdout if "http://" in line)
     yield re.search(r"http://[^/]+", line)[0]
@@ -142,6 +163,14 @@ def path_of(browser, look):
     return re.sub(r"http://[^/]+", "", newest(look, browser))
 
 
+def run_numbers(look, browser):
+    """Of the runs of the first folder, the newest first."""
+    look("/")
+    links = browser.find_elements(By.CSS_SELECTOR, ".runs a")
+    found = [re.search(r"/runs/job/(\d+)$", link.get_attribute("href")) for link in links]
+    return [one[1] for one in found if one]
+
+
 def sources(browser):
     return [e.text for e in browser.find_elements(By.CSS_SELECTOR, ".sentence dd:nth-of-type(1)")]
 
@@ -150,6 +179,44 @@ def test_the_list_tells_what_each_run_changed_and_what_came_of_it(look):
     text = look("/")
     assert "3 runs in" in text and text.count("not blessed") == 1
     assert "learning_rate 0.1 → 0.2" in text and "the first run" in text and "nothing" in text
+
+
+def test_a_version_is_told_with_what_servers_call_it_and_a_removed_one_as_removed(look, browser):
+    look("/")
+    rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, ".runs tbody tr")]
+    assert [[word for word in ("stable", "serving", "removed") if word in row] for row in rows] == [
+        [], ["serving"], ["removed"], ["stable"]
+    ]  # fmt: skip
+    assert ["blessed and pushed" in row for row in rows] == [False, True, True, True]
+    numbers = run_numbers(look, browser)
+    assert "pushed as version 2 serving" in look(f"/runs/job/{numbers[1]}")
+    assert "pushed as version 1 removed" in look(f"/runs/job/{numbers[2]}")
+
+
+def test_runs_of_several_folders_are_listed_followed_and_compared(look, browser):
+    text = look("/")
+    assert "3 runs in" in text and "1 run in" in text and "spelling" in text
+    Select(browser.find_element(By.NAME, "metric")).select_by_visible_text("chrf")
+    Select(browser.find_element(By.NAME, "slice")).select_by_visible_text("source_length=33-64")
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "form button").click()
+    headings = [head.text for head in browser.find_elements(By.CSS_SELECTOR, ".runs th")]
+    assert headings.count("chrf\nsource_length=33-64") == 2
+    browser.find_elements(By.CSS_SELECTOR, "input[name=before]")[-1].send_keys(Keys.SPACE)
+    with leaving(browser):
+        browser.find_element(By.CSS_SELECTOR, "[action='/compare'] button").send_keys(Keys.ENTER)
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert "spelling" in text and "40\ntest sentences that both answered" in text
+
+
+def test_the_page_about_the_data_is_that_of_the_run_and_hostile_text_is_text(look, browser):
+    look(path_of(browser, look))
+    with leaving(browser):
+        browser.find_element(By.LINK_TEXT, "About the data").click()
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert "8" in text and "broken" not in browser.title
+    assert browser.find_elements(By.CSS_SELECTOR, "figure img")
+    assert not browser.find_elements(By.CSS_SELECTOR, "img[src=x]")
 
 
 def test_a_run_tells_its_metrics_slices_learning_lineage(look, browser):
@@ -204,9 +271,9 @@ def test_a_hostile_sentence_is_text_and_stays_in_its_place(look, browser):
 def test_two_runs_are_chosen_in_the_list_and_compared(look, browser):
     look("/")
     before = browser.find_elements(By.CSS_SELECTOR, "input[name=before]")
-    before[-1].send_keys(Keys.SPACE)
+    before[2].send_keys(Keys.SPACE)
     with leaving(browser):
-        browser.find_element(By.CSS_SELECTOR, "form button").send_keys(Keys.ENTER)
+        browser.find_element(By.CSS_SELECTOR, "[action='/compare'] button").send_keys(Keys.ENTER)
     text = browser.find_element(By.TAG_NAME, "body").text
     assert "58 are only" not in text and "sentences that both answered" in text
     row = next(r.text for r in browser.find_elements(By.TAG_NAME, "tr") if "token_error" in r.text)
@@ -219,7 +286,11 @@ def test_two_runs_are_chosen_in_the_list_and_compared(look, browser):
 def test_pages_fit_a_narrow_window_and_have_the_colours_of_the_reader(look, browser, scheme):
     run = path_of(browser, look)
     set_window(browser, NARROW, scheme)
-    for path in ("/", run, f"{run}/sentences", f"{run}/try"):
+    compared = "/compare?before=job%2F{}&after=job%2F{}".format(*run_numbers(look, browser)[1::-1])
+    look(f"{run}/sentences?q=onerror")
+    sentence = browser.find_element(By.CSS_SELECTOR, ".sentence a").get_attribute("href")
+    sentence = re.sub(r"http://[^/]+", "", sentence)
+    for path in ("/", run, f"{run}/sentences", sentence, f"{run}/data", f"{run}/try", compared):
         look(path)
         # What is wider, such as a table, scrolls in its own box.
         assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW

@@ -24,6 +24,7 @@ from .trying import try_page
 LOG = logging.getLogger(__name__)
 THREADS = 4
 FORM_BYTES = 1 << 20
+LONGEST_NAME = 1000  # characters of a slice
 _RUN = r"/runs/{store}/{run:\d{1,12}}"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,7 +83,9 @@ class Application:
         return _html(text)
 
     async def _runs(self, request: web.Request) -> web.Response:
-        return await self._page(runs_page, _number(request.query.get("page", "")))
+        page = _number(request.query.get("page", ""))
+        followed = (request.query.get(key, "")[:LONGEST_NAME] for key in ("metric", "slice"))
+        return await self._page(runs_page, page, *followed)
 
     async def _run(self, request: web.Request) -> web.Response:
         store, run = await self._asked(request)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..differences import closest, difference
 from ..html_document import html_document
-from .comparison import Change, Difference
+from .comparison import Change, Difference, shared_metrics
 from .records import Run, Store, changes
 from .runs_page import when
-from .source import Source
+from .source import NotThere, Source
 
 
 def compare_page(
@@ -23,11 +24,10 @@ def compare_page(
       after: the later one.
       metric: by which slices and sentences are compared.
     """
-    sides = [source.sentences(*side) for side in (before, after)]
-    names = [name for name in sides[1].metrics if name in sides[0].metrics]
-    for wanted in (metric, source.metric(*after), *names):
-        if wanted in names:
-            break
+    names = shared_metrics(source.sentences(*before), source.sentences(*after), source.library)
+    if not names:
+        raise NotThere("the two runs have no metric in common that they can be compared by")
+    wanted = next(name for name in (metric, source.metric(*after), *names) if name in names)
     found = source.compare(before, after, wanted)
     return html_document(
         "dashboard/compare.html",
@@ -38,8 +38,8 @@ def compare_page(
         changes=changes(after[0], after[1], before[1], before[0]),
         metric=wanted,
         metrics=names,
-        found=found,
-        rows=[_drawn(one) for one in found.metrics],
+        found=found.overall,
+        rows=[_drawn(one) for one in found.overall.metrics],
         slices=[_drawn(one) for one in found.slices],
         better=[_shown(change) for change in found.better],
         worse=[_shown(change) for change in found.worse],
@@ -50,11 +50,11 @@ def _drawn(one: Difference) -> dict[str, Any]:
     """A difference, and where it and zero lie on a scale of its own, in percent."""
     value = one.after - one.before
     ends = [0.0, value, one.low, one.high]
-    finite = all(abs(end) < float("inf") for end in ends)
+    finite = all(map(math.isfinite, ends))
     low, high = (min(ends), max(ends)) if finite else (0.0, 0.0)
     room = (high - low) * 0.12 or 1.0
     places = [100 * (end - low + room) / (high - low + 2 * room) for end in ends] if finite else []
-    return {"one": one, "value": value, "places": places}
+    return {"one": one, "value": value, "told": math.isfinite(value), "places": places}
 
 
 def _shown(change: Change) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,19 +11,15 @@ import pyarrow.compute as pc
 
 from .library import Library
 from .sentences import CANDIDATE, SET, TEST, Sentences
+from .words import Accuracy, NGram, accuracy, ngrams
 
 GROUPS = 2_000  # what is drawn at most: sentences, or groups of them
 SLICE_GROUPS = 500
 RESAMPLES = 1_000
 SEED = 1
-RARITY = "rarest_word"
 LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
 COUNTED = 10_000  # sentences whose words are counted by frequency, of all
-ORDERS, WORDS = (1, 2), (1,)  # of n-grams
 SHOWN = 12
-
-Orders = tuple[int, ...]
-Counts = Counter[str]  # of n-grams
 
 
 class Difference(NamedTuple):
@@ -39,24 +34,6 @@ class Difference(NamedTuple):
     better: bool | None  # None where the interval of losses holds zero: it may be chance
 
 
-class NGram(NamedTuple):
-    """Words of references, and how often the answers had them."""
-
-    text: str
-    wanted: int  # in the references that the answers are closest to
-    before: int
-    after: int
-
-
-class Accuracy(NamedTuple):
-    """Words of references that were answered, by how rare the source is."""
-
-    label: str
-    words: int  # of the references that the later answers are closest to
-    before: float
-    after: float
-
-
 class Change(NamedTuple):
     """A sentence that both answered differently."""
 
@@ -68,102 +45,146 @@ class Change(NamedTuple):
     gain: float  # of the metric, positive where it became better
 
 
-class Comparison(NamedTuple):
-    """All that two runs differ in: of the test split, but for slices."""
+class Overall(NamedTuple):
+    """What two runs differ in, by whichever metric they are compared: of the test split."""
 
-    metric: str
+    places: tuple[np.ndarray, np.ndarray]  # of the sentences that are compared, all sets
+    tested: np.ndarray  # which of those are of the test split
     shared: int
     alone: tuple[int, int]  # sentences that only one has
     restated: int  # sentences with other references in each, which are left out
-    differing: int  # answers
+    differs: np.ndarray  # which answers do, of the test split
     metrics: list[Difference]
-    slices: list[Difference]  # challenge sets among them
-    better: list[Change]
-    worse: list[Change]
     improved: list[NGram]
     worsened: list[NGram]
     looked_at: int
     accuracy: list[Accuracy]
     counted: int  # sentences of which that is
-    exact: bool  # whether single sentences were drawn
+
+    @property
+    def differing(self) -> int:
+        """How many answers do."""
+        return int(self.differs.sum())
+
+    @property
+    def exact(self) -> bool:
+        """Whether single sentences were drawn."""
+        return self.shared <= GROUPS
 
 
-def compare(before: Sentences, after: Sentences, metric: str, library: Library) -> Comparison:
-    """Compares the candidates of two runs.
+class Comparison(NamedTuple):
+    """Two runs by a metric."""
+
+    overall: Overall
+    metric: str
+    slices: list[Difference]  # challenge sets among them
+    better: list[Change]
+    worse: list[Change]
+
+
+def compare_overall(before: Sentences, after: Sentences, library: Library) -> Overall:
+    """Compares the candidates of two runs in all that does not depend on a metric.
+
+    Args:
+      before: of the earlier run.
+      after: of the later run.
+      library: of statistics.
+    """
+    sides = (before, after)
+    joined = _shared(before, after)
+    alike = _have_same_references(sides, joined)
+    both = joined[0][alike], joined[1][alike]
+    restated = int(after.where(SET, TEST)[joined[1][~alike]].sum())
+    tested = after.where(SET, TEST)[both[1]]
+    places = both[0][tested], both[1][tested]
+    texts = [
+        side.texts(CANDIDATE).take(pa.array(at)) for side, at in zip(sides, places, strict=True)
+    ]
+    differs = pc.fill_null(pc.not_equal(*texts), True).to_numpy(zero_copy_only=False)
+
+    def answers_of(some: np.ndarray) -> list[pa.Array]:
+        references = after.references.take(pa.array(places[1][some]))
+        return [references, *(text.take(pa.array(some)) for text in texts)]
+
+    totals = [int(side.where(SET, TEST).sum()) for side in sides]
+    known = len(places[0]) + restated
+    looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
+    improved, worsened = ngrams(*(side.to_pylist() for side in answers_of(looked)))
+    # Not of those that differ alone: how many words are right is asked of all.
+    counted = _evenly(np.arange(len(differs)), COUNTED)
+    names = shared_metrics(before, after, library)
+    asked = [ask(name, name, _statistics(sides, name, places), GROUPS) for name in names]
+    return Overall(
+        places=both,
+        tested=tested,
+        shared=len(places[0]),
+        alone=(totals[0] - known, totals[1] - known),
+        restated=restated,
+        differs=differs,
+        metrics=differences(asked, library),
+        improved=improved,
+        worsened=worsened,
+        looked_at=len(looked),
+        accuracy=accuracy(after.trained_words, *answers_of(counted)),
+        counted=len(counted),
+    )
+
+
+def compare(
+    before: Sentences, after: Sentences, metric: str, library: Library, overall: Overall
+) -> Comparison:
+    """Compares the candidates of two runs by a metric.
 
     Args:
       before: of the earlier run.
       after: of the later run.
       metric: by which sentences and slices are compared.
       library: of statistics.
+      overall: of the same two runs.
     """
-    joined = _shared(before, after)
-    alike = _have_same_references(before, after, joined)
-    both = joined[0][alike], joined[1][alike]
-    restated = int(after.where(SET, TEST)[joined[1][~alike]].sum())
-    names = [name for name in after.metrics if name in before.metrics]
-    pairs = {name: _statistics(before, after, name, both) for name in names}
-    tested = after.where(SET, TEST)[both[1]]
-    found = [
-        _difference(name, name, [one[tested] for one in pair], GROUPS, library)
-        for name, pair in pairs.items()
-    ]
-    slices = []
-    for dimension, labels in after.dimensions.items():
-        for label, _ in labels:
-            inside = after.where(dimension, label)[both[1]]
-            part = [one[inside] for one in pairs[metric]]
-            if len(part[0]) > 1 and not np.array_equal(inside, tested):
-                name = f"{dimension}={label}"
-                slices.append(_difference(name, metric, part, SLICE_GROUPS, library))
-    places = both[0][tested], both[1][tested]
-    texts = [
-        side.texts(CANDIDATE).take(pa.array(at))
-        for side, at in zip((before, after), places, strict=True)
-    ]
-    differs = pc.fill_null(pc.not_equal(*texts), True).to_numpy(zero_copy_only=False)
+    sides, both = (before, after), overall.places
+    asked = []
+    alone = [{name: label} for name, found in after.dimensions.items() for label, _ in found]
+    for labels in (*alone, *after.combinations):
+        inside = np.logical_and.reduce([after.where(*one)[both[1]] for one in labels.items()])
+        if inside.sum() > 1 and not np.array_equal(inside, overall.tested):
+            part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
+            name = ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
+            asked.append(ask(name, metric, part, SLICE_GROUPS))
+    places = both[0][overall.tested], both[1][overall.tested]
     losses = [
-        side.losses(library, CANDIDATE, metric)[at]
-        for side, at in zip((before, after), places, strict=True)
+        side.losses(library, CANDIDATE, metric)[at] for side, at in zip(sides, places, strict=True)
     ]
-    gain = np.where(differs, np.nan_to_num(losses[0] - losses[1]), 0.0)
+    gain = np.where(overall.differs, np.nan_to_num(losses[0] - losses[1]), 0.0)
     order = np.argsort(-gain, kind="stable")
     best = [int(i) for i in order[:SHOWN] if gain[i] > 0]
     worst = [int(i) for i in order[::-1][:SHOWN] if gain[i] < 0]
 
     def change(i: int) -> Change:
         row = after.row(int(places[1][i]))
-        was, now = (text[i].as_py() for text in texts)
+        was, now = (
+            side.texts(CANDIDATE)[int(at[i])].as_py()
+            for side, at in zip(sides, places, strict=True)
+        )
         return Change(row["id"], row["source"], row["references"], was, now, float(gain[i]))
 
-    def answers_of(some: np.ndarray) -> tuple[list[list[str]], list[str], list[str]]:
-        references = after.table["references"].take(pa.array(places[1][some])).to_pylist()
-        was, now = (text.take(pa.array(some)).to_pylist() for text in texts)
-        return references, was, now
-
-    totals = [int(side.where(SET, TEST).sum()) for side in (before, after)]
-    known = len(places[0]) + restated
-    looked = _evenly(np.flatnonzero(differs), LOOKED_AT)
-    improved, worsened = _ngrams(*answers_of(looked))
-    # Not of those that differ alone: how many words are right is asked of all.
-    counted = _evenly(np.arange(len(differs)), COUNTED)
     return Comparison(
+        overall=overall,
         metric=metric,
-        shared=len(places[0]),
-        alone=(totals[0] - known, totals[1] - known),
-        restated=restated,
-        differing=int(differs.sum()),
-        metrics=found,
-        slices=slices,
+        slices=differences(asked, library),
         better=[change(i) for i in best],
         worse=[change(i) for i in worst],
-        improved=improved,
-        worsened=worsened,
-        looked_at=len(looked),
-        accuracy=_accuracy(after, places[1][counted], *answers_of(counted)),
-        counted=len(counted),
-        exact=len(places[0]) <= GROUPS,
     )
+
+
+def shared_metrics(before: Sentences, after: Sentences, library: Library) -> list[str]:
+    """What two runs can be compared by: both have it, and one has a figure of it at least."""
+    sides = (before, after)
+    return [
+        name
+        for name in after.metrics
+        if name in before.metrics and any(side.tells(library, CANDIDATE, name) for side in sides)
+    ]
 
 
 def _evenly(places: np.ndarray, most: int) -> np.ndarray:
@@ -180,107 +201,90 @@ def _shared(before: Sentences, after: Sentences) -> tuple[np.ndarray, np.ndarray
 
 
 def _have_same_references(
-    before: Sentences, after: Sentences, places: tuple[np.ndarray, np.ndarray]
+    sides: tuple[Sentences, Sentences], places: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Of which shared sentences the figures are comparable [N]; references have no order."""
-    lists = [
-        side.table["references"].take(pa.array(at)).to_pylist()
-        for side, at in zip((before, after), places, strict=True)
-    ]
-    return np.array([sorted(was) == sorted(now) for was, now in zip(*lists, strict=True)], bool)
+    was, now = (side.references.take(pa.array(at)) for side, at in zip(sides, places, strict=True))
+    alike = pc.equal(pc.list_value_length(was), pc.list_value_length(now))
+    alike = alike.to_numpy(zero_copy_only=False).copy()
+    other = np.flatnonzero(alike)
+    for in_order in (lambda lists: lists, _sorted):  # few differ, and of those it may be the order
+        other = other[_differing(*(in_order(side.take(pa.array(other))) for side in (was, now)))]
+    alike[other] = False
+    return alike
 
 
 def _statistics(
-    before: Sentences, after: Sentences, name: str, places: tuple[np.ndarray, np.ndarray]
+    sides: tuple[Sentences, Sentences], metric: str, places: tuple[np.ndarray, np.ndarray]
 ) -> list[np.ndarray]:
-    return [
-        side.statistics(CANDIDATE, name)[at]
-        for side, at in zip((before, after), places, strict=True)
-    ]
+    return [side.statistics(CANDIDATE, metric)[at] for side, at in zip(sides, places, strict=True)]
 
 
-def _difference(
-    name: str, metric: str, pair: list[np.ndarray], groups: int, library: Library
-) -> Difference:
-    """A paired bootstrap; of many sentences groups are drawn.
+def _differing(was: pa.ListArray, now: pa.ListArray) -> np.ndarray:
+    """Where lists of the same lengths have other texts."""
+    other = pc.not_equal(pc.list_flatten(was), pc.list_flatten(now))
+    other = pc.fill_null(other, True).to_numpy(zero_copy_only=False)
+    return np.unique(pc.list_parent_indices(was).to_numpy()[other])
+
+
+def _sorted(lists: pa.ListArray) -> pa.ListArray:
+    """Lists, the texts of each in their order."""
+    texts = pa.table({"list": pc.list_parent_indices(lists), "text": pc.list_flatten(lists)})
+    order = pc.sort_indices(texts, sort_keys=[("list", "ascending"), ("text", "ascending")])
+    ends = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy())])
+    values = texts["text"].take(order).combine_chunks()
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values)
+
+
+class Asked(NamedTuple):
+    """What a difference is asked of: sums of statistics [2, S], and those of groups [G, S]."""
+
+    name: str
+    metric: str
+    sentences: int
+    sums: np.ndarray
+    pair: list[np.ndarray]
+
+
+def ask(name: str, metric: str, pair: Sequence[np.ndarray], groups: int) -> Asked:
+    """Takes statistics of two runs [N, S], each; of many sentences groups are drawn.
 
     Sentences are independent, so the sums of groups that were put together at random vary
     as much as those of sentences that are drawn one by one.
     """
     number = len(pair[0])
-    was, now = library.figures(metric, np.stack([one.sum(axis=0) for one in pair])).tolist()
+    sums = np.stack([one.sum(axis=0) for one in pair])
     if number > groups:
         mixed = np.random.default_rng(SEED).permutation(number)
         starts = np.arange(groups) * number // groups
         pair = [np.add.reduceat(one[mixed], starts, axis=0) for one in pair]
-    if number < 2:
-        return Difference(name, number, was, now, float("-inf"), float("inf"), None)
-    sums = library.resample(pair, RESAMPLES)
-    drawn = [library.figures(metric, side) for side in sums]
-    low, high = library.interval(drawn[1] - drawn[0])
+    return Asked(name, metric, number, sums, [*pair])
+
+
+def differences(asked: Sequence[Asked], library: Library) -> list[Difference]:
+    """A paired bootstrap of each; those of as many groups are drawn together."""
+    drawn: dict[int, list[np.ndarray]] = {}
+    for number in {len(one.pair[0]) for one in asked if one.sentences > 1}:
+        alike = [i for i, one in enumerate(asked) if len(one.pair[0]) == number]
+        wide = np.cumsum([asked[i].pair[0].shape[1] for i in alike])[:-1]
+        sums = library.resample(
+            [np.concatenate([asked[i].pair[side] for i in alike], axis=1) for side in (0, 1)],
+            RESAMPLES,
+        )
+        parts = [np.split(side, wide, axis=1) for side in sums]
+        drawn |= {i: [*pair] for i, *pair in zip(alike, *parts, strict=True)}
+    return [_difference(one, drawn.get(i), library) for i, one in enumerate(asked)]
+
+
+def _difference(one: Asked, drawn: list[np.ndarray] | None, library: Library) -> Difference:
+    was, now = library.figures(one.metric, one.sums).tolist()
+    if drawn is None:
+        ends = float("-inf"), float("inf")
+        return Difference(one.name, one.sentences, was, now, *ends, None)
+    figures = [library.figures(one.metric, side) for side in drawn]
+    low, high = library.interval(figures[1] - figures[0])
     # Not of the figures: a ratio that went from too small to too large is neither.
-    losses = [library.loss(metric, side) for side in drawn]
+    losses = [library.loss(one.metric, side) for side in figures]
     least, most = library.interval(losses[1] - losses[0])
     better = most < 0 if least > 0 or most < 0 else None
-    return Difference(name, number, was, now, low, high, better)
-
-
-def _matches(references: Iterable[str], answer: str, orders: Orders) -> tuple[Counts, Counts]:
-    """The n-grams of the reference that the answer has most of, and those that it has."""
-    own = _of(answer, orders)
-    pairs = [(asked, asked & own) for asked in (_of(text, orders) for text in references)]
-    return max(pairs, key=lambda pair: (pair[1].total(), -pair[0].total()))
-
-
-def _ngrams(
-    references: Iterable[list[str]], before: Iterable[str], after: Iterable[str]
-) -> tuple[list[NGram], list[NGram]]:
-    """The n-grams of references that are answered more often than before, and less often."""
-    wanted: Counts = Counter()
-    had: tuple[Counts, Counts] = Counter(), Counter()
-    for texts, *answers in zip(references, before, after, strict=True):
-        asked, matched = zip(*(_matches(texts, answer, ORDERS) for answer in answers), strict=True)
-        wanted.update(asked[0] | asked[1])
-        for counter, some in zip(had, matched, strict=True):
-            counter.update(some)
-    gains = {text: had[1][text] - had[0][text] for text in had[0].keys() | had[1].keys()}
-    order = sorted(gains, key=lambda text: (-gains[text], -wanted[text], text))
-    told = [NGram(text, wanted[text], had[0][text], had[1][text]) for text in order]
-    improved = [one for one in told[:SHOWN] if one.after > one.before]
-    worsened = [one for one in told[::-1][:SHOWN] if one.after < one.before]
-    return improved, worsened
-
-
-def _of(text: str, orders: Orders) -> Counts:
-    words = text.split()
-    return Counter(
-        " ".join(words[i : i + order]) for order in orders for i in range(len(words) - order + 1)
-    )
-
-
-def _accuracy(
-    sentences: Sentences,
-    places: np.ndarray,
-    references: Iterable[list[str]],
-    before: Iterable[str],
-    after: Iterable[str],
-) -> list[Accuracy]:
-    """By how often the rarest word of the source was trained on, where that is a slice."""
-    if RARITY not in sentences.dimensions:
-        return []
-    column = sentences.table["slices"].combine_chunks()
-    labels = pc.struct_field(
-        column, [[column.type.field(i).name for i in range(column.type.num_fields)].index(RARITY)]
-    )
-    sums: dict[str, np.ndarray] = {}
-    for label, texts, *answers in zip(
-        labels.take(pa.array(places)).to_pylist(), references, before, after, strict=True
-    ):
-        pairs = [_matches(texts, answer, WORDS) for answer in answers]
-        found = np.array([[side.total() for side in pair] for pair in pairs])
-        sums[label] = sums.get(label, 0) + found
-    return [
-        Accuracy(label, int(sums[label][1, 0]), *(sums[label][:, 1] / sums[label][:, 0]).tolist())
-        for label, _ in sentences.dimensions[RARITY]
-        if label in sums and sums[label][:, 0].all()
-    ]
+    return Difference(one.name, one.sentences, was, now, low, high, better)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from ..html_document import html_document
 from ..run_files import read_epochs, read_pictures
@@ -22,9 +23,11 @@ from .records import (
     input_files,
     lineage,
 )
+from .sentences import SET
 from .source import Source
 
 PAGE = 50  # runs of a pipeline
+OFFERED = 200  # slices to choose from
 
 
 class Row(NamedTuple):
@@ -35,7 +38,7 @@ class Row(NamedTuple):
     when: str
     released: bool
     outcome: str
-    figure: dict[str, Any] | None  # of the first metric, with its places on the scale
+    figure: dict[str, Any] | None  # of the metric, with its places on the scale
     changes: Changes | None
     version: str
     labels: list[str]
@@ -58,45 +61,71 @@ def when(seconds: float) -> str:
     return time.strftime("%d %b %Y, %H:%M", time.localtime(seconds))
 
 
-def runs_page(source: Source, page: int = 1) -> str:
+def runs_page(source: Source, page: int = 1, metric: str = "", part: str = "") -> str:
     """Writes the list of runs of all pipelines.
 
     Args:
       source: of everything.
       page: of the runs of each pipeline, 1 being the newest.
+      metric: that is followed over the runs; the gate's first if ''.
+      part: a slice or challenge set, as verdicts name it; the test split if ''.
     """
     pipelines, most = [], 1
+    metrics: dict[str, None] = {}
+    parts: dict[str, None] = {}
     for store in source.stores():
         for name in dict.fromkeys(run.pipeline for run in store.runs):
             runs = [run for run in store.runs if run.pipeline == name]
             most = max(most, -(-len(runs) // PAGE))
             shown = runs[(page - 1) * PAGE : page * PAGE]
-            rows = _rows(source, store, shown)
-            metrics = [m for run in shown if (m := source.metric(store, run))]
-            total = len(runs)
-            pipelines.append(
-                Pipeline(name, store.folder, rows, metrics[0] if metrics else "", total)
-            )
+            followed = metric or next((m for run in shown if (m := source.metric(store, run))), "")
+            rows = _rows(source, store, shown, followed, part)
+            pipelines.append(Pipeline(name, store.folder, rows, followed, len(runs)))
+            for verdict in filter(None, (source.verdict(store, run) for run in shown)):
+                metrics |= dict.fromkeys(verdict["candidate"])
+                parts |= dict.fromkeys(one["slice"] for one in verdict["slices"])
+    # Challenge sets first: what must not break is what is followed.
+    offered = sorted(parts, key=lambda name: not name.startswith(f"{SET}="))[:OFFERED]
     # The first comparison that one may want: the newest two that were evaluated.
     evaluated = [
         [row.address for row in pipeline.rows if row.has_sentences] for pipeline in pipelines
     ]
     chosen = next((addresses[:2] for addresses in evaluated if len(addresses) > 1), ["", ""])
     return html_document(
-        "dashboard/runs.html", pipelines=pipelines, page=page, pages=most, chosen=chosen
+        "dashboard/runs.html",
+        pipelines=pipelines,
+        page=page,
+        pages=most,
+        chosen=chosen,
+        metric=metric,
+        metrics=[*dict.fromkeys([*metrics, *filter(None, [metric])])],
+        part=part,
+        parts=[*dict.fromkeys([*offered, *filter(None, [part])])],
+        unoffered=len(parts) - len(offered),
+        kept=urlencode({k: v for k, v in {"metric": metric, "slice": part}.items() if v}),
     )
 
 
-def _rows(source: Source, store: Store, runs: list[Run]) -> list[Row]:
-    figures: dict[int, tuple[float, float, float]] = {}
-    metric = next((m for run in runs if (m := source.metric(store, run))), "")
+def _followed(verdict: dict[str, Any], metric: str, part: str) -> list[float] | None:
+    """The lower end, figure and upper end that a run's row draws; of a slice the figure alone."""
+    if part:
+        found = next((one for one in verdict["slices"] if one["slice"] == part), None)
+        figure = found["candidate"].get(metric) if found else None
+        return None if figure is None else [figure] * 3
+    figure = verdict["candidate"].get(metric)
+    low, high = verdict["intervals"]["candidate"].get(metric) or (figure, figure)
+    if figure is None:
+        return None
+    return [figure if low is None else low, figure, figure if high is None else high]
+
+
+def _rows(source: Source, store: Store, runs: list[Run], metric: str, part: str) -> list[Row]:
+    figures: dict[int, list[float]] = {}
     for run in runs:
         verdict = source.verdict(store, run)
-        figure = verdict["candidate"].get(metric) if verdict else None
-        if verdict and figure is not None:
-            interval = verdict["intervals"]["candidate"].get(metric) or [figure, figure]
-            low, high = (figure if end is None else end for end in interval)
-            figures[run.id] = (low, figure, high)
+        found = _followed(verdict, metric, part) if verdict else None
+        if found:
+            figures[run.id] = found
     ends = [end for three in figures.values() for end in three]
     bottom, top = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = (top - bottom) * 0.1 or 0.05

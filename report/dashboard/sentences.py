@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from .library import Library
 
 CANDIDATE, BASELINE = "candidate", "baseline"
+RECORD, WORDS = "record.json", "trained_words.parquet"  # beside the sentences
 PAGE = 25  # sentences
 SET, TEST = "set", "test"  # the dimension of the test split and of challenge sets, and the first
 REPETITION = "repetition_rate"
@@ -92,14 +94,31 @@ class Sentences:
         ]
         self._statistics: dict[tuple[str, str], np.ndarray] = {}
         self._figures: dict[tuple[str, str], np.ndarray] = {}
+        self._tells: dict[tuple[str, str], bool] = {}
         self._folded: list[pa.Array] | None = None
         self.dimensions = self._dimensions()
+        # How often words of references were trained on; an earlier version did not count them.
+        self.trained_words = _read(folder / WORDS) if (folder / WORDS).exists() else None
+        self.combinations = self._combinations(folder / RECORD)
 
     @property
     def metrics(self) -> list[str]:
         """The measures whose statistics are there."""
         kind = self._of(CANDIDATE, "statistics").type
         return [kind.field(i).name for i in range(kind.num_fields)]
+
+    def tells(self, library: Library, model: str, metric: str) -> bool:
+        """Whether there is a figure of a model: not every export tells all that is measured."""
+        key = (model, metric)
+        if key not in self._tells:
+            figure = library.figures(metric, self.statistics(*key).sum(axis=0)[np.newaxis])
+            self._tells[key] = not np.isnan(figure).all()
+        return self._tells[key]
+
+    def told_metrics(self, library: Library) -> list[str]:
+        """The measures that any of the models has a figure of."""
+        told = [m for m in self.metrics if any(self.tells(library, x, m) for x in self.models)]
+        return told or self.metrics
 
     def _of(self, model: str, key: str) -> pa.Array:
         return pc.struct_field(_array(self.table[model]), [_index(self.table[model], key)])
@@ -165,6 +184,11 @@ class Sentences:
         place = pc.index(self.ids, value=identity).as_py()
         return None if place < 0 else place
 
+    @property
+    def references(self) -> pa.ListArray:
+        """The references of each sentence [N]."""
+        return _array(self.table["references"])
+
     def texts(self, model: str) -> pa.Array:
         """The answers of a model [N]."""
         return self._of(model, "text")
@@ -195,6 +219,20 @@ class Sentences:
         column = self.table["slices"]
         labels = pc.struct_field(_array(column), [_index(column, dimension)])
         return pc.fill_null(pc.equal(labels, label), False).to_numpy(zero_copy_only=False)
+
+    def _combinations(self, record: Path) -> list[dict[str, str]]:
+        """The slices of several dimensions, by the label of each."""
+        # An earlier version told of none, and neither do its sentences.
+        told = json.loads(record.read_text("utf-8")).get("slices", []) if record.exists() else []
+        found = []
+        for names in told:
+            if len(names) > 1 and all(name in self.dimensions for name in names):
+                column = _array(self.table["slices"])
+                labels = pa.table({n: pc.struct_field(column, [_index(column, n)]) for n in names})
+                counts = labels.group_by(names).aggregate([(names[0], "count")]).select(names)
+                whole = [row for row in counts.to_pylist() if None not in row.values()]
+                found += sorted(whole, key=lambda row: [_by_size(row[name]) for name in names])
+        return found
 
     def _keys(self, query: Query, library: Library) -> np.ndarray | None:
         """What is sorted by, the largest first."""

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
-
 from ..differences import closest, difference
 from ..html_document import as_image, html_document
-from ..run_files import draw
+from ..run_files import draw_or_tell
 from .records import Run, Store
 from .runs_page import when
 from .sentences import BASELINE, CANDIDATE, ORDERS, Query, Sentences
 from .source import NotThere, Source
 
 SLICE = "slice."  # before the name of a dimension, in addresses
-WIDEST = 120  # tokens of an attention picture's longer side
+ESCAPE = "="  # before a label that is empty or begins with it: a field left empty is any label
 WORST, OTHER = "this model", "last blessed"
 
 
-def read_query(fields: Mapping[str, str], sentences: Sentences, metric: str) -> Query:
-    """Reads an address; what it cannot mean is as if it were not there."""
+def read_query(fields: Mapping[str, str], sentences: Sentences, metrics: Sequence[str]) -> Query:
+    """Reads an address; what it cannot mean is as if it were not there.
+
+    Args:
+      fields: of the address.
+      sentences: that are asked about.
+      metrics: that can be chosen, the usual one first.
+    """
     page = fields.get("page", "")
     order = fields.get("sort", "")
     wanted = fields.get("metric", "")
     return Query(
-        metric=wanted if wanted in sentences.metrics else metric,
+        metric=wanted if wanted in metrics else metrics[0],
         search=fields.get("q", "")[:1000],
         slices={
-            name: label
+            name: label.removeprefix(ESCAPE)
             for name in sentences.dimensions
             if (label := fields.get(f"{SLICE}{name}", ""))
         },
@@ -50,14 +54,14 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
     """
     sentences = source.sentences(store, run)
     metric = source.metric(store, run)
-    metric = metric if metric in sentences.metrics else sentences.metrics[0]
-    query = read_query(fields, sentences, metric)
+    metrics = sentences.told_metrics(source.library)
+    query = read_query(fields, sentences, [*(m for m in metrics if m == metric), *metrics])
     found = sentences.find(query, source.library)
     kept = {
         "q": query.search,
         "metric": query.metric,
         "sort": query.order,
-        **{f"{SLICE}{name}": label for name, label in query.slices.items()},
+        **{f"{SLICE}{name}": _written(label) for name, label in query.slices.items()},
     }
     address = f"/runs/{store.name}/{run.id}/sentences"
 
@@ -72,12 +76,18 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         query=query,
         found=found,
         orders=sentences.orders,
-        metrics=sentences.metrics,
+        metrics=metrics,
         dimensions=sentences.dimensions,
+        written=_written,
         rows=[_row(source, sentences, place, query.metric) for place in found.places],
         total=sentences.size,
         page=page,
     )
+
+
+def _written(label: str) -> str:
+    """A label as addresses have it."""
+    return label if label and not label.startswith(ESCAPE) else f"{ESCAPE}{label}"
 
 
 def _row(source: Source, sentences: Sentences, place: int, metric: str) -> dict[str, Any]:
@@ -133,7 +143,7 @@ def sentence_page(source: Source, store: Store, run: Run, identity: str, asks: b
                 if row.get(model)
             ],
         )
-        for metric in sentences.metrics
+        for metric in sentences.told_metrics(source.library)
     ]
     answers, error = None, ""
     if asks:
@@ -164,16 +174,13 @@ def _told(answers: list[dict[str, Any]]) -> list[tuple[str, list[float | None]]]
     return [(name.replace("_", " "), [one.get(name) for one in known]) for name in names]
 
 
-def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any]]:
-    """The n-best list, each with its attention as an image if that can be drawn."""
+def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any, str]]:
+    """The n-best list, each with its attention as an image, or why it has none."""
     with source.models_lock:
         model = source.model(store, run)
         tokens, hypotheses = model.explain([text], model.most)[0]
         drawn = []
         for hypothesis in hypotheses:
-            picture = None
-            if max(len(tokens), len(hypothesis.target_tokens)) <= WIDEST:
-                weights = np.asarray(hypothesis.attention)
-                picture = draw(tokens, hypothesis.target_tokens, weights)
-            drawn.append((hypothesis, as_image(picture) if picture else None))
+            picture, why = draw_or_tell(tokens, hypothesis.target_tokens, hypothesis.attention)
+            drawn.append((hypothesis, as_image(picture) if picture else None, why))
     return drawn

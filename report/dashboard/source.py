@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from .comparison import Comparison, compare
+from .comparison import Comparison, compare, compare_overall
 from .library import Library
 from .records import EVALUATOR, GATE, TRAINER, Run, Store
 from .sentences import CannotRead, Sentences
 
 HELD_SENTENCES = 4  # runs, each some hundred MB for 100,000 sentences
 HELD_COMPARISONS = 32
+HELD_OVERALL = 8  # what of those is the same for every metric, some MB for 100,000 sentences
 HELD_MODELS = 2
 EXPORT = "Format-Serving"  # of Trainer's model
 
@@ -96,6 +97,7 @@ class Source:
         self._stores = _Held(2 * len(folders))
         self._json = _Held(4096)
         self._sentences = _Held(HELD_SENTENCES)
+        self._overall = _Held(HELD_OVERALL)
         self._comparisons = _Held(HELD_COMPARISONS)
         self._models = _Held(HELD_MODELS)
         self._library = _Held(1)
@@ -187,8 +189,11 @@ class Source:
     ) -> Comparison:
         """Two runs by a metric."""
         first, second = self.sentences(*before), self.sentences(*after)
-        key = (*(_identity(self._evaluated(*side)) for side in (before, after)), metric)
-        return self._comparisons.get(key, lambda: compare(first, second, metric, self.library))
+        key = tuple(_identity(self._evaluated(*side)) for side in (before, after))
+        overall = self._overall.get(key, lambda: compare_overall(first, second, self.library))
+        return self._comparisons.get(
+            (key, metric), lambda: compare(first, second, metric, self.library, overall)
+        )
 
     def model(self, store: Store, run: Run) -> Model:
         """The model that a run trained; loading it takes a while.

@@ -52,12 +52,38 @@ def test_alarms_are_how_often_the_gate_itself_holds_back(metric):
     assert calibration.alarms == pytest.approx(np.mean(held))
 
 
+def alarms(trainings, metric, margin):
+    return calibrate(trainings, metric, config(metric, margin)).alarms
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_with_the_suggested_margin_as_many_pass_as_the_gate_is_confident(metric):
     found = trainings([0.3] * 6)
     suggested = calibrate(found, metric, config(metric, 0.0)).suggested
-    assert calibrate(found, metric, config(metric, suggested + 1e-6)).alarms <= 0.05
-    assert calibrate(found, metric, config(metric, suggested - 1e-6)).alarms > 0.05 - 1 / 30
+    assert suggested == float(f"{suggested:.2g}")  # as it is printed
+    assert alarms(found, metric, suggested) <= 0.05
+    assert alarms(found, metric, suggested * 0.9) > 0.05 - 1 / 30
+
+
+def test_of_trainings_that_tie_the_suggested_margin_lets_all_pass():
+    one = trainings([0.05])[0]
+    nearly = {}
+    for seed in range(8):
+        nearly[seed] = one.copy()
+        nearly[seed][seed, 0] = 1 - one[seed, 0]
+    for found in (nearly, dict.fromkeys(range(6), one)):
+        suggested = calibrate(found, METRICS[0], config(METRICS[0], 0.0)).suggested
+        assert alarms(found, METRICS[0], suggested) == 0
+        gate = config(METRICS[0], suggested)
+        assert all(
+            passes(gate, METRICS[0], found[a], found[b])
+            for a, b in itertools.permutations(found, 2)
+        )
+
+
+def test_where_a_figure_is_no_number_no_margin_is_suggested():
+    untold = {seed: np.zeros((SENTENCES, 2)) for seed in range(3)}
+    assert calibrate(untold, "hallucination_rate", config("bleu", 1.0)).suggested is None
 
 
 def test_one_training_has_nothing_to_be_compared_with():

@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import pyarrow.parquet as pq
 import pytest
 import sacrebleu
 import tensorflow as tf
@@ -148,7 +149,7 @@ def evaluated(tmp_path_factory):
     patch.setattr(decoding.Answer, "process", counted)
     config = {
         "metrics": ["bleu", "chrf++", "ter", "sequence_error_rate", "perplexity", "token_accuracy"],
-        "slices": ["domain", "rarest_word"],
+        "slices": ["domain", "rarest_word", "rarest_word, domain"],
     }
     folders = evaluate(tmp_path_factory.mktemp("evaluated"), MODELS, **config)
     patch.undo()
@@ -168,6 +169,8 @@ def test_figures_are_sacrebleus_on_the_same_strings_overall_and_by_slice(evaluat
         (("domain", "long"), ("set", "test")): SOURCES[:-8],
         (("domain", "short"), ("set", "test")): SOURCES[-8:],
         (("rarest_word", "0"), ("set", "test")): SOURCES,
+        (("domain", "long"), ("rarest_word", "0"), ("set", "test")): SOURCES[:-8],
+        (("domain", "short"), ("rarest_word", "0"), ("set", "test")): SOURCES[-8:],
     }
     assert set(found) == set(slices)
     for key, sources in slices.items():
@@ -235,6 +238,16 @@ def test_each_sentence_is_kept_with_what_was_answered(evaluated):
                 figure, nan_ok=True
             )
     assert read_record(folder)["signatures"]["bleu"].startswith("nrefs:var|")
+
+
+def test_how_often_words_of_references_were_trained_on_is_kept(evaluated):
+    _, folder, _ = evaluated
+    table = pq.read_table(f"{folder}/trained_words.parquet")
+    counts = dict(zip(*table.to_pydict().values(), strict=True))
+    words = {word for source in SOURCES for text in references_of(source) if text
+             for word in text.split()}  # fmt: skip
+    trained = {"the": 20, "cat": 20, "a": 5, "dog": 5}
+    assert counts == {word: times for word, times in trained.items() if word in words} != {}
 
 
 def test_challenge_sets_are_evaluated_apart_from_the_split(tmp_path):

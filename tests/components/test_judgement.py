@@ -180,6 +180,28 @@ def test_a_critical_slice_that_is_too_small_or_empty_does_not_pass_and_says_so()
     assert "too small to decide: 0 sentences" in found["other"].note
 
 
+def test_critical_slices_of_several_dimensions_are_their_combinations():
+    equal = wrong(9, 900, 0.3)
+    labels = [{"domain": "ab"[i % 2], "length": "1" if i < 700 else "2"} for i in range(900)]
+    statistics = answers(equal, equal, [*labels[:899], {"domain": "c", "length": "1"}])
+    rules = compare(statistics, critical={"length, domain": {SER: 0.5}})
+    assert {rule.slice: (rule.sentences, rule.passed) for rule in rules} == {
+        "domain=a, length=1": (350, True), "domain=b, length=1": (350, True),
+        "domain=a, length=2": (100, True), "domain=b, length=2": (99, False),
+        "domain=c, length=1": (1, False),
+    }  # fmt: skip
+    assert sum("too small to decide" in rule.note for rule in rules) == 2
+    (rule,) = compare(statistics, critical={"length=2, domain=a": {SER: 0.5}})
+    assert rule.slice == "domain=a, length=2" and "in domain=a, length=2 less" in rule.rule
+
+
+def test_a_critical_slice_may_be_that_of_the_empty_label():
+    equal = wrong(9, 400, 0.3)
+    labels = [{"domain": "" if i < 150 else "named"} for i in range(400)]
+    (rule,) = compare(answers(equal, equal, labels), critical={"domain=": {SER: 0.5}})
+    assert (rule.slice, rule.sentences, rule.passed) == ("domain=", 150, True)
+
+
 @pytest.mark.parametrize(
     ("candidate", "baseline", "loss"),
     [(1.5, 1.0, 0.5), (1.0, 1.5, -0.5), (0.5, 1.0, 0.5), (0.9, 1.1, 0.0)],

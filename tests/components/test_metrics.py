@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import regex
 import sacrebleu
 import sacrebleu.tokenizers.tokenizer_13a
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import Tokenizer
 
 from seq2seq_tfx.components.measure import Sentence
 from seq2seq_tfx.components.metrics import MEASURES, signatures
@@ -136,6 +138,32 @@ def test_rouge_is_the_mean_of_rouge_score(name):
     scorer = RougeScorer([name])
     scores = [scorer.score_multi(r, h)[name].fmeasure for h, r in corpus]
     assert 0 < figure(name, corpus) == pytest.approx(sum(scores) / len(scores), abs=1e-9)
+
+
+class WordsOfAnyScript(Tokenizer):
+    """As `docs/evaluation.md` has it: lower-cased runs of letters, marks and digits."""
+
+    def tokenize(self, text):
+        return regex.findall(r"[\p{L}\p{M}\p{N}]+", text.lower())
+
+
+@pytest.mark.parametrize("name", ["rouge1", "rouge2", "rougeL"])
+@given(
+    st.lists(
+        st.lists(st.text("aßÄ किताबें猫٣é-。", max_size=12), min_size=2, max_size=4),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_in_any_script_rouge_is_that_of_rouge_score_but_for_its_tokenizer(name, texts):
+    corpus = [(hypothesis, references) for hypothesis, *references in texts]
+    scorer = RougeScorer([name], tokenizer=WordsOfAnyScript())
+    scores = [
+        max(scorer.score(reference, hypothesis)[name].fmeasure for reference in references)
+        for hypothesis, references in corpus
+    ]
+    assert figure(name, corpus) == pytest.approx(np.mean(scores), abs=1e-12)
 
 
 def test_rouge_reads_words_of_every_script():

@@ -2,7 +2,14 @@
 
 import pytest
 
-from seq2seq_tfx.components.slices import by_size, count_words, length_label, rarity_label
+from seq2seq_tfx.components.slices import (
+    by_size,
+    count_words,
+    length_label,
+    parts_of,
+    rarity_label,
+    slice_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +40,21 @@ def test_buckets_are_told_by_their_numbers_and_other_labels_by_name():
     labels = ["257+", "9-16", "1-4", "17-32"]
     assert sorted(labels, key=by_size) == ["1-4", "9-16", "17-32", "257+"]
     assert sorted(["news", "law", "mail-2"], key=by_size) == ["law", "mail-2", "news"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("domain", [("domain", None)]),
+        ("domain=", [("domain", "")]),
+        ("domain, length", [("domain", None), ("length", None)]),
+        ("domain=a=b, length=1-4", [("domain", "a=b"), ("length", "1-4")]),
+        ("domain, length=1-4", [("domain", None), ("length", "1-4")]),
+        ("domain=news, sport, length", [("domain", "news, sport"), ("length", None)]),
+        ("domain=at length, lengthy", [("domain", "at length, lengthy")]),
+    ],
+)
+def test_a_slice_is_named_by_dimensions_and_labels_which_may_hold_commas(name, parts):
+    assert parts_of(name, ["domain", "length"]) == parts
+    if all(label is not None for _, label in parts):
+        assert slice_name(dict(parts)) == name

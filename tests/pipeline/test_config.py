@@ -309,6 +309,25 @@ def test_a_slice_by_a_column_that_is_not_read_is_told_before_anything_is_trained
     load(sliced.replace("pairs.tsv", "pairs.tsv\n  extra: {topic: 3}"))
 
 
+def test_slices_are_combined_of_known_dimensions_and_may_be_critical():
+    entry = "evaluation: {slices: [source_length, 'source_length, topic']}\n"
+    critical = "  critical: {'topic, source_length=1-4': {bleu: 1}}\n"
+    assert problem_of(GOOD + critical + entry) == (
+        "job.yaml:8: evaluation.slices: expected source_length or rarest_word, as data.extra "
+        "names columns, received 'topic'"
+    )
+    good = GOOD.replace("pairs.tsv", "pairs.tsv\n  extra: {topic: 3}")
+    assert load(good + critical + entry).evaluation.dimensions == ["source_length", "topic"]
+    assert problem_of(good + critical.replace("topic, ", "topic, rarest_word, ") + entry) == (
+        "job.yaml:8: gate.critical.topic, rarest_word, source_length=1-4: expected a slice that "
+        "evaluation.slices names (source_length; source_length, topic), or 'set=NAME' of "
+        "evaluation.challenge_sets"
+    )
+    for twice in ("'topic, topic'", "'topic, source_length', 'source_length, topic'"):
+        text = f"{good}evaluation: {{slices: [{twice}]}}\n"
+        assert "once, received" in problem_of(text)
+
+
 @pytest.mark.parametrize("section", ["gate", "data", "name"])
 def test_a_missing_section_is_told(section):
     text = "".join(part for part in re.split(r"(?m)^(?=\w)", GOOD) if not part.startswith(section))

@@ -175,6 +175,22 @@ def test_spans_that_cannot_be_listed_are_told(monkeypatch, job):
     assert [each["reason"] for each in told()] == ["InternalError: database is locked"]
 
 
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [(BadData("too many <b>"), "data gate"), (PipelineError("another <b>"), "failed")],
+)
+def test_a_run_without_a_verdict_is_told_of_on_the_report_of_the_run_before(
+    monkeypatch, job, end, told
+):
+    report = Path("out/report.html")
+    report.write_text("<main>\n<p>earlier</p></main>")
+    runs_that(monkeypatch, job, end)
+    run()
+    page = report.read_text()
+    assert f">{told}</span> A newer run" in page and str(end).replace("<b>", "&lt;b&gt;") in page
+    assert page.index("A newer run") < page.index("earlier")
+
+
 def test_a_run_that_cannot_be_recorded_or_reported_is_told(monkeypatch, job):
     def record(*_):
         raise errors.InternalError("database or disk is full")

@@ -8,7 +8,7 @@ import pytest
 
 from seq2seq_tfx.report.charts import Epoch
 from seq2seq_tfx.report.heat_map import heat_map
-from seq2seq_tfx.report.run_page import Component, Example, Group, Run, render
+from seq2seq_tfx.report.run_page import Component, Example, Group, Run, render, with_newer
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -147,6 +147,37 @@ def test_what_is_no_number_is_said_and_not_drawn():
         rule |= {"figure": None, "bound": None, "passed": False}
     text = Page(render(run(verdict=broken))).text
     assert "no number" in text and "nan" not in text.lower().replace("nano", "")
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), -float("inf")])
+def test_a_figure_that_is_not_finite_is_no_number(value):
+    shown = verdict()
+    shown["candidate"]["bleu"] = value
+    assert "no number" in Page(render(run(verdict=shown))).text
+
+
+def test_of_very_many_slices_the_judged_and_the_largest_are_told_and_how_many_are_not():
+    told = verdict()
+    told["rules"][1]["slice"] = "document=7"
+    one = told["slices"][0]
+    told["slices"] = [{**one, "slice": f"document={i}", "examples": i} for i in range(20_000)]
+    source = render(run(verdict=told))
+    text = Page(source).text
+    assert "document=7 " in text and "document=19999 " in text and "document=8 " not in text
+    assert "19,800 more are left out here" in text and len(source) < 200_000
+    assert "left out here" not in Page(render(run())).text
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_page_tells_of_the_newest_run_without_a_verdict_and_its_reason_is_text(text):
+    once = with_newer(render(run()), "failed", "yesterday", text)
+    twice = Page(with_newer(once, "stopped", "today", text))
+    assert twice.open == [] and not any(tag in ("script", "img", "svg") and a.get("onerror")
+                                        for tag, a in twice.elements)  # fmt: skip
+    assert [a for tag, a in twice.elements if tag == "aside"] == [
+        {"class": "card", "id": "newer", "role": "status"}
+    ]
+    assert "today, came to no verdict" in twice.text and "yesterday" not in twice.text
 
 
 def test_a_first_run_without_baseline_epochs_sentences_or_pictures_has_a_page():

@@ -61,6 +61,22 @@ def test_attention_is_there_for_answers_that_are_explained_and_said_to_be_missin
     assert with_attention(answers[:1], known)[1] == ""
 
 
+@pytest.mark.parametrize(
+    ("tokens", "weight", "told"),
+    [
+        (120, 0.5, ""),
+        (121, 0.5, "the longer side has 121 tokens, and a picture of more than 120"),
+        (3, 0.0, "There is no attention to draw"),
+        (3, 2.0, "not all weights are from 0 to 1"),
+    ],
+)
+def test_where_no_attention_is_drawn_the_page_says_why(tokens, weight, told):
+    attention = Attention(["a"] * tokens, ["b"], np.full([1, tokens], weight))
+    found = Page(render({}, [Hypothesis("a", 0.0, 0.0, attention)], title="t", about="a"))
+    assert ("figure" in [tag for tag, _ in found.elements]) is not told
+    assert told in found.text and ("ttention" in found.text)
+
+
 def test_a_refusal_is_shown_with_the_form_as_it_was():
     text = Page(render({"text": "kept"}, None, "because", title="t", about="a")).text
     assert "kept" in text and "because" in text

@@ -1,5 +1,7 @@
 """The error browser tells what a model told of its answers, and nothing where it told nothing."""
 
+import re
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +15,7 @@ from seq2seq_tfx.report.dashboard.sentences_page import sentence_page, sentences
 
 
 def quotients(metric, sums):
-    return sums[:, 0] / sums[:, 1]
+    return np.array([a / b if b else np.nan for a, b in sums.tolist()])
 
 
 LIBRARY = Library(
@@ -59,6 +61,51 @@ def test_the_page_of_a_sentence_shows_the_whole_of_it_and_marks_the_answer_besid
     for text in texts.values():
         assert f'<bdi dir="auto">{text.replace("<", "&lt;").replace(">", "&gt;")}</bdi>' in page
     assert "<ins>a</ins>" in page and "<del>r</del>" in page
+
+
+def test_a_metric_that_no_model_tells_is_on_no_page_of_sentences(tmp_path):
+    row = {"id": "ab", "source": "s", "references": ["c"], "slices": {"set": "test"}}
+    row |= {"candidate": answer(None)}
+    row["candidate"]["statistics"]["silent"] = [0, 0]
+    source = source_of(written(tmp_path, row))
+    for page in (
+        sentences_page(source, STORE, RUN, {"metric": "silent"}),
+        sentence_page(source, STORE, RUN, "ab", asks=False),
+    ):
+        assert "errors" in page and "silent" not in page and "nan" not in page
+
+
+def test_why_the_attention_of_a_sentence_is_not_drawn_is_said(tmp_path):
+    row = {"id": "ab", "source": "s", "references": ["c"], "slices": {"set": "test"}}
+    source = source_of(written(tmp_path, row | {"candidate": answer(None)}))
+    told = {"text": "a", "score": 0.0, "log_prob": 0.0, "target_tokens": ["a"]}
+    long = SimpleNamespace(**told, attention=np.full([1, 150], 0.1))
+    source.models_lock = nullcontext()
+    source.outside = SimpleNamespace(model_errors=())
+    source.model = lambda store, run: SimpleNamespace(
+        most=1, explain=lambda texts, nbest: [(["s"] * 150, [long])]
+    )
+    page = sentence_page(source, STORE, RUN, "ab", asks=True)
+    assert "the longer side has 150 tokens" in page and "<figure" not in page
+
+
+@pytest.mark.parametrize("label", ["", "=", "==", "=a", "a=", "a"])
+def test_any_label_of_a_slice_can_be_chosen_the_empty_one_as_well(tmp_path, label):
+    rows = [
+        {"id": f"{i:x}", "source": f"source {i}", "references": ["c"], "candidate": answer(None),
+         "slices": {"set": "test", "domain": one}}
+        for i, one in enumerate([label, "another"])
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "sentences-0.parquet")
+    source = source_of(Sentences(tmp_path))
+    every = sentences_page(source, STORE, RUN, {})
+    assert "2 of 2 sentences" in every
+    select = re.findall(r'<select name="slice.domain">(.*?)</select>', every)[0]
+    values = re.findall(r'value="([^"]*)"', select)
+    found = [sentences_page(source, STORE, RUN, {"slice.domain": one}) for one in values]
+    assert sum("2 of 2 sentences" in page for page in found) == 1  # any label
+    (chosen,) = [page for page in found if "1 of 2 sentences" in page and "source 0" in page]
+    assert chosen.count(" selected") == 3
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def write(folder, text, metric):
         place.mkdir(parents=True)
     row = {"id": "ab", "source": text, "references": ["c"], "slices": {"set": "test"}}
     row |= {"candidate": answer(None)}
+    row["candidate"]["statistics"]["other"] = [1, 1]
     pq.write_table(pa.Table.from_pylist([row]), places["sentences"] / "sentences-0.parquet")
     (places["verdict"] / "verdict.json").write_text(json.dumps({"rules": [{"metric": metric}]}))
     (places["model"] / "Format-Serving").mkdir()
@@ -59,6 +60,9 @@ def test_of_a_folder_that_was_made_anew_nothing_earlier_is_shown(tmp_path):
     write(folder, "old", "bleu")
     *old, first = shown()
     assert old == ["old", "bleu", "old"] and shown()[-1] is first  # held
+    both = (source.run("job", 1),) * 2
+    by_other = source.compare(*both, "other")
+    assert by_other.metric == "other" and by_other.overall is first.overall
     shutil.rmtree(folder)
     write(folder, "new", "chrf")
     *new, second = shown()
