@@ -83,7 +83,9 @@ def check_tables(content: bytes, file: str) -> None:
     for side, table in zip(("msgid", "msgstr"), tables, strict=True):
         if table + 8 * number > len(content):
             problem = f"not a gettext catalog, or cut off: a table of {number:,} strings"
-            raise unreadable(file, f"{problem} at byte {table:,}, the file ends at {len(content):,}")
+            raise unreadable(
+                file, f"{problem} at byte {table:,}, the file ends at {len(content):,}"
+            )
         places = struct.iter_unpack(f"{order}2I", content[table : table + 8 * number])
         for entry, (length, start) in enumerate(places, start=1):
             size += length
