@@ -15,6 +15,7 @@ from .files import BYTE_ORDER_MARK, local_copy
 from .options import ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 
+COLUMNS = ("context", "comment", "flags")
 LARGEST = 1 << 26  # bytes: a catalog is read whole
 # What is no comment: polib takes the last character of a string for its quote, whatever it is.
 STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"[^"\\]*"')
@@ -31,8 +32,12 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
       config: how to read; `extra` knows `context`, `comment` and `flags`.
 
     Raises:
-      PipelineError: it is no catalog.
+      PipelineError: it is no catalog, or has no such column.
     """
+    for column in config.extra.values():
+        if column not in COLUMNS:
+            problem = f"data.extra: no column '{column}' in a catalog, only {', '.join(COLUMNS)}"
+            raise unreadable(file, problem)
     binary = bare_name(file).lower().endswith(".mo")
     with local_copy(stream, file, LARGEST) as copy:
         if binary:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .extras import Extras
+from .files import local_copy
 from .options import Column, ColumnsConfig, ReadingConfig
 from .records import rows_of
 from .rows import Rejected, Row, shown, unreadable
@@ -21,6 +23,7 @@ with suppress(ImportError):
 
 BATCH = 1024
 LARGEST_ROW = 1 << 27  # bytes of text, of which a dictionary may hold one value for many rows
+LARGEST_COPY = 1 << 34  # bytes
 BYTES = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
 )  # fmt: skip
@@ -30,14 +33,19 @@ def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
     """Each row gives one pair or one rejection; a list of targets, one for each of them.
 
     Args:
-      stream: the file's bytes, seekable.
+      stream: the file's bytes; what cannot seek is copied to this machine first.
       file: the name to report.
       config: how to read.
 
     Raises:
       PipelineError: it is no Parquet, or a side is no column of text.
     """
+    if not stream.seekable():  # unpacked as it is read
+        with local_copy(stream, file, LARGEST_COPY) as copy, open(copy, "rb") as whole:
+            yield from read_parquet(whole, file, config)
+        return
     columns = config.columns or ColumnsConfig()
+    extras = Extras(config, file)  # a column is there or it is not, whatever rows have in it
     number = 0
     try:
         table = pq.ParquetFile(stream)
@@ -64,7 +72,7 @@ def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
                     detail = f"at byte {record.start + 1}"
                     yield Rejected("invalid_utf8", detail, file, number, shown(record.object))
                 else:
-                    yield from rows_of(record, file, number, config)
+                    yield from rows_of(record, file, number, config, extras)
     # What pyarrow raises of a damaged file is of many kinds.
     except (pa.ArrowException, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
         raise unreadable(file, f"after {number:,} rows: {error}") from error

@@ -283,7 +283,22 @@ def test_a_catalog_with_a_far_too_long_line_is_refused_at_it(tmp_path):
         assert peak < 30_000_000
 
 
-@pytest.mark.parametrize("line", [rb'"\"', rb'"a\\" "', rb'msgid\n"a"', rb'msgstr[\n]"a"', rb'"a"\"'])
+@pytest.mark.parametrize(
+    "line", [rb'"\"', rb'"a\\" "', rb'msgid\n"a"', rb'msgstr[\n]"a"', rb'"a"\"']
+)
 def test_an_escape_outside_of_a_string_is_no_part_of_a_catalog(tmp_path, line):
     with pytest.raises(PipelineError, match=r"a\.po:3 cannot be read: .*quotes"):
         read_bytes(tmp_path, "a.po", b'msgid "a"\nmsgstr "b"\n' + line + b"\n")
+
+
+def _unit(sources, targets):
+    variants = [("en-US", f"s{n}") for n in range(sources)]
+    variants += [("de", f"t{n}") for n in range(targets)]
+    tuvs = "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in variants)
+    return f'<tmx><header srclang="en"/><body><tu>{tuvs}</tu></body></tmx>'.encode()
+
+
+def test_each_variant_of_a_source_is_a_pair_with_each_of_the_target(tmp_path):
+    pairs = [("s0", "t0", 1), ("s0", "t1", 1), ("s1", "t0", 1), ("s1", "t1", 1)]
+    assert told(read_bytes(tmp_path, "a.tmx", _unit(2, 2))) == pairs
+    assert told(read_bytes(tmp_path, "a.tmx", _unit(40, 40))) == [("many_variants", 1)]
