@@ -148,6 +148,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         told = {
             **given,
             "kept": counts["accepted"],
+            "compared_in_part": counts["compared_in_part"],
             "statistics": statistics,
             "breaches": [breach._asdict() for breach in found],
         }

@@ -21,7 +21,7 @@ from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
 from .gathered import Gather, Merges, gathered
-from .ingestion import PairRow, ReadFiles
+from .ingestion import PairRow, ReadFiles, compared_in_part
 from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
 from .row_lines import (
     WriteLines,
@@ -48,6 +48,7 @@ class DataReport(NamedTuple):
     read: int
     kept: int
     rejected: dict[str, int]  # by reason
+    compared_in_part: int  # kept or not, with some of all pairs that may be near duplicates
     examples: dict[str, list[dict[str, Any]]]  # the first rejected rows of each reason
     statistics: dict[str, Any]  # of what was kept
     breaches: list[dict[str, Any]]  # the limits that do not hold
@@ -103,6 +104,7 @@ def check_pairs(
                 statistics,
             ) | Gather(scratch, MERGES)
         found = gathered(scratch, MERGES)
+        in_part = compared_in_part(rows_aside)
         kept_files, kept = found[KEPT]
         rejected_files, reasons = found[REJECTED]
         statistics = found[STATISTICS]
@@ -121,6 +123,7 @@ def check_pairs(
         read=read,
         kept=kept,
         rejected=rejected,
+        compared_in_part=in_part,
         examples=examples,
         statistics=statistics,
         breaches=[breach._asdict() for breach in broken],

@@ -9,14 +9,16 @@ places of the duplicates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.window import GlobalWindows
 
-from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside
+from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside, create
 from .cleaning.duplicates import groups
 from .cleaning.filter import PairFilter
 from .cleaning.filters import clean_all
@@ -34,6 +36,7 @@ FilePart = tuple[int, tuple[str, ...], str, tuple[int, ...]]
 
 REJECTED = "rejected"
 KEYS = "keys"
+IN_PART = "in-part-"
 PAIRS = "pairs"
 KEY_SHARDS = 64
 BATCH_ROWS = 1 << 10
@@ -79,7 +82,8 @@ class ReadFiles(beam.PTransform):
         shards = aside[KEYS] | "ByShard" >> beam.GroupByKey()
         found: list[beam.PCollection] = []
         for which in range(len(self._config.comparisons)):
-            compare = beam.ParDo(Compare(self._config, which), *_as_side_input(found))
+            do = Compare(self._config, which, self._scratch)
+            compare = beam.ParDo(do, *_as_side_input(found))
             found.append(shards | f"Compare{which}" >> compare)
         take = TakeUp(self._files, self._config, self._parts is not None)
         return (
@@ -226,16 +230,18 @@ class Compare(beam.DoFn):
       config: the `data` section.
       which: of its comparisons; the shards of others are passed over, and so are the
         pairs that an earlier one found, for none is rejected in favour of a rejected one.
+      scratch: for the places of pairs that were not compared with all others.
     """
 
-    def __init__(self, config: DataConfig, which: int):
+    def __init__(self, config: DataConfig, which: int, scratch: str):
         self._comparison = config.comparisons[which]
         self._which = which
+        self._scratch = scratch
 
     def process(
         self, shard: tuple[tuple[int, int], Iterable[str]], before: Iterable[bytes] = ()
     ) -> Iterator[bytes]:
-        (which, _), paths = shard
+        (which, number), paths = shard
         if which != self._which:
             return
         rows = np.frombuffer(bytes_aside(list(paths)), self._comparison.packing)
@@ -243,11 +249,27 @@ class Compare(beam.DoFn):
             places = rows["file"].astype(np.uint64) << np.uint64(32) | rows["row"]
             rows = rows[~np.isin(places, np.frombuffer(b"".join(before), FOUND)["place"])]
         found = []
+        in_part: set[int] = set()
         for group in groups(rows):
             for row, first in self._comparison.matches(group):
                 place = int(row["file"]) << 32 | int(row["row"])
-                found.append((place, which, first["file"], first["line"]))
+                if first is None:
+                    in_part.add(place)
+                else:
+                    found.append((place, which, first["file"], first["line"]))
+        if in_part:
+            # By a name of its own: what is tried again is written over.
+            name = FileSystems.join(self._scratch, f"{IN_PART}{which}-{number}")
+            with closing(create(name)) as file:
+                file.write(np.array(sorted(in_part), np.uint64).tobytes())
         yield np.array(found, FOUND).tobytes()
+
+
+def compared_in_part(scratch: str) -> int:
+    """How many pairs `Compare` did not compare with all that may be like them."""
+    (matched,) = FileSystems.match([FileSystems.join(scratch, f"{IN_PART}*")])
+    places = bytes_aside([metadata.path for metadata in matched.metadata_list])
+    return len(np.unique(np.frombuffer(places, np.uint64)))
 
 
 def merge_found(parts: Iterable[bytes]) -> np.ndarray:

@@ -17,6 +17,7 @@ from .aside import Aside, RowsAside, by_shard, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
 from .cleaning.duplicates import hash64, hashes64
 from .near_leaks import (
+    CAPPED,
     LOOKED_AT,
     FindNearLeaks,
     HeldOut,
@@ -70,8 +71,9 @@ class MeasureBitext(beam.PTransform):
         if self._similarity is not None:
             near = aside[LEARNED] | "NearLeaks" >> beam.ParDo(
                 FindNearLeaks(self._similarity), beam.pvalue.AsIter(aside[SAMPLE])
-            )
-            found += [(NEAR_LEAKS, near), (SAMPLE, aside[SAMPLE])]
+            ).with_outputs(CAPPED, main=NEAR_LEAKS)
+            found += [(NEAR_LEAKS, near[NEAR_LEAKS]), (CAPPED, near[CAPPED])]
+            found += [(SAMPLE, aside[SAMPLE])]
         return (
             tuple(
                 parts | f"Name_{kind}" >> beam.Map(part_of_statistics, kind)
@@ -100,7 +102,9 @@ def merge_statistics(parts: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             add_near_leaks(by_kind.get(NEAR_LEAKS, ())),
             sample(map(unpacked, by_kind[SAMPLE])),
         )
-        told["near_leaks"] = near_leak_statistics(near, held_out, HELD_OUT)
+        told["near_leaks"] = near_leak_statistics(
+            near, held_out, HELD_OUT, sum(by_kind.get(CAPPED, ()))
+        )
     return told
 
 

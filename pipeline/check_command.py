@@ -140,6 +140,9 @@ def _print(report: DataReport, output: Path | None) -> None:
             place = f"{first['file']}:{first['line']}: {first['detail']}"
             place = place.replace(f"{os.getcwd()}{os.sep}", "")
             console.print(f"  {reason:<{width}} {number:>9,}  {_printable(place)}")
+    if report.compared_in_part:
+        told = f"{report.compared_in_part:,} pairs of templated text were compared with some alone"
+        console.print(f"  near_duplicates: {told} of those like them; there may be more")
     for section, moved in report.statistics.get("drift", {}).items():
         console.print(f"  drift of {section}: {moved['distance']:.3f}")
     if output:

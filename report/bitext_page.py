@@ -65,6 +65,7 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
         ],
         drift=_drift(statistics.get("drift", {})),
         near=_near(statistics.get("near_leaks")),
+        capped=(statistics.get("near_leaks") or {}).get("capped", 0),
     )
 
 
