@@ -21,7 +21,7 @@ from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
 from .gathered import Gather, Merges, gathered
-from .ingestion import PairRow, ReadFiles, compared_in_part
+from .ingestion import PairRow, ReadFiles, check_read, compared_in_part
 from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
 from .row_lines import (
     WriteLines,
@@ -105,6 +105,8 @@ def check_pairs(
             ) | Gather(scratch, MERGES)
         found = gathered(scratch, MERGES)
         in_part = compared_in_part(rows_aside)
+        read = found[KEPT][1] + sum(numbers_of(found[REJECTED][1]).values())
+        check_read(rows_aside, read)
         kept_files, kept = found[KEPT]
         rejected_files, reasons = found[REJECTED]
         statistics = found[STATISTICS]
@@ -113,7 +115,6 @@ def check_pairs(
     if before is not None:
         statistics["drift"] = drift(statistics, before)
     rejected, examples = numbers_of(reasons), examples_of(reasons)
-    read = kept + sum(rejected.values())
     counts = {"read": read, "rejected": rejected, "examples": examples}
     broken = breaches(limits, statistics, counts, partial(_pairs_in, folder / KEPT))
     if limits.schema_file and kept:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from glob import escape
 from typing import Any
 
 import apache_beam as beam
@@ -36,7 +37,7 @@ FilePart = tuple[int, tuple[str, ...], str, tuple[int, ...]]
 
 REJECTED = "rejected"
 KEYS = "keys"
-IN_PART = "in-part-"
+IN_PART, READ = "in-part-", "read-"
 PAIRS = "pairs"
 KEY_SHARDS = 64
 BATCH_ROWS = 1 << 10
@@ -75,7 +76,8 @@ class ReadFiles(beam.PTransform):
             | "Files" >> beam.Create(list(parts_to_read(self._files, self._config)))
         )
         if self._parts is None and not self._config.comparisons:
-            read = beam.ParDo(ReadBatches(self._config)).with_outputs(REJECTED, main=PAIRS)
+            do = ReadBatches(self._config, self._scratch)
+            read = beam.ParDo(do).with_outputs(REJECTED, main=PAIRS)
             return files | "Read" >> read
         lay = LayAside(self._config, self._scratch, self._parts or 1)
         aside = files | "LayAside" >> beam.ParDo(lay).with_outputs(KEYS, main=PAIRS)
@@ -108,19 +110,23 @@ def parts_to_read(files: list[InputFile], config: DataConfig) -> Iterator[FilePa
 
 
 def cleaned_batches(
-    file: FilePart, config: DataConfig
+    file: FilePart, config: DataConfig, scratch: str
 ) -> Iterator[tuple[list[tuple[int, Pair]], list[RejectedRow], int]]:
     """The rows of a file, or of a piece, after all filters that look at one pair alone.
+
+    How many a reader gave is left in `scratch`, for `check_read`.
 
     Yields:
       Kept pairs with the numbers of their rows, rejected rows, and the characters of all.
     """
-    _, paths, file_format, of_piece = file
+    place, paths, file_format, of_piece = file
     piece = Piece(*of_piece) if of_piece else None
     filters = [each for each in config.cleaning if isinstance(each, PairFilter)]
     column = config.splits.column
     number = piece.line - 1 if piece else 0
+    read = 0
     for rows, characters in _batches(read_pairs(InputFile(paths, file_format), config, piece)):
+        read += len(rows)
         cleaned = clean_all(rows, filters)
         kept, rejected = [], []
         for row in cleaned:
@@ -132,6 +138,24 @@ def cleaned_batches(
                 rejected.append((row.reason, row.detail, row.file, row.line, row.text))
             number += 1
         yield kept, rejected, characters
+    # By a name of its own: what is tried again is written over.
+    name = FileSystems.join(scratch, f"{READ}{place}-{piece.line if piece else 0}")
+    with closing(create(name)) as written:
+        written.write(b"%d\n" % read)
+
+
+def check_read(scratch: str, written: int) -> None:
+    """Compares the rows that were written, kept or rejected, with those that readers gave.
+
+    Raises:
+      RuntimeError: they are not as many, which no data should be able to bring about.
+    """
+    read = sum(map(int, _left_in(scratch, READ).split()))
+    if read != written:
+        raise RuntimeError(
+            f"{read:,} rows were read, but {written:,} kept or rejected: a fault of this "
+            "program, not of the data; please report it"
+        )
 
 
 def _with_known_split(pair: Pair, column: str) -> Row:
@@ -157,13 +181,14 @@ def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
 
 
 class ReadBatches(beam.DoFn):
-    """Reads a file."""
+    """Reads a file, and leaves in `scratch` how many rows it has."""
 
-    def __init__(self, config: DataConfig):
+    def __init__(self, config: DataConfig, scratch: str):
         self._config = config
+        self._scratch = scratch
 
     def process(self, file: FilePart) -> Iterator[Any]:
-        for kept, rejected, _ in cleaned_batches(file, self._config):
+        for kept, rejected, _ in cleaned_batches(file, self._config, self._scratch):
             if rejected:
                 yield beam.pvalue.TaggedOutput(REJECTED, rejected)
             if kept:
@@ -190,7 +215,7 @@ class LayAside(beam.DoFn):
 
     def process(self, file: FilePart) -> None:
         place = file[0]
-        for kept, rejected, characters in cleaned_batches(file, self._config):
+        for kept, rejected, characters in cleaned_batches(file, self._config, self._scratch):
             ranks = self._ranks(kept)
             for which, comparison in enumerate(self._config.comparisons):
                 packed = comparison.pack(place, kept, ranks)
@@ -267,9 +292,13 @@ class Compare(beam.DoFn):
 
 def compared_in_part(scratch: str) -> int:
     """How many pairs `Compare` did not compare with all that may be like them."""
-    (matched,) = FileSystems.match([FileSystems.join(scratch, f"{IN_PART}*")])
-    places = bytes_aside([metadata.path for metadata in matched.metadata_list])
-    return len(np.unique(np.frombuffer(places, np.uint64)))
+    return len(np.unique(np.frombuffer(_left_in(scratch, IN_PART), np.uint64)))
+
+
+def _left_in(scratch: str, begins: str) -> bytes:
+    """The content of the files whose names begin so."""
+    (matched,) = FileSystems.match([FileSystems.join(escape(scratch), f"{begins}*")])
+    return bytes_aside([metadata.path for metadata in matched.metadata_list])
 
 
 def merge_found(parts: Iterable[bytes]) -> np.ndarray:

@@ -24,7 +24,7 @@ from .code_digest import code_digest
 from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
 from .errors import BadData
 from .gathered import Gather, Merges, gathered
-from .ingestion import ReadFiles, compared_in_part
+from .ingestion import ReadFiles, check_read, compared_in_part
 from .row_lines import (
     Reasons,
     WriteLines,
@@ -116,9 +116,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         found = gathered(scratch, MERGES)
         rejected_files, reasons = found[REJECTED]
         join_files(rejected_files, os.path.join(rejected.uri, REJECTED))
-        in_part = compared_in_part(aside)
+        counts = _counts(found[WRITTEN], reasons)
+        counts["compared_in_part"] = compared_in_part(aside)
+        check_read(aside, counts["read"])
         fileio.rmtree(scratch)
-        counts = {**_counts(found[WRITTEN], reasons), "compared_in_part": in_part}
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
         if fault := _fault(counts, ", ".join(config.patterns)):
