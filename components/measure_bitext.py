@@ -226,7 +226,7 @@ def _often(repeated: tuple[int, int]) -> tuple[int, int]:
 
 
 def repeated_texts(
-    repeated: Iterable[Sequence[int]], pairs: Iterable[tuple[str, str]]
+    repeated: Iterable[tuple[int, int]], pairs: Iterable[tuple[str, str]]
 ) -> list[tuple[int, str, str]]:
     """Of the pairs that come most often how often, and the beginnings of their sides.
 
@@ -234,7 +234,7 @@ def repeated_texts(
       repeated: key and number of each, as `add_leaks` has them.
       pairs: all pairs, which are read until each of them came.
     """
-    wanted: dict[int, int] = dict(map(tuple, repeated))
+    wanted = dict(repeated)
     found = []
     for source, target in pairs:
         if not wanted:

@@ -15,7 +15,8 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
     """Writes the page.
 
     Args:
-      report: `read`, `kept`, `rejected`, `examples`, `statistics` and `breaches`.
+      report: `read`, `kept`, `rejected`, `examples`, `compared_in_part`, `statistics` and
+        `breaches`.
       lengths: lower ends of the bins of lengths, in characters.
       ratios: those of length ratios, in powers of two.
     """

@@ -185,7 +185,7 @@ def test_the_page_shows_text_and_obeys_none():
     page = bitext_page(
         {
             "read": 1, "kept": 1, "rejected": {bad: 1}, "examples": {bad: [row]},
-            "statistics": statistics,
+            "statistics": statistics, "compared_in_part": 1,
             "breaches": [{"limit": bad, "found": 1.0, "allowed": 0.0, "examples": [bad]}],
         },
         LENGTHS, RATIOS,
