@@ -11,6 +11,7 @@ COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
 WORKERS ?= 2
 MARK    ?= slow
 PAIRS   ?= 100000 1000000
+KINDS   ?= tsv csv tatoeba aligned jsonl parquet tmx xliff gettext mo tfrecord
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 FIRST   := tests/test_nights.py tests/test_end_to_end.py tests/test_failures.py tests/test_calibration.py
@@ -20,7 +21,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-serving test test-unit test-models test-e2e fuzz-serving nights airflow test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,12 @@ test-e2e: setup  ## run the tests that train and run pipelines
 
 fuzz-serving: setup  ## send the local server 12,000 hostile requests
 	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s
+
+fuzz-readers: setup  ## fuzz the readers of pairs by coverage, five minutes (SECONDS_EACH=25 a format)
+	@test -d .cache/atheris/atheris || $(UV) pip install --quiet --python $(PYTHON_BIN) \
+	  --target .cache/atheris --no-deps 'atheris>=2.3,<4'
+	for kind in $(KINDS); do PYTHONPATH=.cache/atheris:. $(PYTHON_BIN) scripts/fuzz_readers.py \
+	  --kind $$kind --seconds $(or $(SECONDS_EACH),25) || exit 1; done
 
 nights: setup  ## live through five unattended nights: two of them bad, and no harm done
 	$(PYTHON_BIN) scripts/nights.py

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, model_validator
 
 from ..models.configuration import Section
 from .drift import DriftLimits
+from .measure_bitext import repeated_texts
+from .row_lines import told_rejected
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -87,9 +90,19 @@ def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, flo
 
 
 def breaches(
-    config: DataValidationConfig, statistics: dict[str, Any], counts: dict[str, Any]
+    config: DataValidationConfig,
+    statistics: dict[str, Any],
+    counts: dict[str, Any],
+    pairs: Callable[[], Iterable[tuple[str, str]]] = list,
 ) -> list[Breach]:
-    """The limits that do not hold, each with up to ten examples."""
+    """The limits that do not hold, each with up to ten examples.
+
+    Args:
+      config: the `data_validation` section.
+      statistics: of `MeasureBitext`.
+      counts: `read` rows and those `rejected`, by reason, and `examples` of these.
+      pairs: reads all pairs once more, to show those that are repeated.
+    """
     examples = {
         f"max_{name if name == 'identical' else f'{name}_differ'}": [
             f"{source!r} / {target!r}" for source, target in rows
@@ -109,14 +122,19 @@ def breaches(
         for side, found in statistics.get("vocabulary", {}).items()
         for word in found["unknown_words"]
     ]
-    rejected = sorted(counts["rejected"].items(), key=lambda item: -item[1])
-    examples["max_rejected"] = [f"{reason} {number:,}" for reason, number in rejected]
+    rejected = told_rejected(counts["rejected"], counts.get("examples", {}))
+    examples["max_rejected"] = examples["min_pairs"] = rejected
     found = []
     for limit, figure in figures(statistics, counts).items():
         allowed = getattr(config, limit)
         if allowed is None:
             continue
         if figure < allowed if limit.startswith("min_") else figure > allowed:
+            if limit == "max_duplicates":
+                examples[limit] = [
+                    f"{number:,} times {source!r} / {target!r}"
+                    for number, source, target in repeated_texts(statistics["repeated"], pairs())
+                ]
             found.append(Breach(limit, allowed, figure, examples.get(limit, [])[:10]))
     for section, moved in statistics.get("drift", {}).items():
         allowed = getattr(config.max_drift, section)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import apache_beam as beam
@@ -32,6 +34,7 @@ from .measure_bitext import MeasureBitext, merge_statistics
 from .pair_example_gen import COUNTS
 from .readers.files import opened
 from .readers.tfrecord import records_of
+from .stopped import keep_files
 
 STATISTICS = "statistics.json"
 PAGE = "report.html"
@@ -73,6 +76,12 @@ def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, 
         yield batch
 
 
+def _pairs_in(files: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for batch in chain.from_iterable(map(batches_of_examples, files)):
+        for _, source, target in batch:
+            yield source, target
+
+
 def anomalies_of(uri: str) -> list[Breach]:
     """What ExampleValidator found that is not as the schema has it, if anything."""
     found = {}
@@ -101,7 +110,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         limits = DataValidationConfig.model_validate_json(exec_properties["data_validation"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         ingested = artifact_utils.get_single_uri(input_dict["rejected"])
-        folder = artifact_utils.get_single_uri(output_dict["report"])
+        report = artifact_utils.get_single_instance(output_dict["report"])
+        folder = report.uri
         with fileio.open(os.path.join(ingested, COUNTS)) as file:
             counts = json.loads(file.read())
 
@@ -130,21 +140,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 statistics["drift"] = drift(statistics, json.loads(file.read()))
         with fileio.open(os.path.join(folder, STATISTICS), "w") as file:
             file.write(json.dumps(statistics, ensure_ascii=False))
-        found = breaches(limits, statistics, counts)
+        given = {"read": counts["read"], "rejected": counts["rejected"]}
+        given["examples"] = counts["rejected_rows"]
+        found = breaches(limits, statistics, given, partial(_pairs_in, files))
         if input_dict.get("anomalies"):
             found += anomalies_of(artifact_utils.get_single_uri(input_dict["anomalies"]))
-        report = {
-            "read": counts["read"],
+        told = {
+            **given,
             "kept": counts["accepted"],
-            "rejected": counts["rejected"],
-            "examples": {},
+            "compared_in_part": counts["compared_in_part"],
             "statistics": statistics,
             "breaches": [breach._asdict() for breach in found],
         }
         with fileio.open(os.path.join(folder, PAGE), "w") as file:
-            file.write(bitext_page(report, LENGTHS, RATIOS))
+            file.write(bitext_page(told, LENGTHS, RATIOS))
         if found:
-            raise BadData("\n".join(map(str, found)))
+            kept = f"All that was found: {os.path.join(keep_files(report), PAGE)}"
+            raise BadData("\n".join([*map(str, found), kept]))
 
 
 class BitextValidator(base_beam_component.BaseBeamComponent):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import orjson
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ..report.bitext_page import bitext_page
@@ -20,21 +21,24 @@ from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
 from .gathered import Gather, Merges, gathered
-from .ingestion import PairRow, ReadFiles, RejectedRow
+from .ingestion import PairRow, ReadFiles, check_read, compared_in_part
 from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
-from .readers.rows import Rejected
-from .row_lines import WriteLines, kept_as_json, merge_lines, rejected_as_json
+from .row_lines import (
+    WriteLines,
+    add_reasons,
+    examples_of,
+    first_of_reasons,
+    kept_as_json,
+    merge_lines,
+    numbers_of,
+    rejected_as_json,
+)
 from .splits import Splitter, splitter
 
 KEPT = "kept.jsonl"
 REJECTED = "rejected.jsonl"
 REPORT = "report.json"
 PAGE = "report.html"
-EXAMPLES = 3  # rejected rows that are shown of each reason
-
-
-# Of each reason how many rows there are, and the first of them.
-Reasons = dict[str, tuple[int, list[RejectedRow]]]
 
 
 class DataReport(NamedTuple):
@@ -44,32 +48,10 @@ class DataReport(NamedTuple):
     read: int
     kept: int
     rejected: dict[str, int]  # by reason
+    compared_in_part: int  # kept or not, with some of all pairs that may be near duplicates
     examples: dict[str, list[dict[str, Any]]]  # the first rejected rows of each reason
     statistics: dict[str, Any]  # of what was kept
     breaches: list[dict[str, Any]]  # the limits that do not hold
-
-
-def first_of_reasons(rows: Sequence[RejectedRow]) -> Reasons:
-    """How many rows were rejected for each reason, and the first of them."""
-    reasons: dict[str, list[RejectedRow]] = {}
-    for row in rows:
-        reasons.setdefault(row[0], []).append(row)
-    return {reason: (len(found), found) for reason, found in reasons.items()}
-
-
-def add_reasons(parts: Iterable[Reasons]) -> Reasons:
-    """The sums of what `first_of_reasons` tells."""
-    merged: Reasons = {}
-    for counts in parts:
-        for reason, (number, rows) in counts.items():
-            before, first = merged.get(reason, (0, []))
-            rows = sorted([*first, *rows], key=_place)[:EXAMPLES]
-            merged[reason] = (before + number, rows)
-    return merged
-
-
-def _place(row: RejectedRow) -> tuple[str, int]:
-    return row[2], row[3]
 
 
 MERGES: Merges = {
@@ -122,6 +104,9 @@ def check_pairs(
                 statistics,
             ) | Gather(scratch, MERGES)
         found = gathered(scratch, MERGES)
+        in_part = compared_in_part(rows_aside)
+        read = found[KEPT][1] + sum(numbers_of(found[REJECTED][1]).values())
+        check_read(rows_aside, read)
         kept_files, kept = found[KEPT]
         rejected_files, reasons = found[REJECTED]
         statistics = found[STATISTICS]
@@ -129,9 +114,9 @@ def check_pairs(
         join_files(rejected_files, str(folder / REJECTED))
     if before is not None:
         statistics["drift"] = drift(statistics, before)
-    rejected = {reason: number for reason, (number, _) in sorted(reasons.items())}
-    read = kept + sum(rejected.values())
-    broken = breaches(limits, statistics, {"read": read, "rejected": rejected})
+    rejected, examples = numbers_of(reasons), examples_of(reasons)
+    counts = {"read": read, "rejected": rejected, "examples": examples}
+    broken = breaches(limits, statistics, counts, partial(_pairs_in, folder / KEPT))
     if limits.schema_file and kept:
         broken += schema_breaches(config, files, limits.schema_file, folder, beam_args)
     report = DataReport(
@@ -139,10 +124,8 @@ def check_pairs(
         read=read,
         kept=kept,
         rejected=rejected,
-        examples={
-            reason: [Rejected(*row)._asdict() for row in rows]
-            for reason, (_, rows) in sorted(reasons.items())
-        },
+        compared_in_part=in_part,
+        examples=examples,
         statistics=statistics,
         breaches=[breach._asdict() for breach in broken],
     )
@@ -150,6 +133,12 @@ def check_pairs(
     (folder / REPORT).write_text(f"{text}\n", "utf-8")
     (folder / PAGE).write_text(bitext_page(report._asdict(), LENGTHS, RATIOS), "utf-8")
     return report
+
+
+def _pairs_in(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as lines:
+        for line in map(orjson.loads, lines):
+            yield line["source"], line["target"]
 
 
 def with_splits(rows: Sequence[PairRow], given: Splitter) -> list[tuple[str, str, str]]:

@@ -9,14 +9,17 @@ places of the duplicates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from glob import escape
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.window import GlobalWindows
 
-from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside
+from .aside import Aside, RowsAside, batches_aside, by_shard, bytes_aside, create
 from .cleaning.duplicates import groups
 from .cleaning.filter import PairFilter
 from .cleaning.filters import clean_all
@@ -34,6 +37,7 @@ FilePart = tuple[int, tuple[str, ...], str, tuple[int, ...]]
 
 REJECTED = "rejected"
 KEYS = "keys"
+IN_PART, READ = "in-part-", "read-"
 PAIRS = "pairs"
 KEY_SHARDS = 64
 BATCH_ROWS = 1 << 10
@@ -72,14 +76,16 @@ class ReadFiles(beam.PTransform):
             | "Files" >> beam.Create(list(parts_to_read(self._files, self._config)))
         )
         if self._parts is None and not self._config.comparisons:
-            read = beam.ParDo(ReadBatches(self._config)).with_outputs(REJECTED, main=PAIRS)
+            do = ReadBatches(self._config, self._scratch)
+            read = beam.ParDo(do).with_outputs(REJECTED, main=PAIRS)
             return files | "Read" >> read
         lay = LayAside(self._config, self._scratch, self._parts or 1)
         aside = files | "LayAside" >> beam.ParDo(lay).with_outputs(KEYS, main=PAIRS)
         shards = aside[KEYS] | "ByShard" >> beam.GroupByKey()
         found: list[beam.PCollection] = []
         for which in range(len(self._config.comparisons)):
-            compare = beam.ParDo(Compare(self._config, which), *_as_side_input(found))
+            do = Compare(self._config, which, self._scratch)
+            compare = beam.ParDo(do, *_as_side_input(found))
             found.append(shards | f"Compare{which}" >> compare)
         take = TakeUp(self._files, self._config, self._parts is not None)
         return (
@@ -104,19 +110,23 @@ def parts_to_read(files: list[InputFile], config: DataConfig) -> Iterator[FilePa
 
 
 def cleaned_batches(
-    file: FilePart, config: DataConfig
+    file: FilePart, config: DataConfig, scratch: str
 ) -> Iterator[tuple[list[tuple[int, Pair]], list[RejectedRow], int]]:
     """The rows of a file, or of a piece, after all filters that look at one pair alone.
+
+    How many a reader gave is left in `scratch`, for `check_read`.
 
     Yields:
       Kept pairs with the numbers of their rows, rejected rows, and the characters of all.
     """
-    _, paths, file_format, of_piece = file
+    place, paths, file_format, of_piece = file
     piece = Piece(*of_piece) if of_piece else None
     filters = [each for each in config.cleaning if isinstance(each, PairFilter)]
     column = config.splits.column
     number = piece.line - 1 if piece else 0
+    read = 0
     for rows, characters in _batches(read_pairs(InputFile(paths, file_format), config, piece)):
+        read += len(rows)
         cleaned = clean_all(rows, filters)
         kept, rejected = [], []
         for row in cleaned:
@@ -128,6 +138,24 @@ def cleaned_batches(
                 rejected.append((row.reason, row.detail, row.file, row.line, row.text))
             number += 1
         yield kept, rejected, characters
+    # By a name of its own: what is tried again is written over.
+    name = FileSystems.join(scratch, f"{READ}{place}-{piece.line if piece else 0}")
+    with closing(create(name)) as written:
+        written.write(b"%d\n" % read)
+
+
+def check_read(scratch: str, written: int) -> None:
+    """Compares the rows that were written, kept or rejected, with those that readers gave.
+
+    Raises:
+      RuntimeError: they are not as many, which no data should be able to bring about.
+    """
+    read = sum(map(int, _left_in(scratch, READ).split()))
+    if read != written:
+        raise RuntimeError(
+            f"{read:,} rows were read, but {written:,} kept or rejected: a fault of this "
+            "program, not of the data; please report it"
+        )
 
 
 def _with_known_split(pair: Pair, column: str) -> Row:
@@ -153,13 +181,14 @@ def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
 
 
 class ReadBatches(beam.DoFn):
-    """Reads a file."""
+    """Reads a file, and leaves in `scratch` how many rows it has."""
 
-    def __init__(self, config: DataConfig):
+    def __init__(self, config: DataConfig, scratch: str):
         self._config = config
+        self._scratch = scratch
 
     def process(self, file: FilePart) -> Iterator[Any]:
-        for kept, rejected, _ in cleaned_batches(file, self._config):
+        for kept, rejected, _ in cleaned_batches(file, self._config, self._scratch):
             if rejected:
                 yield beam.pvalue.TaggedOutput(REJECTED, rejected)
             if kept:
@@ -186,7 +215,7 @@ class LayAside(beam.DoFn):
 
     def process(self, file: FilePart) -> None:
         place = file[0]
-        for kept, rejected, characters in cleaned_batches(file, self._config):
+        for kept, rejected, characters in cleaned_batches(file, self._config, self._scratch):
             ranks = self._ranks(kept)
             for which, comparison in enumerate(self._config.comparisons):
                 packed = comparison.pack(place, kept, ranks)
@@ -226,16 +255,18 @@ class Compare(beam.DoFn):
       config: the `data` section.
       which: of its comparisons; the shards of others are passed over, and so are the
         pairs that an earlier one found, for none is rejected in favour of a rejected one.
+      scratch: for the places of pairs that were not compared with all others.
     """
 
-    def __init__(self, config: DataConfig, which: int):
+    def __init__(self, config: DataConfig, which: int, scratch: str):
         self._comparison = config.comparisons[which]
         self._which = which
+        self._scratch = scratch
 
     def process(
         self, shard: tuple[tuple[int, int], Iterable[str]], before: Iterable[bytes] = ()
     ) -> Iterator[bytes]:
-        (which, _), paths = shard
+        (which, number), paths = shard
         if which != self._which:
             return
         rows = np.frombuffer(bytes_aside(list(paths)), self._comparison.packing)
@@ -243,11 +274,31 @@ class Compare(beam.DoFn):
             places = rows["file"].astype(np.uint64) << np.uint64(32) | rows["row"]
             rows = rows[~np.isin(places, np.frombuffer(b"".join(before), FOUND)["place"])]
         found = []
+        in_part: set[int] = set()
         for group in groups(rows):
             for row, first in self._comparison.matches(group):
                 place = int(row["file"]) << 32 | int(row["row"])
-                found.append((place, which, first["file"], first["line"]))
+                if first is None:
+                    in_part.add(place)
+                else:
+                    found.append((place, which, first["file"], first["line"]))
+        if in_part:
+            # By a name of its own: what is tried again is written over.
+            name = FileSystems.join(self._scratch, f"{IN_PART}{which}-{number}")
+            with closing(create(name)) as file:
+                file.write(np.array(sorted(in_part), np.uint64).tobytes())
         yield np.array(found, FOUND).tobytes()
+
+
+def compared_in_part(scratch: str) -> int:
+    """How many pairs `Compare` did not compare with all that may be like them."""
+    return len(np.unique(np.frombuffer(_left_in(scratch, IN_PART), np.uint64)))
+
+
+def _left_in(scratch: str, begins: str) -> bytes:
+    """The content of the files whose names begin so."""
+    (matched,) = FileSystems.match([FileSystems.join(escape(scratch), f"{begins}*")])
+    return bytes_aside([metadata.path for metadata in matched.metadata_list])
 
 
 def merge_found(parts: Iterable[bytes]) -> np.ndarray:

@@ -15,8 +15,9 @@ from apache_beam.transforms.window import GlobalWindows
 from ..models import features
 from .aside import Aside, RowsAside, by_shard, bytes_aside
 from .bitext_statistics import EXAMPLE_CHARACTERS, EXAMPLES, BitextCounts
-from .cleaning.duplicates import hashes64
+from .cleaning.duplicates import hash64, hashes64
 from .near_leaks import (
+    CAPPED,
     LOOKED_AT,
     FindNearLeaks,
     HeldOut,
@@ -70,8 +71,9 @@ class MeasureBitext(beam.PTransform):
         if self._similarity is not None:
             near = aside[LEARNED] | "NearLeaks" >> beam.ParDo(
                 FindNearLeaks(self._similarity), beam.pvalue.AsIter(aside[SAMPLE])
-            )
-            found += [(NEAR_LEAKS, near), (SAMPLE, aside[SAMPLE])]
+            ).with_outputs(CAPPED, main=NEAR_LEAKS)
+            found += [(NEAR_LEAKS, near[NEAR_LEAKS]), (CAPPED, near[CAPPED])]
+            found += [(SAMPLE, aside[SAMPLE])]
         return (
             tuple(
                 parts | f"Name_{kind}" >> beam.Map(part_of_statistics, kind)
@@ -100,7 +102,9 @@ def merge_statistics(parts: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             add_near_leaks(by_kind.get(NEAR_LEAKS, ())),
             sample(map(unpacked, by_kind[SAMPLE])),
         )
-        told["near_leaks"] = near_leak_statistics(near, held_out, HELD_OUT)
+        told["near_leaks"] = near_leak_statistics(
+            near, held_out, HELD_OUT, sum(by_kind.get(CAPPED, ()))
+        )
     return told
 
 
@@ -179,6 +183,9 @@ def compare_splits(_: int, files: Iterable[tuple[str, str]]) -> dict[str, Any]:
         split: {other: set(np.intersect1d(keys[split], keys[other]).tolist()) for other in others}
         for split, others in into.items()
     }
+    pairs, numbers = np.unique(rows["pair"], return_counts=True)
+    often = np.argsort(-numbers, kind="stable")[:EXAMPLES]
+    repeated = [(int(pairs[at]), int(numbers[at])) for at in often if numbers[at] > 1]
     examples = []
     for line in bytes_aside([path for kind, path in files if kind == "sources"]).splitlines():
         key, split, source = orjson.loads(line)
@@ -186,7 +193,8 @@ def compare_splits(_: int, files: Iterable[tuple[str, str]]) -> dict[str, Any]:
         if other:
             examples.append((split, other, source))
     return {
-        "duplicates": int(len(rows) - len(np.unique(rows["pair"]))),
+        "duplicates": int(len(rows) - len(pairs)),
+        "repeated": repeated,
         "held_out_sources": {split: len(keys[split]) for split in HELD_OUT},
         "leaked_sources": {split: len(set().union(*leaks[split].values())) for split in HELD_OUT},
         "leaks": sorted(examples)[:EXAMPLES],
@@ -197,14 +205,41 @@ def add_leaks(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The sum of what was found in shards."""
     total: dict[str, Any] = {
         "duplicates": 0,
+        "repeated": [],
         "held_out_sources": dict.fromkeys(HELD_OUT, 0),
         "leaked_sources": dict.fromkeys(HELD_OUT, 0),
         "leaks": [],
     }
     for part in parts:
         total["duplicates"] += part["duplicates"]
+        repeated = sorted(map(tuple, [*total["repeated"], *part["repeated"]]), key=_often)
+        total["repeated"] = repeated[:EXAMPLES]
         for name in ("held_out_sources", "leaked_sources"):
             for split in HELD_OUT:
                 total[name][split] += part[name][split]
         total["leaks"] = sorted(map(tuple, [*total["leaks"], *part["leaks"]]))[:EXAMPLES]
     return total
+
+
+def _often(repeated: tuple[int, int]) -> tuple[int, int]:
+    return -repeated[1], repeated[0]
+
+
+def repeated_texts(
+    repeated: Iterable[tuple[int, int]], pairs: Iterable[tuple[str, str]]
+) -> list[tuple[int, str, str]]:
+    """Of the pairs that come most often how often, and the beginnings of their sides.
+
+    Args:
+      repeated: key and number of each, as `add_leaks` has them.
+      pairs: all pairs, which are read until each of them came.
+    """
+    wanted = dict(repeated)
+    found = []
+    for source, target in pairs:
+        if not wanted:
+            break
+        number = wanted.pop(hash64(f"{source}\t{target}"), None)
+        if number:
+            found.append((number, source[:EXAMPLE_CHARACTERS], target[:EXAMPLE_CHARACTERS]))
+    return sorted(found, key=lambda text: (-text[0], text[1:]))

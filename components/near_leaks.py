@@ -8,6 +8,7 @@ that it fits into memory; the sources of train are read from where they were lai
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,8 +23,12 @@ from .splits import comparables
 
 # 4 bands of 3 hashes: of twins of similarity 0.8 as many as 94 in 100 are found, of 0.9 all.
 BANDS, ROWS = 4, 3
+# Held-out sources that one of train is compared with, those of the rarest bands first: of text
+# made from templates all share a band. One in two bands counts twice.
+MOST = 512
 LOOKED_AT = 20_000  # held-out sources, those of the smallest hashes
 BATCH = 1024
+CAPPED = "capped"
 
 # Key of the source, split, the source.
 HeldOut = tuple[int, str, str]
@@ -55,6 +60,8 @@ def unpacked(content: bytes) -> list[HeldOut]:
 class FindNearLeaks(beam.DoFn):
     """Finds twins of held-out sources, of which samples come `packed`, in a file laid aside.
 
+    As `CAPPED` come how many sources were not compared with all that may be their twins.
+
     Args:
       similarity: from which on texts are twins.
     """
@@ -75,6 +82,7 @@ class FindNearLeaks(beam.DoFn):
         known, owners = keys.ravel()[order], order // BANDS
         found: dict[int, Leak] = {}
         least = np.full(len(texts), self._similarity)  # that is worth a look, of each
+        capped = 0
         for sources in _batches(path):
             theirs = _keys(sources)
             begins = np.searchsorted(known, theirs, side="left")
@@ -86,11 +94,10 @@ class FindNearLeaks(beam.DoFn):
             for row, source, plain, their in zip(
                 rows, some, comparables(some), _gram_sets(some), strict=True
             ):
-                near = np.zeros(len(texts), bool)
-                for begin, end in zip(begins[row], ends[row], strict=True):
-                    near[owners[begin:end]] = True
-                near &= exact != numbers.get(plain, -1)  # those are counted elsewhere
-                twins = np.flatnonzero(near)
+                twins, whole = _candidates(owners, begins[row], ends[row], source)
+                capped += not whole
+                # Those are counted elsewhere.
+                twins = twins[exact[twins] != numbers.get(plain, -1)]
                 similarities = grams.similarities(their, twins, self._similarity)
                 for place in np.flatnonzero(similarities >= least[twins]):
                     twin, similarity = int(twins[place]), round(float(similarities[place]), 3)
@@ -102,6 +109,33 @@ class FindNearLeaks(beam.DoFn):
                     # What is less by so much comes second when it is rounded, too.
                     least[twin] = max(self._similarity, found[twin][4] - 0.001)
         yield list(found.values())
+        if capped:
+            yield beam.pvalue.TaggedOutput(CAPPED, capped)
+
+
+def _candidates(
+    owners: np.ndarray, begins: np.ndarray, ends: np.ndarray, source: str
+) -> tuple[np.ndarray, bool]:
+    """Who shares a band with a source, at most `MOST`, and whether those are all.
+
+    Args:
+      owners: of the bands, in the order of their keys.
+      begins: the place in it of the first owner of each of the source's bands.
+      ends: the place after the last.
+      source: tells which part of a band is looked at that has too many.
+    """
+    left = MOST
+    taken = []
+    sizes = ends - begins
+    for band in np.argsort(sizes, kind="stable").tolist():
+        size = int(sizes[band])
+        if size <= left:
+            taken.append(owners[begins[band] : ends[band]])
+        else:
+            places = (zlib.crc32(source.encode()) + np.arange(left)) % size
+            taken.append(owners[begins[band] + places])
+        left -= min(size, left)
+    return np.unique(np.concatenate(taken)), int(sizes.sum()) <= MOST
 
 
 class GramSets:
@@ -173,12 +207,16 @@ def add_near_leaks(parts: Iterable[Sequence[Leak]]) -> list[Leak]:
 
 
 def near_leak_statistics(
-    leaks: Sequence[Leak], held_out: Sequence[HeldOut], splits: Sequence[str]
+    leaks: Sequence[Leak], held_out: Sequence[HeldOut], splits: Sequence[str], capped: int = 0
 ) -> dict[str, Any]:
-    """How many held-out sources were looked at and have a twin, by split, and examples."""
+    """How many held-out sources were looked at and have a twin, by split, and examples.
+
+    `capped` is how many sources of train were not compared with all that may be twins.
+    """
     shown = sorted(leaks, key=lambda leak: (-leak[4], leak[2:4]))[:EXAMPLES]
     return {
         "looked_at": {s: sum(split == s for _, split, _ in held_out) for s in splits},
         "found": {s: sum(leak[0] == s for leak in leaks) for s in splits},
+        "capped": capped,
         "examples": [[split, ours, theirs, near] for split, _, ours, theirs, near in shown],
     }

@@ -24,16 +24,28 @@ from .code_digest import code_digest
 from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
 from .errors import BadData
 from .gathered import Gather, Merges, gathered
-from .ingestion import ReadFiles
-from .row_lines import WriteLines, add_counts, count_reasons, merge_lines, rejected_as_json
+from .ingestion import ReadFiles, check_read, compared_in_part
+from .row_lines import (
+    Reasons,
+    WriteLines,
+    add_counts,
+    add_reasons,
+    examples_of,
+    first_of_reasons,
+    merge_lines,
+    numbers_of,
+    rejected_as_json,
+    told_rejected,
+)
 from .spans import Span
 from .splits import SPLITS, splitter
+from .stopped import keep_files
 from .write_examples import ACCEPTED, WRITTEN, WriteExamples
 
 COUNTS = "counts.json"
 REJECTED = "rejected.jsonl"
 MERGES: Merges = {
-    REJECTED: partial(merge_lines, add=add_counts),
+    REJECTED: partial(merge_lines, add=add_reasons),
     WRITTEN: add_counts,
 }
 
@@ -92,7 +104,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             fileio.makedirs(folder)
         parts = parts_of(files)
         write = WriteExamples(splitter(config.splits, files), folders, parts)
-        write_rejected = WriteLines(REJECTED, lines, rejected_as_json, count_reasons, add_counts)
+        write_rejected = WriteLines(
+            REJECTED, lines, rejected_as_json, first_of_reasons, add_reasons
+        )
         with self._make_beam_pipeline() as pipeline:
             rows = pipeline | ReadFiles(files, config, aside, parts)
             _ = (
@@ -102,36 +116,44 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         found = gathered(scratch, MERGES)
         rejected_files, reasons = found[REJECTED]
         join_files(rejected_files, os.path.join(rejected.uri, REJECTED))
-        fileio.rmtree(scratch)
         counts = _counts(found[WRITTEN], reasons)
+        counts["compared_in_part"] = compared_in_part(aside)
+        check_read(aside, counts["read"])
+        fileio.rmtree(scratch)
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
-        _require_data(counts, ", ".join(config.patterns))
+        if fault := _fault(counts, ", ".join(config.patterns)):
+            told = told_rejected(counts["rejected"], counts["rejected_rows"])
+            kept = f"All rejected rows: {os.path.join(keep_files(rejected), REJECTED)}"
+            raise BadData("\n".join([fault, *(f"  {row}" for row in told), kept]))
 
 
-def _counts(written: dict[str, int], reasons: dict[str, int]) -> dict[str, Any]:
-    accepted = written.get(ACCEPTED, 0)
+def _counts(written: dict[str, int], reasons: Reasons) -> dict[str, Any]:
+    accepted, rejected = written.get(ACCEPTED, 0), numbers_of(reasons)
     return {
-        "read": accepted + sum(reasons.values()),
+        "read": accepted + sum(rejected.values()),
         "accepted": accepted,
-        "rejected": dict(sorted(reasons.items())),
+        "rejected": rejected,
+        "rejected_rows": examples_of(reasons),  # the first of each reason
         "examples": {split: written.get(split, 0) for split in SPLITS},
     }
 
 
-def _require_data(counts: dict[str, Any], pattern: str) -> None:
+def _fault(counts: dict[str, Any], pattern: str) -> str | None:
+    """What there is too little of, if so."""
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["rejected"].items()) or "none"
     if not counts["accepted"]:
-        raise BadData(
+        return (
             f"data.input: no pair was kept of {pattern}: {counts['read']:,} rows read, "
             f"rejected: {reasons}."
         )
     for split, number in Counter(counts["examples"]).items():
         if not number:
-            raise BadData(
+            return (
                 f"data.splits: the {split} split got no pair of the {counts['accepted']:,} kept "
                 f"of {pattern} (rejected: {reasons}). Give more pairs or that split a larger share."
             )
+    return None
 
 
 class Driver(driver.FileBasedDriver):

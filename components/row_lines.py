@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import apache_beam as beam
@@ -17,6 +18,11 @@ from apache_beam.transforms.window import GlobalWindows
 from .aside import Aside
 from .ingestion import PairRow, RejectedRow
 from .readers.rows import Rejected
+
+EXAMPLES = 10  # rejected rows that are told of each reason
+
+# Of each reason how many rows there are, and the first of them.
+Reasons = dict[str, tuple[int, list[RejectedRow]]]
 
 
 class WriteLines(beam.DoFn):
@@ -67,9 +73,59 @@ def merge_lines(
     return [path for path, _ in parts], add(counted for _, counted in parts)
 
 
-def count_reasons(rows: Sequence[RejectedRow]) -> dict[str, int]:
-    """How many of the rows were rejected for each reason."""
-    return dict(Counter(row[0] for row in rows))
+def first_of_reasons(rows: Sequence[RejectedRow]) -> Reasons:
+    """How many rows were rejected for each reason, and the first of them."""
+    reasons: dict[str, list[RejectedRow]] = {}
+    for row in rows:
+        reasons.setdefault(row[0], []).append(row)
+    return {reason: (len(found), found) for reason, found in reasons.items()}
+
+
+def add_reasons(parts: Iterable[Reasons]) -> Reasons:
+    """The sums of what `first_of_reasons` tells."""
+    merged: Reasons = {}
+    for counts in parts:
+        for reason, (number, rows) in counts.items():
+            before, first = merged.get(reason, (0, []))
+            rows = sorted([*first, *rows], key=_place)[:EXAMPLES]
+            merged[reason] = (before + number, rows)
+    return merged
+
+
+def _place(row: RejectedRow) -> tuple[str, int]:
+    return row[2], row[3]
+
+
+def numbers_of(reasons: Reasons) -> dict[str, int]:
+    """How many rows were rejected for each reason."""
+    return {reason: number for reason, (number, _) in sorted(reasons.items())}
+
+
+def examples_of(reasons: Reasons) -> dict[str, list[dict[str, Any]]]:
+    """The first rejected rows of each reason, by the names of their columns."""
+    return {
+        reason: [dict(zip(Rejected._fields, row, strict=True)) for row in rows]
+        for reason, (_, rows) in sorted(reasons.items())
+    }
+
+
+def told_rejected(
+    numbers: dict[str, int], examples: dict[str, list[dict[str, Any]]], most: int = EXAMPLES
+) -> list[str]:
+    """So many rejected rows for people, of the most frequent reasons first, each in its turn."""
+    order = sorted(numbers, key=lambda reason: (-numbers[reason], reason))
+    rows = zip_longest(*([_told(row) for row in examples.get(r, ())] or [""] for r in order))
+    told = [
+        f"{reason} {numbers[reason]:,}{row}"
+        for turn, of_reasons in enumerate(rows)
+        for reason, row in zip(order, of_reasons, strict=True)
+        if row or not turn
+    ]
+    return told[:most]
+
+
+def _told(row: dict[str, Any]) -> str:
+    return f": {row['file']}:{row['line']}: {row['detail']}: {row['text'][:80]!r}"
 
 
 def add_counts(parts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -28,6 +28,7 @@ class CheckConfig(Section):
 
     data: DataConfig
     data_validation: DataValidationConfig = DataValidationConfig()
+    elsewhere: str = ""  # where runs of the job have Beam, if not in their own process
 
 
 def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, Any]) -> CheckConfig:
@@ -67,8 +68,13 @@ def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, A
             where = ("data_validation", "schema_file")
             told = f"{place_of(path, lines, where) if path else ''}{'.'.join(where)}: {error}"
             raise ConfigurationError([told]) from error
+    runner = plain(document.get("runner"))
+    beam = runner.get("beam") if isinstance(runner, dict) else None
+    named = beam.get("runner", "in_memory") if isinstance(beam, dict) else "in_memory"
+    elsewhere = "" if named == "in_memory" else str(named)
     found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
-    return config.model_copy(update={"data": config.data.with_patterns(found)})
+    data = config.data.with_patterns(found)
+    return config.model_copy(update={"data": data, "elsewhere": elsewhere})
 
 
 def _as_given(inputs: list[str], file_format: Any) -> Any:
@@ -113,6 +119,8 @@ def run_check(
     Returns:
       Why it is not good enough, if it is not.
     """
+    if config.elsewhere and not as_json:
+        print(f"runner.beam: {config.elsewhere} is for runs; here Beam runs in this process")
     # Beam logs the traceback of what is told to people in a sentence.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as temporary:
@@ -140,6 +148,9 @@ def _print(report: DataReport, output: Path | None) -> None:
             place = f"{first['file']}:{first['line']}: {first['detail']}"
             place = place.replace(f"{os.getcwd()}{os.sep}", "")
             console.print(f"  {reason:<{width}} {number:>9,}  {_printable(place)}")
+    if report.compared_in_part:
+        told = f"{report.compared_in_part:,} pairs of templated text were compared with some alone"
+        console.print(f"  near_duplicates: {told} of those like them; there may be more")
     for section, moved in report.statistics.get("drift", {}).items():
         console.print(f"  drift of {section}: {moved['distance']:.3f}")
     if output:

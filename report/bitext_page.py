@@ -15,7 +15,8 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
     """Writes the page.
 
     Args:
-      report: `read`, `kept`, `rejected`, `examples`, `statistics` and `breaches`.
+      report: `read`, `kept`, `rejected`, `examples`, `compared_in_part`, `statistics` and
+        `breaches`.
       lengths: lower ends of the bins of lengths, in characters.
       ratios: those of length ratios, in powers of two.
     """
@@ -65,6 +66,7 @@ def bitext_page(report: dict[str, Any], lengths: Sequence[int], ratios: Sequence
         ],
         drift=_drift(statistics.get("drift", {})),
         near=_near(statistics.get("near_leaks")),
+        capped=(statistics.get("near_leaks") or {}).get("capped", 0),
     )
 
 

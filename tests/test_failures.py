@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,11 @@ def test_a_file_without_one_good_pair_stops_the_run_with_its_reasons(tmp_path, c
     assert "PairExampleGen" in error
     assert message in error
     assert "Traceback" not in error
+    # The launcher removes what a component wrote that fails: the rows are kept elsewhere.
+    kept = Path(error.split("All rejected rows: ")[1].split("\n")[0])
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert len(rows) == len(content.splitlines())
+    assert all(f"{row['reason']} " in error and f":{row['line']}: " in error for row in rows)
 
 
 def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_path):
@@ -65,6 +71,10 @@ def test_pairs_that_break_a_limit_stop_the_run_before_anything_is_learned(tmp_pa
     assert "BitextValidator: data_validation.max_identical: found 1, at most 0.2" in error
     assert error.count("' / '") == 10
     assert not (tmp_path / "out/artifacts/TokenizerTrainer").exists()
+    page = Path(error.split("All that was found: ")[1].split("\n")[0])
+    assert "max_identical: found 1" in page.read_text()
+    found = json.loads((page.parent / "statistics.json").read_text())
+    assert found["faults"]["identical"] == found["pairs"] > 90
 
 
 ALWAYS = "type: BYTES presence { min_fraction: 1 min_count: 1 }"

@@ -16,12 +16,16 @@ from .sides import BRACKET, NUMERAL, NUMERALS, Sides
 from .together import BEYOND
 
 # Named and positional ones of str.format, Fluent, ICU, i18next and templates; printf's;
-# ${shell}; and Ruby's %{name}.
+# ${shell} and $shell; and Ruby's %{name} and %<name>d.
 PLACEHOLDER = re.compile(
     r"\{\{[^{}]{1,100}\}\}|[$%]?\{[A-Za-z0-9_.:!\[\]-]{0,100}\}"
-    r"|%(?:\d+\$)?(?:\([A-Za-z0-9_.]{1,100}\))?[-+#0]{0,5}(?:\d{1,3}|\*)?(?:\.\d{1,3})?"
+    r"|%(?:\d+\$)?(?:\([A-Za-z0-9_.]{1,100}\)|<[A-Za-z0-9_.]{1,100}>)?[-+#0]{0,5}(?:\d{1,3}|\*)?(?:\.\d{1,3})?"
     r"(?:hh|h|ll|l|z)?[sdiufgexXc@]\b"
+    r"|(?<![A-Za-z0-9$])\$[A-Za-z_][A-Za-z0-9_]{0,100}"
 )
+# ICU's {count, plural, one {# file} other {# files}}: each language has forms of its own.
+FORMS = re.compile(r"\{\s*([A-Za-z0-9_]{1,100})\s*,\s*(plural|select|selectordinal)\s*,")
+FORM = re.compile(r"(?:=\d{1,9}|\b(?:zero|one|two|few|many|other|male|female))\s*\{")
 NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
 
 
@@ -67,16 +71,25 @@ def first_folded() -> np.ndarray:
 
 
 class Placeholders(PairFilter):
-    """`{name}`, `%s`, `${x}` and the like: each as often on one side as on the other."""
+    """`{name}`, `%s`, `$x` and the like: each as often on one side as on the other."""
 
     filter: Literal["placeholders"]
 
     def apply(self, source: str, target: str) -> tuple[str, str] | Fault:
-        ours, theirs = (Counter(PLACEHOLDER.findall(side)) for side in (source, target))
+        ours, theirs = (_placeholders(side) for side in (source, target))
         return _compared("placeholders_differ", ours, theirs) or (source, target)
 
     def suspects(self, sides: Sides) -> np.ndarray:
         return sides.having(BRACKET)
+
+
+def _placeholders(text: str) -> Counter[str]:
+    """How often each stands in a text; once, where it has forms of a plural or the like."""
+    forms = FORMS.findall(text)
+    if not forms:
+        return Counter(PLACEHOLDER.findall(text))
+    found = {f"{{{name}, {kind}}}" for name, kind in forms}
+    return Counter(found | set(PLACEHOLDER.findall(FORM.sub(" ", text))))
 
 
 class Numbers(PairFilter):

@@ -22,6 +22,7 @@ By = Literal["pair", "source", "target"]
 
 GRAM = 4  # characters
 BANDS, ROWS = 6, 5
+MOST = 1000  # kept pairs of a band that another is compared with
 HASHES = BANDS * ROWS
 
 # What `\d` finds; beyond the first plane all is looked at.
@@ -65,7 +66,7 @@ class Duplicates(Section):
         packed["key"] = hashes64(texts)
         return packed
 
-    def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
+    def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void | None]]:
         """Of rows of one key, in order: each but the first, and the first."""
         for row in rows[1:]:
             yield row, rows[0]
@@ -75,7 +76,9 @@ class NearDuplicates(Section):
     """Of pairs that share most of their character 4-grams, and all digits, the first is kept.
 
     MinHash (Broder, 1997), banded so that only pairs with some band in common are
-    compared; the similarity is estimated, with a standard error of 0.07 at 0.8.
+    compared; the similarity is estimated, with a standard error of 0.07 at 0.8. Of a
+    band that more than `MOST` kept pairs share, as text from templates does, those
+    alone that came last are compared.
     """
 
     filter: Literal["near_duplicates"]
@@ -96,17 +99,24 @@ class NearDuplicates(Section):
         packed["key"] = band_keys(texts, signatures).ravel()
         return packed
 
-    def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void]]:
-        """Of rows that share a band, in order: each that is near an earlier one, and that one."""
-        kept = np.empty((len(rows), HASHES), np.uint8)
-        places: list[int] = []
+    def matches(self, rows: np.ndarray) -> Iterator[tuple[np.void, np.void | None]]:
+        """Of rows that share a band, in order: each that is near an earlier one, and that one.
+
+        And each that no near one was found for, and None, where it was not compared with all.
+        """
+        kept = np.empty((min(len(rows), MOST), HASHES), np.uint8)
+        places = np.empty(len(kept), np.int64)
+        number = 0
         for place, row in enumerate(rows):
-            shared = (kept[: len(places)] == row["signature"]).mean(axis=1)
-            if len(shared) and shared.max() >= self.similarity:
+            shared = (kept[:number] == row["signature"]).mean(axis=1)
+            if number and shared.max() >= self.similarity:
                 yield row, rows[places[int(shared.argmax())]]
-            else:
-                kept[len(places)] = row["signature"]
-                places.append(place)
+                continue
+            if number >= MOST:
+                yield row, None
+            # Of many, the one that came first makes room.
+            kept[number % MOST], places[number % MOST] = row["signature"], place
+            number += 1
 
 
 def compared(source: str, target: str, by: By) -> str:

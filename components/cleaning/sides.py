@@ -93,7 +93,7 @@ def kinds_of_characters() -> np.ndarray:
     for kind, members in (
         (NUMERAL, NUMERALS.findall("".join(characters))),
         (SPACE, " "),
-        (BRACKET, "{%"),
+        (BRACKET, "{%$"),
         (TAG, "<&"),
         (NO_NFC, _unstable("NFC", characters)),
         (NO_NFKC, _unstable("NFKC", characters)),

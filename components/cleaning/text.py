@@ -14,7 +14,13 @@ from .sides import NO_NFC, NO_NFKC, TAG, UNPRINTABLE, Sides
 
 # Format characters that text needs: joiners of Persian and Indic scripts and of emoji.
 JOINERS = "\u200c\u200d"
-MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9:-]*(\s[^<>]{0,500})?/?>|<!--.{0,500}?-->", re.DOTALL)
+# Ruby's %<count>d is a placeholder, and no tag.
+MARKUP = re.compile(
+    r"(?!(?<=%)<[A-Za-z0-9_]{1,100}>[-+#0]{0,5}\d{0,3}(?:\.\d{1,3})?[sdiufgexX]\b)"
+    r"</?[A-Za-z][A-Za-z0-9:-]*(\s[^<>]{0,500})?/?>"
+    r"|<!--.{0,500}?-->",
+    re.DOTALL,
+)
 
 
 class Normalize(PairFilter):

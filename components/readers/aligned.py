@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import IO
 
+from .compression import DAMAGE
 from .files import lines_of, texts_of
 from .options import ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
@@ -26,7 +27,7 @@ def read_aligned(
     """
     longest = config.longest_line
     sides = [
-        texts_of(lines_of(stream, longest), file, longest)
+        texts_of(_lines_of(stream, file, longest), file, longest)
         for stream, file in zip(streams, files, strict=True)
     ]
     lengths = [0, 0]
@@ -55,3 +56,13 @@ def read_aligned(
             f"aligned files have as many lines as each other, and this one has {lengths[0]:,} "
             f"and {files[1]} {lengths[1]:,}",
         )
+
+
+def _lines_of(stream: IO[bytes], file: str, longest: int) -> Iterator[bytes]:
+    """Lines, and where they end by a damage an error that names this file of the two."""
+    number = 0
+    try:
+        for number, line in enumerate(lines_of(stream, longest), start=1):  # noqa: B007
+            yield line
+    except DAMAGE as error:
+        raise unreadable(file, f"after {number:,} lines: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import lzma
 import os
@@ -15,6 +14,7 @@ from typing import IO, Any
 import zstandard
 
 BUFFER = 1 << 20
+GZIP = 31  # what zlib calls its format, with the largest window
 # What a stream of bytes may raise when the file, or what packs it, is damaged.
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
@@ -23,7 +23,8 @@ class _Streams(io.RawIOBase):
     """Reads compressed streams, one after another; what is damaged or cut in any is an error.
 
     Python's own readers of bzip2 and xz take a damaged stream after the first for no part
-    of the file, and zstandard's does not know a truncated frame.
+    of the file, that of gzip an empty file for a whole one, and zstandard's does not know a
+    truncated frame.
 
     Args:
       raw: the packed bytes.
@@ -73,7 +74,7 @@ def _streams(decompressor: Callable[[], Any], padding: bytes = b"") -> Callable[
 
 
 DECOMPRESSORS: dict[str, Any] = {
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+    ".gz": _streams(lambda: zlib.decompressobj(GZIP), padding=b"\0"),
     ".bz2": _streams(bz2.BZ2Decompressor),
     ".xz": _streams(lzma.LZMADecompressor, padding=b"\0"),
     ".zst": _streams(lambda: zstandard.ZstdDecompressor().decompressobj()),

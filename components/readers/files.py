@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,12 @@ def opened(path: str) -> Iterator[IO[bytes]]:
     """Opens a file, decompressed if its name ends in .gz, .bz2, .xz or .zst.
 
     Beam would decompress by itself, and take a truncated file for a whole one.
+
+    Raises:
+      OSError: it cannot be opened, or would never end.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise OSError("expected a file, found a pipe, a socket or a device")
     with (
         FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw,
         unpacked(raw, path) as stream,

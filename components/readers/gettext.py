@@ -15,9 +15,11 @@ from .files import BYTE_ORDER_MARK, local_copy
 from .options import ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 
+COLUMNS = ("context", "comment", "flags")
 LARGEST = 1 << 26  # bytes: a catalog is read whole
 # What is no comment: polib takes the last character of a string for its quote, whatever it is.
-STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"([^"\\]|\\.)*"')
+STRING = re.compile(rb'(#~ *)?(msg[a-z_]+(\[\d+\])?\s*)?"[^"\\]*"')
+ESCAPE = re.compile(rb"\\.")  # put out first: a pattern with both holds a state for each of them
 MESSAGE = re.compile(rb"(?:#~\s+)?(msgid|msgstr)\b")
 
 
@@ -30,12 +32,18 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
       config: how to read; `extra` knows `context`, `comment` and `flags`.
 
     Raises:
-      PipelineError: it is no catalog.
+      PipelineError: it is no catalog, or has no such column.
     """
+    for column in config.extra.values():
+        if column not in COLUMNS:
+            problem = f"data.extra: no column '{column}' in a catalog, only {', '.join(COLUMNS)}"
+            raise unreadable(file, problem)
     binary = bare_name(file).lower().endswith(".mo")
     with local_copy(stream, file, LARGEST) as copy:
-        if not binary:
-            messages = _check_lines(copy, file)
+        if binary:
+            check_tables(Path(copy).read_bytes(), file)
+        else:
+            messages = _check_lines(copy, file, config.longest_line)
             with open(copy, "ab") as end:
                 end.write(b"\n#\n")  # without it a last line such as "#:" costs an entry
         try:
@@ -65,13 +73,46 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
                 yield checked(source, target, file, line, config.max_characters, extra)
 
 
-def _check_lines(copy: str, file: str) -> int:
+def check_tables(content: bytes, file: str) -> None:
+    """Refuses a binary catalog whose strings are not all in it: polib cuts them at its end.
+
+    Raises:
+      PipelineError: it is cut off, or its strings together are larger than it is.
+    """
+    order = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}.get(content[:4])
+    if order is None or len(content) < 20:
+        problem = "not a gettext catalog: expected the header of an MO file"
+        raise unreadable(file, problem)
+    number, *tables = struct.unpack_from(f"{order}3I", content, 8)
+    size = 0
+    for side, table in zip(("msgid", "msgstr"), tables, strict=True):
+        if table + 8 * number > len(content):
+            problem = f"not a gettext catalog, or cut off: a table of {number:,} strings"
+            raise unreadable(
+                file, f"{problem} at byte {table:,}, the file ends at {len(content):,}"
+            )
+        places = struct.iter_unpack(f"{order}2I", content[table : table + 8 * number])
+        for entry, (length, start) in enumerate(places, start=1):
+            size += length
+            if content[start + length : start + length + 1] != b"\0":
+                problem = f"not a gettext catalog, or cut off: the {side} of entry {entry:,}"
+                where = f"at byte {start:,} does not end at {start + length:,}"
+                raise unreadable(file, f"{problem} {where}; the file ends at {len(content):,}")
+            if size > len(content):
+                problem = "not a gettext catalog: its strings are larger than the file, from the"
+                raise unreadable(file, f"{problem} {side} of entry {entry:,} on")
+
+
+def _check_lines(copy: str, file: str, longest: int) -> int:
     """How many messages a catalog has, each with a translation after it."""
     messages, untold = 0, 0  # the line of a msgid whose msgstr has not come
     content = Path(copy).read_bytes().removeprefix(BYTE_ORDER_MARK)
     for number, line in enumerate(content.splitlines(), start=1):
         text = line.strip()
-        if text and not text.startswith(b"#") and not STRING.fullmatch(text):
+        if len(text) > longest:
+            problem = f"a line of {len(text):,} bytes, at most {longest:,} are read"
+            raise unreadable(file, problem, number)
+        if text and not text.startswith(b"#") and not STRING.fullmatch(ESCAPE.sub(b"!", text)):
             problem = "not a gettext catalog: expected a keyword and a string in quotes"
             raise unreadable(file, problem, number)
         keyword = MESSAGE.match(text)

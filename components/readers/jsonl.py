@@ -7,6 +7,7 @@ from typing import IO
 
 import orjson
 
+from .extras import Extras
 from .files import lines_of, texts_of
 from .options import ReadingConfig
 from .records import rows_of
@@ -20,8 +21,12 @@ def read_jsonl(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[
       stream: the file's bytes, UTF-8.
       file: the name to report.
       config: how to read.
+
+    Raises:
+      PipelineError: no record has a column of `extra`.
     """
     longest = config.longest_line
+    extras = Extras(config, file)
     for number, line in texts_of(lines_of(stream, longest), file, longest):
         if isinstance(line, Rejected):
             yield line
@@ -35,7 +40,8 @@ def read_jsonl(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[
             yield Rejected("malformed", f"JSON: {error}", file, number, shown(line))
             continue
         if isinstance(record, dict | list):
-            yield from rows_of(record, file, number, config)
+            yield from rows_of(record, file, number, config, extras)
         else:
             detail = f"expected an object, received {type(record).__name__}"
             yield Rejected("wrong_type", detail, file, number, shown(line))
+    extras.check()

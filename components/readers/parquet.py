@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .extras import Extras
+from .files import local_copy
 from .options import Column, ColumnsConfig, ReadingConfig
 from .records import rows_of
 from .rows import Rejected, Row, shown, unreadable
@@ -18,20 +22,30 @@ with suppress(ImportError):
     import pyarrow_hotfix  # noqa: F401
 
 BATCH = 1024
+LARGEST_ROW = 1 << 27  # bytes of text, of which a dictionary may hold one value for many rows
+LARGEST_COPY = 1 << 34  # bytes
+BYTES = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
+)  # fmt: skip
 
 
 def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
     """Each row gives one pair or one rejection; a list of targets, one for each of them.
 
     Args:
-      stream: the file's bytes, seekable.
+      stream: the file's bytes; what cannot seek is copied to this machine first.
       file: the name to report.
       config: how to read.
 
     Raises:
       PipelineError: it is no Parquet, or a side is no column of text.
     """
+    if not stream.seekable():  # unpacked as it is read
+        with local_copy(stream, file, LARGEST_COPY) as copy, open(copy, "rb") as whole:
+            yield from read_parquet(whole, file, config)
+        return
     columns = config.columns or ColumnsConfig()
+    extras = Extras(config, file)  # a column is there or it is not, whatever rows have in it
     number = 0
     try:
         table = pq.ParquetFile(stream)
@@ -41,29 +55,83 @@ def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
             if not _is_text(found, side):
                 raise unreadable(file, f"column '{column}': expected text, found {found}")
         top = sorted({_top(schema, column, file) for column in _columns(columns, config)})
+        # A value of a dictionary is there once, however many rows have it.
+        texts = [
+            leaf.path
+            for leaf in map(table.schema.column, range(len(table.schema)))
+            if leaf.physical_type == "BYTE_ARRAY" and leaf.path.partition(".")[0] in top
+        ]
+        table = pq.ParquetFile(stream, metadata=table.metadata, read_dictionary=texts)
         for batch in table.iter_batches(batch_size=BATCH, columns=top):
             for record in _records(batch):
                 number += 1
-                if isinstance(record, UnicodeDecodeError):
+                if record is None:
+                    detail = f"more than {LARGEST_ROW:,} bytes"
+                    yield Rejected("long_row", detail, file, number, "")
+                elif isinstance(record, UnicodeDecodeError):
                     detail = f"at byte {record.start + 1}"
                     yield Rejected("invalid_utf8", detail, file, number, shown(record.object))
                 else:
-                    yield from rows_of(record, file, number, config)
+                    yield from rows_of(record, file, number, config, extras)
     # What pyarrow raises of a damaged file is of many kinds.
     except (pa.ArrowException, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
         raise unreadable(file, f"after {number:,} rows: {error}") from error
 
 
 def _records(batch: pa.RecordBatch) -> Iterator[Any]:
-    """The rows of a batch as dictionaries, or the error of one that is not UTF-8."""
+    """The rows of a batch as dictionaries, the error of one that is not UTF-8, None if too large.
+
+    No more are made at a time than have `LARGEST_ROW` bytes together.
+    """
+    sizes = sum(map(_sizes, batch.columns))
+    start = 0
+    while start < batch.num_rows:
+        fit = int(np.searchsorted(np.cumsum(sizes[start:]), LARGEST_ROW, side="right"))
+        if fit:
+            yield from _decoded(batch.slice(start, fit))
+        else:
+            yield None
+        start += max(1, fit)
+
+
+def _decoded(batch: pa.RecordBatch) -> Iterator[Any]:
     try:
-        yield from batch.to_pylist()
+        yield from _as_dictionaries(batch)
     except UnicodeDecodeError:
         for place in range(batch.num_rows):
             try:
-                yield from batch.slice(place, 1).to_pylist()
+                yield from _as_dictionaries(batch.slice(place, 1))
             except UnicodeDecodeError as error:
                 yield error
+
+
+def _as_dictionaries(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    plain = [
+        column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+        for column in batch.columns
+    ]
+    values = [column.to_pylist() for column in plain]
+    return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _sizes(array: pa.Array) -> Any:
+    """How many bytes the text of each row has, however it is held: int64 [rows]."""
+    kind = array.type
+    if isinstance(array, pa.DictionaryArray):
+        inner = _sizes(array.dictionary)
+        places = array.indices.fill_null(0).to_numpy(zero_copy_only=False)
+        return inner[places] if len(inner) else np.zeros(len(array), np.int64)
+    if isinstance(array, pa.StructArray):
+        inner = [_sizes(array.field(place)) for place in range(kind.num_fields)]
+        return sum(inner, np.zeros(len(array), np.int64))
+    if isinstance(array, pa.FixedSizeListArray):
+        return np.full(len(array), _sizes(array.flatten()).sum())  # at most
+    if isinstance(array, pa.ListArray | pa.LargeListArray):
+        sums = np.r_[0, np.cumsum(_sizes(array.values))]
+        return np.diff(sums[array.offsets.to_numpy()])
+    if any(is_kind(kind) for is_kind in BYTES):
+        return pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.full(len(array), 8)
 
 
 def _columns(columns: ColumnsConfig, config: ReadingConfig) -> list[Column]:

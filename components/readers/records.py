@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from .extras import ABSENT, Extras
 from .options import ColumnsConfig, ReadingConfig
 from .rows import Row, checked
 
 
-def value_at(record: Any, path: str | int) -> Any:
-    """The value at a dotted path, such as `translation.en` or `turns.0.text`; None if none.
+def value_at(record: Any, path: str | int, absent: Any = None) -> Any:
+    """The value at a dotted path, such as `translation.en` or `turns.0.text`.
 
     A key that has dots itself is found, too. A number from 1 is an item of a list.
     """
     if isinstance(path, int):
-        return record[path - 1] if isinstance(record, list) and path <= len(record) else None
+        return record[path - 1] if isinstance(record, list) and path <= len(record) else absent
     if isinstance(record, dict) and path in record:
         return record[path]
     step, _, rest = path.partition(".")
-    if isinstance(record, dict):
-        inner = record.get(step)
+    if isinstance(record, dict) and step in record:
+        inner = record[step]
     elif isinstance(record, list) and step.isdecimal() and int(step) < len(record):
         inner = record[int(step)]
     else:
-        return None
-    return value_at(inner, rest) if rest and inner is not None else None if rest else inner
+        return absent
+    return value_at(inner, rest, absent) if rest else inner
 
 
-def rows_of(record: Any, file: str, number: int, config: ReadingConfig) -> Iterator[Row]:
+def rows_of(
+    record: Any, file: str, number: int, config: ReadingConfig, extras: Extras
+) -> Iterator[Row]:
     """The pair in a record, or its rejection; a list of targets gives a row for each."""
     columns = config.columns or ColumnsConfig()
     source, target = value_at(record, columns.source), value_at(record, columns.target)
-    extra = tuple((name, _text(value_at(record, column))) for name, column in config.extra.items())
+    extra = extras.of(partial(value_at, record, absent=ABSENT))
     targets = target if isinstance(target, list) and target else [target]
     for reference in targets:
         yield checked(source, reference, file, number, config.max_characters, extra)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value).encode("utf-8", "replace").decode()

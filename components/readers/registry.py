@@ -72,15 +72,24 @@ def read_pairs(file: InputFile, config: ReadingConfig, piece: Piece | None = Non
     Raises:
       PipelineError: it cannot be read, or not to its end; the message names it.
     """
-    try:
-        with ExitStack() as stack:
-            streams = [stack.enter_context(opened(path)) for path in file.paths]
-            if file.format == "aligned":
-                yield from read_aligned(streams, file.paths, config)
-            elif piece:
-                part = cast(IO[bytes], PieceStream(streams[0], piece))
-                yield from read_tsv(part, file.paths[0], config, piece.line)
-            else:
-                yield from READERS[file.format](*streams, *file.paths, config)
-    except DAMAGE as error:
-        raise unreadable(" or ".join(file.paths), error) from error
+    with ExitStack() as stack:
+        streams = []
+        for path in file.paths:
+            try:
+                streams.append(stack.enter_context(opened(path)))
+            except DAMAGE as error:
+                raise unreadable(path, error) from error
+        if file.format == "aligned":
+            rows = read_aligned(streams, file.paths, config)
+        elif piece:
+            part = cast(IO[bytes], PieceStream(streams[0], piece))
+            rows = read_tsv(part, file.paths[0], config, piece.line)
+        else:
+            rows = READERS[file.format](*streams, *file.paths, config)
+        number = 0
+        try:
+            for number, row in enumerate(rows, start=1):  # noqa: B007  told below
+                yield row
+        except DAMAGE as error:
+            told = f"after {number:,} rows: {error}" if number else error
+            raise unreadable(file.paths[0], told) from error

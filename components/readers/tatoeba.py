@@ -7,8 +7,9 @@ from typing import IO
 
 from .files import lines_of, texts_of
 from .options import ReadingConfig
-from .rows import Rejected, Row, shown
-from .tables import Layout, row_of
+from .rows import Row
+from .tables import Layout
+from .tsv import rows_of_lines
 
 PLACES = {"source_id": 0, "source": 1, "target_id": 2, "target": 3}
 
@@ -26,11 +27,5 @@ def read_tatoeba(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
         for name, column in config.extra.items()
     )
     layout = Layout.of(PLACES["source"], PLACES["target"], extra, len(PLACES))
-    longest = config.longest_line
-    for number, line in texts_of(lines_of(stream, longest), file, longest):
-        if isinstance(line, Rejected):
-            yield line
-        elif not line.strip():
-            yield Rejected("empty_line", "no text", file, number, shown(line))
-        else:
-            yield row_of(line.split("\t"), layout, file, number, config.max_characters, "\t")
+    lines = texts_of(lines_of(stream, config.longest_line), file, config.longest_line)
+    yield from rows_of_lines(lines, layout, file, config, "\t")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import IO, Any
 
 import google_crc32c
 
+from .extras import ABSENT, Extras
 from .options import ColumnsConfig, ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 
@@ -23,12 +25,13 @@ def read_tfrecord(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterat
       config: how to read.
 
     Raises:
-      PipelineError: it is damaged, or no TFRecord file.
+      PipelineError: it is damaged, or no TFRecord file, or no record has a column of `extra`.
     """
     import tensorflow as tf  # for the proto alone, and seconds to import
     from google.protobuf.message import DecodeError
 
     columns = config.columns or ColumnsConfig()
+    extras = Extras(config, file)
     for number, record in enumerate(records_of(stream, file), start=1):
         try:
             example = tf.train.Example.FromString(record)
@@ -38,7 +41,12 @@ def read_tfrecord(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterat
             continue
         feature = example.features.feature
         sources = _values(feature, columns.source)
-        extra = tuple((name, _text(feature, column)) for name, column in config.extra.items())
+        extra = extras.of(partial(_first, feature))
+        if len(sources) > 1:
+            detail = f"expected one value of '{columns.source}', found {len(sources):,}"
+            text = shown(*(s for s in sources[:9] if isinstance(s, str)))
+            yield Rejected("several_sources", detail, file, number, text)
+            continue
         for target in _values(feature, columns.target):
             sides = sources[0], target
             bad = next((side for side in sides if isinstance(side, UnicodeDecodeError)), None)
@@ -47,6 +55,7 @@ def read_tfrecord(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterat
                 yield Rejected("invalid_utf8", detail, file, number, shown(bad.object))
             else:
                 yield checked(*sides, file, number, config.max_characters, extra)
+    extras.check()
 
 
 def records_of(stream: IO[bytes], file: str) -> Iterator[bytes]:
@@ -100,8 +109,11 @@ def _values(feature: Any, column: Any) -> list[Any]:
     return values or [None]
 
 
-def _text(feature: Any, column: Any) -> str:
+def _first(feature: Any, column: Any) -> Any:
+    """The first value of a feature, for a column that travels along."""
+    if str(column) not in feature:
+        return ABSENT
     value = _values(feature, column)[0]
     if isinstance(value, list):
         value = value[0] if value else None
-    return "" if value is None or isinstance(value, UnicodeDecodeError) else str(value)
+    return None if isinstance(value, UnicodeDecodeError) else value

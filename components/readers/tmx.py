@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO
 
+from .extras import ABSENT, Extras
 from .options import LanguagesConfig, ReadingConfig
 from .rows import Rejected, Row, checked, shown, unreadable
 from .xml_stream import XML_LANG, SideText, events_of, speaks
@@ -24,7 +25,7 @@ class _Unit:
 
 
 def read_tmx(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
-    """Each unit gives a pair for each variant in the target language, or one rejection.
+    """Each unit gives a pair for each variant of a side with each of the other, or a rejection.
 
     Without `languages` the header's `srclang` is the source, and the target is
     whatever else a unit has, if that is one language.
@@ -35,9 +36,11 @@ def read_tmx(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
       config: how to read; `extra` knows the unit's attributes and its `prop` types.
 
     Raises:
-      PipelineError: it is no TMX, or names no source language and nor does `config`.
+      PipelineError: it is no TMX, or names no source language and nor does `config`, or no
+        unit has a column of `extra`.
     """
     unit: _Unit | None = None
+    extras = Extras(config, file)
     srclang, language, kind = "", "", ""
     text: SideText | None = None
     codes = 0
@@ -78,11 +81,14 @@ def read_tmx(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
                 unit.properties.setdefault(kind, str(text).strip())
             text = None
         elif name == "tu" and unit:
-            yield from _rows(unit, srclang, file, config)
+            yield from _rows(unit, srclang, file, config, extras)
             unit = text = None
+    extras.check()
 
 
-def _rows(unit: _Unit, srclang: str, file: str, config: ReadingConfig) -> Iterator[Row]:
+def _rows(
+    unit: _Unit, srclang: str, file: str, config: ReadingConfig, extras: Extras
+) -> Iterator[Row]:
     srclang = unit.properties.get("srclang", srclang)
     wanted = config.languages
     if wanted is None:
@@ -97,12 +103,14 @@ def _rows(unit: _Unit, srclang: str, file: str, config: ReadingConfig) -> Iterat
         wanted = LanguagesConfig.model_construct(source=srclang, target=others.pop())
     sources = _in_language(unit, wanted.source)
     targets = _in_language(unit, wanted.target)
-    extra = tuple(
-        (name, unit.properties.get(str(column), "")) for name, column in config.extra.items()
-    )
-    source = sources[0] if sources else None
-    for target in targets or (None,):
-        yield checked(source, target, file, unit.line, config.max_characters, extra)
+    extra = extras.of(lambda column: unit.properties.get(str(column), ABSENT))
+    if len(sources) * len(targets) > MOST_VARIANTS:
+        detail = f"{len(sources):,} variants in the source language, {len(targets):,} in the target"
+        yield Rejected("many_variants", detail, file, unit.line, shown(sources[0], targets[0]))
+        return
+    for source in sources or (None,):
+        for target in targets or (None,):
+            yield checked(source, target, file, unit.line, config.max_characters, extra)
 
 
 def _in_language(unit: _Unit, wanted: str) -> list[str]:

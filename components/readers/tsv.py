@@ -23,18 +23,19 @@ def read_tsv(stream: IO[bytes], file: str, config: ReadingConfig, first: int = 1
     delimiter = config.delimiter or "\t"
     if config.columns or config.extra or config.header:
         lines = texts_of(lines_of(stream, config.longest_line), file, config.longest_line)
-        yield from _rows(lines, None, file, config, delimiter)
+        yield from rows_of_lines(lines, None, file, config, delimiter)
     else:
         yield from _pairs(stream, file, config, delimiter, first)
 
 
-def _rows(
+def rows_of_lines(
     lines: Iterable[tuple[int, Any]],
     layout: Layout | None,
     file: str,
     config: ReadingConfig,
     delimiter: str,
 ) -> Iterator[Row]:
+    """What numbered lines give; without a layout the first of them tells it."""
     for number, line in lines:
         if isinstance(line, Rejected):
             yield line
@@ -64,7 +65,7 @@ def _pairs(
         texts = plain_texts(lines, longest) if lines else []
         if texts is None:
             looked_at = texts_of(lines, file, longest, first)
-            yield from _rows(looked_at, layout, file, config, delimiter)
+            yield from rows_of_lines(looked_at, layout, file, config, delimiter)
         else:
             for number, text in enumerate(texts, first):
                 cells = text.split(delimiter)
@@ -73,5 +74,5 @@ def _pairs(
                     if source and target and len(source) <= most and len(target) <= most:
                         yield Pair(source, target, file, number)
                         continue
-                yield from _rows([(number, text)], layout, file, config, delimiter)
+                yield from rows_of_lines([(number, text)], layout, file, config, delimiter)
         first += len(lines)

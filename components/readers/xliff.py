@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO
+from functools import partial
+from typing import IO, Any
 
-from .options import ReadingConfig
+from .extras import ABSENT, Extras
+from .options import Column, ReadingConfig
 from .rows import Row, checked, shown, unreadable
 from .xml_stream import SideText, events_of, speaks
 
@@ -25,9 +27,11 @@ def read_xliff(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[
       config: how to read; `extra` knows the attributes of the unit.
 
     Raises:
-      PipelineError: it is no XLIFF, or of other languages than `config` has.
+      PipelineError: it is no XLIFF, or of other languages than `config` has, or no unit
+        has a column of `extra`.
     """
     path: list[str] = []
+    extras = Extras(config, file)
     sides: dict[str, str] = {}
     attributes: dict[str, str] = {}
     line, codes = 0, 0
@@ -60,12 +64,14 @@ def read_xliff(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[
             elif name in ("source", "target") and path and path[-1] in UNITS and text is not None:
                 sides[name], text = str(text), None
             elif name in UNITS:
-                extra = tuple(
-                    (feature, attributes.get(str(column), ""))
-                    for feature, column in config.extra.items()
-                )
+                extra = extras.of(partial(_attribute, attributes))
                 source, target = sides.get("source"), sides.get("target")
                 yield checked(source, target, file, line, config.max_characters, extra)
+    extras.check()
+
+
+def _attribute(attributes: dict[str, str], column: Column) -> Any:
+    return attributes.get(str(column), ABSENT)
 
 
 def _check_languages(

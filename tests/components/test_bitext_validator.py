@@ -25,7 +25,14 @@ PAIRS = {
     "validation": [("SOURCE, 7!", "Ziel 7"), ("new", "neu"), ("Other.", "anderes")],
     "test": [("source-8", "Ziel 8"), ("source  9", "Ziel 9"), ("other", "anderes")],
 }
-COUNTS = {"read": 80, "accepted": 62, "rejected": {"empty_source": 17, "nul_byte": 1}}
+EMPTY = [
+    {"reason": "empty_source", "detail": "no text", "file": "a.tsv", "line": n, "text": f"\tx{n}"}
+    for n in range(1, 11)
+]
+COUNTS = {
+    "read": 80, "accepted": 62, "rejected": {"nul_byte": 1, "empty_source": 17},
+    "rejected_rows": {"empty_source": EMPTY}, "compared_in_part": 0,
+}  # fmt: skip
 
 
 def validate(folder, previous=None, **limits):
@@ -90,19 +97,26 @@ def test_pairs_are_counted_over_all_splits(tmp_path):
 @pytest.mark.modern
 def test_a_limit_that_does_not_hold_stops_the_run_with_examples(tmp_path):
     _, page, error = validate(
-        tmp_path, max_rejected=0.2, max_leaked=0.5, max_identical=0.5, min_pairs=63
+        tmp_path,
+        max_rejected=0.2,
+        max_leaked=0.5,
+        max_identical=0.5,
+        min_pairs=63,
+        max_duplicates=0,
     )
     assert error is not None
     told = error.split("\n")
     assert told[0] == "data_validation.min_pairs: found 62, at least 63"
-    assert told[1:4] == [
-        "data_validation.max_rejected: found 0.225, at most 0.2", "  empty_source 17",
-        "  nul_byte 1",
-    ]  # fmt: skip
-    assert told[4] == "data_validation.max_leaked: found 0.666667, at most 0.5"
+    assert told[11] == "data_validation.max_rejected: found 0.225, at most 0.2"
+    rows = ["  empty_source 17: a.tsv:1: no text: '\\tx1'", "  nul_byte 1"]
+    rows += [f"  empty_source 17: a.tsv:{n}: no text: '\\tx{n}'" for n in range(2, 10)]
+    assert told[1:11] == told[12:22] == rows
+    assert told[22] == "data_validation.max_duplicates: found 0.0483871, at most 0"
+    assert told[23] == "  4 times 'source 1' / 'Ziel 1'"
+    assert told[24] == "data_validation.max_leaked: found 0.666667, at most 0.5"
     assert "  'SOURCE, 7!', in validation and in train" in told
     assert "max_identical" not in error
-    assert "max_leaked: found 0.6667" in page
+    assert "max_leaked: found 0.6667" in page and "a.tsv:1: no text" in page
 
 
 @pytest.mark.slow
@@ -171,7 +185,7 @@ def test_the_page_shows_text_and_obeys_none():
     page = bitext_page(
         {
             "read": 1, "kept": 1, "rejected": {bad: 1}, "examples": {bad: [row]},
-            "statistics": statistics,
+            "statistics": statistics, "compared_in_part": 1,
             "breaches": [{"limit": bad, "found": 1.0, "allowed": 0.0, "examples": [bad]}],
         },
         LENGTHS, RATIOS,

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import execution
 
-from seq2seq_tfx.components import data_config
+from seq2seq_tfx.components import data_config, ingestion
 from seq2seq_tfx.components.aside import Aside, RowsAside, batches_aside, part_of
 from seq2seq_tfx.components.bitext_limits import DataValidationConfig
 from seq2seq_tfx.components.data_check import check_pairs
@@ -95,3 +95,18 @@ def test_many_parts_have_the_examples_of_one(tmp_path, monkeypatch):
         assert found[0] == found[1]
     names = [path.name for path in (tmp_path / "parts/examples/Split-train").iterdir()]
     assert len(names) > 5 and all(name.startswith("data_tfrecord-000") for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cleaning", [[], [{"filter": "duplicates"}]])
+def test_a_row_that_is_lost_between_reading_and_writing_ends_the_run(
+    tmp_path, monkeypatch, cleaning
+):
+    (tmp_path / "a.tsv").write_text("a\tb\nc\td\ne\tf\n")
+    config = DataConfig(input=str(tmp_path / "a.tsv"), cleaning=cleaning)
+    monkeypatch.setattr(ingestion, "clean_all", lambda rows, filters: rows[1:])
+    with pytest.raises(RuntimeError, match="3 rows were read, but 2 kept or rejected: a fault of"):
+        check_pairs(config, DataValidationConfig(), tmp_path / "out[1]", list(BEAM_ARGS))
+    monkeypatch.undo()
+    report = check_pairs(config, DataValidationConfig(), tmp_path / "out[1]", list(BEAM_ARGS))
+    assert report.read == report.kept == 3

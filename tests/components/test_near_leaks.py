@@ -3,13 +3,18 @@
 import random
 from functools import cache
 
+import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from seq2seq_tfx.components import near_leaks
 from seq2seq_tfx.components.aside import Aside, RowsAside
 from seq2seq_tfx.components.bitext_statistics import EXAMPLE_CHARACTERS as SHOWN
 from seq2seq_tfx.components.cleaning.duplicates import band_keys, hash64, minhashes
+from seq2seq_tfx.components.gathered import Gather, gathered
+from seq2seq_tfx.components.measure_bitext import STATISTICS, MeasureBitext, merge_statistics
 from seq2seq_tfx.components.near_leaks import (
     BANDS,
     ROWS,
@@ -20,6 +25,7 @@ from seq2seq_tfx.components.near_leaks import (
     sample,
 )
 from seq2seq_tfx.components.splits import comparable
+from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 
 
 def held_out(split, *sources):
@@ -130,5 +136,36 @@ def test_statistics_have_the_nearest_first():
     assert told == {
         "looked_at": {"validation": 0, "test": 2},
         "found": {"validation": 1, "test": 1},
+        "capped": 0,
         "examples": [["validation", "c", "d", 0.9], ["test", "a", "b", 0.8]],
     }
+
+
+def test_a_source_of_a_template_is_compared_with_a_bounded_number_and_that_is_told(monkeypatch):
+    monkeypatch.setattr(near_leaks, "MOST", 40)
+    owners = np.arange(1000) % 250
+    few, many, none = (10, 20), (100, 1000), (5, 5)
+    begins, ends = np.array([many, few, none, none]).T
+    chosen, whole = near_leaks._candidates(owners, begins, ends, "a source")
+    # All of the rarer band, and some of the other, other ones for another source.
+    assert set(range(10, 20)) <= set(chosen.tolist()) and len(chosen) <= 40 and not whole
+    other, _ = near_leaks._candidates(owners, begins, ends, "another")
+    assert chosen.tolist() != other.tolist()
+    begins, ends = np.array([few, few, none, none]).T
+    chosen, whole = near_leaks._candidates(owners, begins, ends, "a source")
+    assert chosen.tolist() == list(range(10, 20)) and whole
+
+
+@pytest.mark.slow
+def test_sources_that_are_not_compared_with_all_are_counted_in_the_statistics(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(near_leaks, "MOST", 4)
+    template = "this offer is valid only while stocks last and cannot be combined with any other"
+    rows = [("train", f"{template} {chr(97 + n)}", "x") for n in range(9)]
+    rows += [("test", f"{template} {chr(110 + n)}", "x") for n in range(9)]
+    with beam.Pipeline(options=PipelineOptions(list(BEAM_ARGS))) as pipeline:
+        parts = pipeline | beam.Create([rows]) | MeasureBitext(str(tmp_path), 0.8)
+        _ = (parts,) | Gather(str(tmp_path), {STATISTICS: merge_statistics})
+    found = gathered(str(tmp_path), {STATISTICS: merge_statistics})[STATISTICS]["near_leaks"]
+    assert found["capped"] == 9 and 0 < found["found"]["test"] <= 9

@@ -38,9 +38,9 @@ FUNCTIONS = {
 }  # fmt: skip
 FILES = [InputFile(("pairs.tsv",), "tsv")]
 ARGUMENTS = {
-    "ReadBatches": (CONFIG,),
+    "ReadBatches": (CONFIG, "scratch"),
     "LayAside": (CONFIG, "scratch", 2),
-    "Compare": (CONFIG, 0),
+    "Compare": (CONFIG, 0, "scratch"),
     "TakeUp": (FILES, CONFIG, True),
     "PackSources": ("scratch", True),
     "FindNearLeaks": (0.8,),

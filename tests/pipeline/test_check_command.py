@@ -208,3 +208,13 @@ def test_a_schema_that_is_none_is_told_with_its_line():
     Path("job.yaml").write_text("data: {input: a.tsv}\ndata_validation: {schema_file: s.pbtxt}\n")
     with pytest.raises(ConfigurationError, match=r"job\.yaml:2: data_validation\.schema_file: "):
         check_config(Path("job.yaml"), [], {})
+
+
+@pytest.mark.slow
+def test_a_runner_that_is_not_used_is_told():
+    Path("job.yaml").write_text(
+        "data: {input: a.tsv}\nrunner: {beam: {runner: multi_processing, workers: 2}}\n"
+    )
+    result = check("--config", "job.yaml")
+    assert result.exit_code == 0, result.stderr
+    assert "runner.beam: multi_processing is for runs; here Beam runs in this proc" in result.stdout

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+from seq2seq_tfx.components.cleaning import duplicates
 from seq2seq_tfx.components.cleaning.duplicates import (
     NearDuplicates,
     minhash,
@@ -187,3 +188,19 @@ def test_the_signature_of_a_text_does_not_depend_on_its_neighbours():
     for text, signature in zip(texts, together, strict=True):
         assert (minhash(text) == signature).all()
     assert minhashes([]).shape == (0, 30)
+
+
+@pytest.mark.slow
+def test_pairs_of_a_template_are_compared_with_a_bounded_number_and_that_is_told(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(duplicates, "MOST", 5)
+    template = "this offer is valid only while stocks last and cannot be combined with any other"
+    lines = [f"{template} {chr(97 + n) * 6}\tx" for n in range(12)] + ["nothing like it\ty"]
+    near = {"filter": "near_duplicates", "by": "source", "similarity": 1}
+    report, out = run(tmp_path, {"a.tsv": lines}, near)
+    in_part = report.compared_in_part
+    assert 0 < in_part <= report.kept - 5 and report.kept + report.rejected["near_duplicate"] == 13
+    assert f"{in_part} pairs were compared with some alone" in (out / "report.html").read_text()
+    report, _ = run(tmp_path, {"a.tsv": lines[:5]}, near)
+    assert report.compared_in_part == 0

@@ -59,6 +59,9 @@ def test_markup_is_compared_refused_or_removed():
     removed = {"filter": "markup", "action": "remove"}
     assert cleaned("<b>one</b> &amp; two<!-- x -->", "eins", removed) == ("one & two", "eins")
     assert cleaned("<br/>", "eins", removed)[0] == "empty_source"
+    kept = ("%<count>d files at %<price>.2f", "%<count>s")
+    assert cleaned(*kept, removed) == kept
+    assert cleaned("100%<br>done", "eins", removed) == ("100% done", "eins")
     for text in ("a < b and c > d", "1<2", "<3 you", "x <- y -> z"):
         assert reason(text, "x", filter="markup", action="reject") is None
 
@@ -106,6 +109,18 @@ def test_identical_sides_are_refused():
         ("100% of it", "100 % davon", True),
         ("a set {of words}", "eine Menge", True),
         ("%5.2f", "%.2f", False),
+        ("%<count>d files", "%<count>d Dateien", True),
+        ("%<count>d files", "%<anzahl>d Dateien", False),
+        ("in $HOME/x", "in $HOME/y", True),
+        ("$name is here", "$nome ist da", False),
+        ("costs $5 or US$ 5", "kostet 5 $", True),
+        (
+            "{n, plural, one {file} other {# files of {x}}}",
+            "{n, plural, one {plik} few {# pliki z {x}} many {# z {x}} other {# z {x}}}",
+            True,
+        ),
+        ("{n, plural, one {a} other {b}}", "{m, plural, one {a} other {b}}", False),
+        ("{n, plural, other {of {x}}}", "{n, plural, other {von {y}}}", False),
     ],
 )
 def test_placeholders_must_be_on_both_sides(source, target, fine):

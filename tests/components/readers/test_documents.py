@@ -1,5 +1,6 @@
 """TMX, XLIFF and gettext catalogs."""
 
+import struct
 import tracemalloc
 from collections import Counter
 
@@ -249,3 +250,55 @@ def test_a_broken_catalog_is_refused(tmp_path, name, data, message):
     with pytest.raises(PipelineError, match=message) as caught:
         read_bytes(tmp_path, name, data)
     assert "/tmp/tmp" not in str(caught.value)
+
+
+def test_a_binary_catalog_that_is_cut_anywhere_is_refused(tmp_path):
+    whole = polib.pofile(PO).to_binary()
+    for end in range(len(whole)):
+        with pytest.raises(PipelineError, match=r"a\.mo cannot be read: "):
+            read_bytes(tmp_path, "a.mo", whole[:end])
+
+
+def test_a_binary_catalog_whose_entries_share_one_large_string_is_refused(tmp_path):
+    number, size = 400, 1_000_000
+    start = 28 + 16 * number
+    ids = struct.pack("<2I", 1, start + size + 1) * number
+    header = struct.pack("<7I", 0x950412DE, 0, number, 28, 28 + 8 * number, 0, 0)
+    texts = struct.pack("<2I", size, start) * number + b"y" * size + b"\0a\0"
+    tracemalloc.start()
+    with pytest.raises(PipelineError, match=r"a\.mo .* larger than the file, .* of entry 2 on"):
+        read_bytes(tmp_path, "a.mo", header + ids + texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * size
+
+
+def test_a_catalog_with_a_far_too_long_line_is_refused_at_it(tmp_path):
+    for text in (b"x" * 3_000_000, rb"\n" * 1_500_000):
+        tracemalloc.start()
+        with pytest.raises(PipelineError, match=r"a\.po:2 cannot be read: a line of 3,000,009 by"):
+            read_bytes(tmp_path, "a.po", b'msgid "a"\nmsgstr "' + text + b'"\n')
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 30_000_000
+
+
+@pytest.mark.parametrize(
+    "line", [rb'"\"', rb'"a\\" "', rb'msgid\n"a"', rb'msgstr[\n]"a"', rb'"a"\"']
+)
+def test_an_escape_outside_of_a_string_is_no_part_of_a_catalog(tmp_path, line):
+    with pytest.raises(PipelineError, match=r"a\.po:3 cannot be read: .*quotes"):
+        read_bytes(tmp_path, "a.po", b'msgid "a"\nmsgstr "b"\n' + line + b"\n")
+
+
+def _unit(sources, targets):
+    variants = [("en-US", f"s{n}") for n in range(sources)]
+    variants += [("de", f"t{n}") for n in range(targets)]
+    tuvs = "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in variants)
+    return f'<tmx><header srclang="en"/><body><tu>{tuvs}</tu></body></tmx>'.encode()
+
+
+def test_each_variant_of_a_source_is_a_pair_with_each_of_the_target(tmp_path):
+    pairs = [("s0", "t0", 1), ("s0", "t1", 1), ("s1", "t0", 1), ("s1", "t1", 1)]
+    assert told(read_bytes(tmp_path, "a.tmx", _unit(2, 2))) == pairs
+    assert told(read_bytes(tmp_path, "a.tmx", _unit(40, 40))) == [("many_variants", 1)]

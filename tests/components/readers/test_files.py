@@ -1,6 +1,7 @@
 """Which files are read, whatever packs them, and what happens to damaged and hostile ones."""
 
 import os
+import random
 import tempfile
 import tracemalloc
 from contextlib import contextmanager
@@ -46,6 +47,24 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path, packer, damage):
     }[damage]
     with pytest.raises(PipelineError, match=rf"a\.tsv{packer} cannot be read: "):
         read_bytes(tmp_path, f"a.tsv{packer}", data)
+
+
+@pytest.mark.parametrize("packer", [packer for packer in PACKERS if packer])
+def test_it_is_told_how_far_a_damaged_file_was_read_and_which_of_two_it_is(tmp_path, packer):
+    drawn = random.Random(1)
+    lines = "".join(f"{drawn.random()}\n" for _ in range(130_000)).encode()
+    (tmp_path / f"cut{packer}").write_bytes(PACKERS[packer](lines)[:-1000])
+    (tmp_path / "whole").write_bytes(lines)
+    path = tmp_path / f"cut{packer}"
+    with pytest.raises(
+        PipelineError, match=rf"/cut\{packer} cannot be read: after [1-9][\d,]* rows"
+    ):
+        read(path, format="tsv")
+    for paths in ((path, tmp_path / "whole"), (tmp_path / "whole", path)):
+        with pytest.raises(
+            PipelineError, match=rf"/cut\{packer} cannot be read: after [1-9][\d,]* li"
+        ):
+            read(*paths, format="aligned")
 
 
 @pytest.mark.parametrize("packer", [".bz2", ".xz"])

@@ -1,6 +1,7 @@
 """JSON Lines, Parquet and TFRecords: sides in records."""
 
 import json
+import tracemalloc
 from contextlib import suppress
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.example_files import encode_example
 
 from .reading import extras, read, read_bytes, told
 
@@ -185,3 +187,42 @@ def test_a_damaged_tfrecord_is_refused_at_the_record(tmp_path, damage):
     }[damage]
     with pytest.raises(PipelineError, match=r"a\.tfrecord cannot be read: "):
         read_bytes(tmp_path, "a.tfrecord", data)
+
+
+def test_a_large_value_that_many_rows_share_is_made_for_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.components.readers.parquet.LARGEST_ROW", 1 << 20)
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * 200, pa.int32()), ["x" * 300_000])
+    plain = ["y" * 300_000] * 200
+    tracemalloc.start()
+    rows = parquet(tmp_path, {"source": shared, "target": plain})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row.reason for row in rows] == ["long_source"] * 200
+    assert peak < 10_000_000
+
+
+def test_a_row_of_a_parquet_that_is_far_too_large_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.components.readers.parquet.LARGEST_ROW", 1 << 20)
+    rows = parquet(
+        tmp_path, {"source": ["a", "b", "c"], "target": [["x"], ["y" * 300_000] * 4, ["z", "w"]]}
+    )
+    assert told(rows) == [("a", "x", 1), ("long_row", 2), ("c", "z", 3), ("c", "w", 3)]
+
+
+def test_an_extra_column_may_be_missing_from_some_rows_but_not_from_all(tmp_path):
+    lines = [{"source": "a", "target": "b"}, {"source": "c", "target": "d", "at": {"topic": None}}]
+    data = "\n".join(map(json.dumps, lines)).encode()
+    rows = read_bytes(tmp_path, "a.jsonl", data, extra={"domain": "at.topic"})
+    assert extras(rows) == [{"domain": ""}] * 2
+    with pytest.raises(PipelineError, match=r"a\.jsonl .*: none of its 2 rows has 'at.topik'"):
+        read_bytes(tmp_path, "a.jsonl", data, extra={"domain": "at.topik", "key": "source"})
+
+
+def test_a_record_with_several_sources_is_rejected(tmp_path):
+    path = tmp_path / "a.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for sources in (["a", "zzz"], ["c"]):
+            writer.write(encode_example({"source": sources, "target": ["x", "y"]}))
+    rows = read(path)
+    assert told(rows) == [("several_sources", 1), ("c", "x", 2), ("c", "y", 2)]
+    assert rows[0].detail == "expected one value of 'source', found 2"

@@ -110,3 +110,8 @@ def test_aligned_files_of_unequal_length_are_refused_with_both_lengths(tmp_path,
     length = target.count(b"\n") + bool(target and not target.endswith(b"\n"))
     with pytest.raises(PipelineError, match=rf"this one has 3 and .*a\.de {length}$"):
         aligned(tmp_path, b"1\n2\n3\n", target)
+
+
+def test_a_carriage_return_within_a_line_of_tatoebas_is_rejected(tmp_path):
+    rows = read_bytes(tmp_path, "a", b"1\ta\t2\tb\rxx\n3\tc\t4\td\r\n", format="tatoeba")
+    assert told(rows) == [("carriage_return", 1), ("c", "d", 2)]
