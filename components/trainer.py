@@ -22,7 +22,7 @@ from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
-from .distribution import Distribution
+from .distribution import NO_TPU, Distribution
 from .metrics import TextMetricName
 
 TOKENIZER = "tokenizer"
@@ -74,6 +74,8 @@ class TrainingConfig(Section):
                 f"ema: expected one way of averaging, received average_epochs "
                 f"({self.average_epochs}), too"
             )
+        if self.distribution == "tpu":
+            raise ValueError(NO_TPU)
         return self
 
 
