@@ -55,7 +55,8 @@ def resolve(asked: Distribution) -> Distribution:
     """What `auto` is here, and whether what is asked for is there.
 
     Returns:
-      Any but `auto`, and `tpu`, which the configuration refuses. `cpu` is the plain path where there is nothing else.
+      Any but `auto`, and `tpu`, which the configuration refuses. `cpu` is the plain path
+      where there is nothing else.
 
     Raises:
       PipelineError: the machine has not what is asked for.

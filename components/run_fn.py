@@ -55,6 +55,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     """
     settings = settings_of(fn_args)
     distribution = resolve(settings.training.distribution)
+    if settings.training.lazy_embeddings and distribution in ("mirrored", "multi_worker"):
+        raise PipelineError(
+            "training.lazy_embeddings: expected one device, and training.distribution: auto is "
+            f"{distribution} here, where gradients are added whole. Set it to cpu or one_gpu"
+        )
     if distribution == "multi_worker":
         lead(fn_args)
         return
