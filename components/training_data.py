@@ -5,6 +5,8 @@ Shape suffixes: B batch, S source time, T target time, N target tokens of a batc
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +57,22 @@ def survey(
     if batch_tokens:
         count = int((-(-rows // _sizes(bounds, batch_tokens))).sum())
     return Corpus(examples, too_long, target_tokens, count)
+
+
+def digest(files: list[str]) -> str:
+    """A digest of the token ids in the files, in their order, and of the files' names.
+
+    Of what they hold and not of their bytes, for the features of an Example may be
+    written in any order; and not of their folder, which each execution has anew.
+    """
+    found = hashlib.sha256()
+    for file in sorted(files):
+        found.update(os.path.basename(file).encode())
+        for records in tf.data.TFRecordDataset(file, compression_type="GZIP").batch(4096):
+            for ids in _parse(records).values():
+                found.update(ids.row_lengths().numpy().tobytes())
+                found.update(ids.flat_values.numpy().tobytes())
+    return found.hexdigest()
 
 
 def batches(
