@@ -43,10 +43,7 @@ def survey(
     # Of each bucket of lengths; kept a pair at a time they would grow with the corpus.
     rows = np.zeros(len(bounds), np.int64)
     too_long = target_tokens = 0
-    for batch in records.batch(4096).map(_parse):
-        source, target = (
-            batch[name].row_lengths().numpy() for name in (features.SOURCE_IDS, features.TARGET_IDS)
-        )
+    for source, _, target, _ in records.batch(4096).map(_flat).as_numpy_iterator():
         longest = np.maximum(source, target)
         used = longest <= max_tokens
         rows += np.bincount(np.searchsorted(bounds, longest[used]), minlength=len(bounds))
@@ -69,9 +66,8 @@ def digest(files: list[str]) -> str:
     for file in sorted(files):
         found.update(os.path.basename(file).encode())
         for records in tf.data.TFRecordDataset(file, compression_type="GZIP").batch(4096):
-            for ids in _parse(records).values():
-                found.update(ids.row_lengths().numpy().tobytes())
-                found.update(ids.flat_values.numpy().tobytes())
+            for part in _flat(records):
+                found.update(part.numpy().tobytes())
     return found.hexdigest()
 
 
@@ -230,6 +226,14 @@ def _rounded(rows: tf.Tensor) -> tf.Tensor:
     steps = tf.bitwise.left_shift(64, tf.range(16))
     step = tf.reduce_max(tf.where(steps * 16 <= rows, steps, 64))
     return -(-rows // step) * step
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+def _flat(records: tf.Tensor) -> list[tf.Tensor]:
+    """The lengths and the ids of sources, then of targets; plain tensors are freed at once."""
+    batch = _parse(records)
+    sides = [batch[features.SOURCE_IDS], batch[features.TARGET_IDS]]
+    return [part for ids in sides for part in (ids.row_lengths(), ids.flat_values)]
 
 
 def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:
