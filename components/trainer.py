@@ -86,7 +86,7 @@ class TrainingConfig(Section):
 
     def _moves_all_rows(self) -> str:
         """The key that `lazy_embeddings` does not go with, and its value."""
-        fitting = {
+        fitting: dict[str, list[Any]] = {
             "optimizer": ["adam"],
             "weight_decay": [0.0],
             "accumulate": [1],
