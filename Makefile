@@ -21,7 +21,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, 
 
 bench-training: setup  ## target tokens per CPU second beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/training.py
+
+bench-training-memory: setup  ## memory of a training's data, of 400,000 pairs and of ten times as many
+	$(PYTHON_BIN) benchmarks/training_memory.py
 
 bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/decoding.py

@@ -8,8 +8,9 @@ model on the same pieces of one SentencePiece model, in equal sizes, with Adam a
 constant rate, dropout and label smoothing alike, one after the other with all cores to
 itself. After each epoch the validation split is answered greedily and scored by
 sacreBLEU, cased; that time counts, the start of the process does not. A side ends when it
-reaches the last mark or its minutes are over. Writes benchmarks/results/quality.json,
-whose `ratios` are our minutes over JoeyNMT's.
+reaches the last mark or its minutes are over. Writes benchmarks/results/quality.json
+after each side, so that a fault of the second does not lose the first; its `ratios` are
+our minutes over JoeyNMT's.
 """
 
 from __future__ import annotations
@@ -81,6 +82,17 @@ def described(record: dict) -> dict:
     }
 
 
+def ratios_of(measured: dict[str, dict]) -> dict[str, float]:
+    """Our minutes over JoeyNMT's, for each mark that both have reached."""
+    ratios = {}
+    if len(measured) == 2:
+        for mark in map(str, MARKS):
+            one, other = (measured[side]["minutes_to"][mark] for side in ("ours", "joeynmt"))
+            if one and other:
+                ratios[f"minutes_to_{mark}"] = round(one / other, 3)
+    return ratios
+
+
 def main() -> None:
     """Measures, prints a table, writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -97,7 +109,15 @@ def main() -> None:
         if arguments.data
         else home_assistant()
     )
-    measured = {}
+    record = {
+        "what": "minutes of training until validation BLEU; ratios are ours over JoeyNMT's",
+        "machine": machine(),
+        "data": {
+            "kind": "given" if arguments.data else "Home Assistant, en-de",
+            **{split: len(some) for split, some in pairs.items()},
+        },
+    }
+    measured: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "task"
         task.mkdir()
@@ -118,24 +138,8 @@ def main() -> None:
                 sys.exit(f"{scripts[side]} ended with {done.returncode}; what it said is above")
             measured[side] = described(json.loads(done.stdout.splitlines()[-1]))
             print(f"{side:8} best {measured[side]['best_bleu']}  {measured[side]['minutes_to']}")
-    ratios = {}
-    if len(measured) == 2:
-        for mark in map(str, MARKS):
-            one, other = (measured[side]["minutes_to"][mark] for side in ("ours", "joeynmt"))
-            if one and other:
-                ratios[f"minutes_to_{mark}"] = round(one / other, 3)
-    record = {
-        "what": "minutes of training until validation BLEU; ratios are ours over JoeyNMT's",
-        "machine": machine(),
-        "data": {
-            "kind": "given" if arguments.data else "Home Assistant, en-de",
-            **{split: len(some) for split, some in pairs.items()},
-        },
-        "settings": settings,
-        "ratios": ratios,
-        "measured": measured,
-    }
-    print(f"written: {write('quality', record)}")
+            told = {"settings": settings, "ratios": ratios_of(measured), "measured": measured}
+            print(f"written: {write('quality', {**record, **told})}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Both sides train JoeyNMT's recurrent model (`joeynmt_twin.yaml`) in processes of
 own, in turn, on one thread: vocabularies of 8,000, batches of 64 pairs of 15 to 25
 tokens, Adam with the gradient's norm cut to 1, no dropout. The first epoch, in which
 TensorFlow compiles, is not timed. Ours is `model.fit` with all that surrounds a step;
-JoeyNMT's is its step alone. Writes benchmarks/results/training.json.
+JoeyNMT's is its step alone. Writes benchmarks/results/training.json, and ends with 1
+where a side does not learn: its loss must fall, and end where its peer's does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 VOCABULARY, BATCH, SHORTEST, LONGEST = 8000, 64, 15, 25
 BOS, EOS, SPECIAL = 1, 2, 4
 RATE = 2e-3
+ALIKE = 0.05  # how far the last losses of a side and its peer may be apart, of the peer's
 # Each side: its script, how it is asked, and whom it is compared with.
 SIDES = {
     "joeynmt": ("peers/joeynmt_training.py", ["--input-feeding", 1], None),
@@ -70,6 +72,25 @@ def rates(record: dict) -> list[float]:
     return [epoch["target_tokens"] / epoch["cpu_seconds"] for epoch in record["epochs"][1:]]
 
 
+def faults(losses: dict[str, list[float]]) -> list[str]:
+    """Which sides do not learn, or not as their peers do.
+
+    Args:
+      losses: of each side, by epoch.
+    """
+    found = []
+    for name, (_, _, peer) in SIDES.items():
+        first, last = losses[name][0], losses[name][-1]
+        if not last < first:
+            found.append(f"{name}: expected a loss that falls, found {first:.3f} to {last:.3f}")
+        if peer and not abs(last - losses[peer][-1]) <= ALIKE * losses[peer][-1]:
+            found.append(
+                f"{name}: expected the loss to end within {ALIKE:.0%} of that of {peer} "
+                f"({losses[peer][-1]:.3f}), found {last:.3f}"
+            )
+    return found
+
+
 def main() -> None:
     """Measures, prints a table, writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -86,12 +107,17 @@ def main() -> None:
         "ratios": {},
         "measured": {},
     }
+    ill = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "batches.npz"
         write_batches(path, arguments.batches)
         for hidden in arguments.hidden:
             measure(record, path, hidden, theirs, arguments)
+            losses = {name: record["measured"][f"{name}_{hidden}"]["losses"] for name in SIDES}
+            ill += [f"hidden size {hidden}, {fault}" for fault in faults(losses)]
     print(f"written: {write('training', record)}")
+    if ill:
+        sys.exit("\n".join(ill))
 
 
 def measure(
@@ -118,7 +144,9 @@ def measure(
         record["measured"][f"{name}_{hidden}"] = table
         losses = table["losses"]
         rate = table["tokens_per_cpu_second"]["median"]
-        print(f"  {name:14} {rate:8,.0f}  loss {losses[0]:.2f} to {losses[-1]:.2f}{told}")
+        products = table["million_multiplications_a_token"]
+        course = f"loss {losses[0]:.2f} to {losses[-1]:.2f}"
+        print(f"  {name:14} {rate:8,.0f}  {products:6.2f} M products a token  {course}{told}")
 
 
 def medians(records: list[dict]) -> list[float]:

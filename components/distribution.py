@@ -11,6 +11,12 @@ import tensorflow as tf
 from .errors import PipelineError
 
 Distribution = Literal["auto", "cpu", "one_gpu", "mirrored", "multi_worker", "tpu"]
+NO_TPU = (
+    "distribution: tpu: expected a way to train on TPUs, and there is none yet. It needs a TPU "
+    "system set up before anything else (TensorFlow's TPUClusterResolver and "
+    "initialize_tpu_system), batches of few fixed shapes, and a TPU to prove it on. Choose auto, "
+    "cpu, one_gpu, mirrored or multi_worker"
+)
 TF_CONFIG = "TF_CONFIG"  # how TensorFlow tells a process of its cluster
 
 
@@ -49,7 +55,8 @@ def resolve(asked: Distribution) -> Distribution:
     """What `auto` is here, and whether what is asked for is there.
 
     Returns:
-      Any but `auto`. `cpu` is the plain path where there is nothing else.
+      Any but `auto`, and `tpu`, which the configuration refuses. `cpu` is the plain path
+      where there is nothing else.
 
     Raises:
       PipelineError: the machine has not what is asked for.
@@ -69,8 +76,6 @@ def resolve(asked: Distribution) -> Distribution:
         _expect("GPU", 1, asked)
     if asked == "mirrored" and len(tf.config.list_logical_devices("CPU")) < 2:
         _expect("GPU", 2, asked)
-    if asked == "tpu":
-        _expect("TPU", 1, asked)
     return asked
 
 
@@ -84,7 +89,7 @@ def devices_of(distribution: Distribution) -> list[str]:
         return [device.name for device in found]
     if distribution == "cpu" and tf.config.list_logical_devices("GPU"):
         return ["/CPU:0"]
-    return ["/TPU:0"] if distribution == "tpu" else []
+    return []
 
 
 def _expect(kind: str, count: int, asked: str) -> None:

@@ -104,8 +104,8 @@ class Fit:
 
         Raises:
           Interrupted: the process was asked to stop; a checkpoint has been written.
-          NotFinite: the loss is no number.
-          Diverged: it is beyond that of guessing.
+          NotFinite: the loss, a gradient or a weight is no number.
+          Diverged: the loss is beyond that of guessing.
         """
         self._model.optimizer.build(self._model.trainable_variables)
         self._restore()
@@ -131,6 +131,8 @@ class Fit:
             trained = self._model.fit(data, verbose=0, callbacks=[_AfterSteps(self)])
             self._logs = {name: float(values[0]) for name, values in trained.history.items()}
         self._reporter.trained()
+        self._compare_with_guessing()
+        self._arrays()  # what is no number is neither validated nor kept as the best
         with self._averaging.averaged() as weights:
             measured = self._validated()
             if self._samples:
@@ -173,13 +175,17 @@ class Fit:
         return self._decoded.loss(measured[self._decoded.metric])
 
     def after_step(self, logs: dict[str, Any]) -> None:
-        """A training step is done: looks at its loss, and saves when it is time to."""
+        """A training step is done: looks at its loss and gradient, and saves when it is time to."""
         self.step += 1
         self._steps += 1
         self._logs = {name: float(value) for name, value in logs.items()}
         if not math.isfinite(self._logs["loss"]):
-            raise self._not_finite()
-        if self._steps % CURVE_STEPS == 0:
+            raise self._not_finite("loss")
+        # It has ruined the weights, while the loss was still a number. Under loss scaling
+        # the norm is that of the last update, for such a step is skipped.
+        if not math.isfinite(gradient_norm(self._model.optimizer) or 0.0):
+            raise self._not_finite("gradient")
+        if self._steps % CURVE_STEPS == 0 and self.step >= CURVE_STEPS:
             self._compare_with_guessing()
         self._reporter.maybe_tell(self.step, self._logs["loss"])
         if self._steps % CURVE_STEPS == 0:
@@ -204,6 +210,13 @@ class Fit:
         """All that a step reads and changes: weights, seeds of dropout, optimizer."""
         return [*self._model.variables, *self._model.optimizer.variables]
 
+    def _arrays(self) -> list[np.ndarray]:
+        """The values of `_variables`; raises `NotFinite` where one is no number."""
+        arrays = [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise self._not_finite("updated weight")
+        return arrays
+
     def _save(self) -> bool:
         if self._replicas and not self._replicas.is_chief:
             return True  # the chief has done it
@@ -217,7 +230,7 @@ class Fit:
             "waited": self._waited,
             "past": len(self._averaging.past),
         }
-        arrays = [keras.ops.convert_to_numpy(variable) for variable in self._variables()]
+        arrays = self._arrays()
         for weights in self._averaging.past:
             arrays += weights
         kept = self._checkpoints.save(self._steps, state, [*arrays, *self._best])
@@ -246,14 +259,14 @@ class Fit:
     def _compare_with_guessing(self) -> None:
         """Raises `Diverged` where this epoch so far is far worse than no knowledge at all."""
         guess = math.log(self._model.target_vocabulary_size)
-        if self.step >= CURVE_STEPS and self._logs["loss"] > WORSE_THAN_GUESSING * guess:
+        if self._logs["loss"] > WORSE_THAN_GUESSING * guess:
             raise Diverged(
                 self.epoch + 1, self.step, self._logs["loss"], guess, self._learning_rate()
             )
 
-    def _not_finite(self) -> NotFinite:
+    def _not_finite(self, what: str) -> NotFinite:
         (batch,) = self._data(self.epoch).skip(self.step - 1).take(1)
-        return NotFinite(self.epoch + 1, self.step, self._learning_rate(), batch)
+        return NotFinite(what, self.epoch + 1, self.step, self._learning_rate(), batch)
 
     def _learning_rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self._model.optimizer.learning_rate))

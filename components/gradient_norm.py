@@ -22,7 +22,7 @@ class MeasuresGradient(keras.optimizers.Optimizer):
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Measures and updates."""
-        present = [tf.cast(one, tf.float32) for one in map(_dense, grads) if one is not None]
+        present = [tf.cast(added(one), tf.float32) for one in grads if one is not None]
         self.gradient_norm.assign(tf.linalg.global_norm(present))
         super().apply(grads, trainable_variables)
 
@@ -39,5 +39,10 @@ def gradient_norm(optimizer: keras.optimizers.Optimizer) -> float | None:
     return None if norm is None else float(norm.numpy())
 
 
-def _dense(gradient: Any) -> Any:
-    return None if gradient is None else tf.convert_to_tensor(gradient)
+def added(gradient: Any) -> Any:
+    """A gradient in which each row of an embedding stands once, its parts added."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return tf.convert_to_tensor(gradient)
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)

@@ -59,7 +59,7 @@ def optimizer_of(training: TrainingConfig, steps_per_epoch: int) -> keras.optimi
     }
     if training.optimizer == "sgd":
         return MeasuredSGD(momentum=training.momentum, **settings)
-    return FusedAdam(**settings)
+    return FusedAdam(lazy_embeddings=training.lazy_embeddings, **settings)
 
 
 def _rate(training: TrainingConfig, steps: int) -> Any:

@@ -33,7 +33,7 @@ from .preprocessing import read_tokenizers
 from .replicas import Replicas
 from .shown_samples import ShownSamples
 from .trainer import CHECKPOINTS, TOKENIZER, TrainerSettings, settings_of, tuned_values
-from .training_data import batches, survey
+from .training_data import batches, digest, survey
 from .training_faults import Diverged, NotFinite, advice, keep_batch, out_of_memory
 from .validation_sample import ValidationSample
 from .warm_start import warm_start
@@ -55,6 +55,11 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     """
     settings = settings_of(fn_args)
     distribution = resolve(settings.training.distribution)
+    if settings.training.lazy_embeddings and distribution in ("mirrored", "multi_worker"):
+        raise PipelineError(
+            "training.lazy_embeddings: expected one device, and training.distribution: auto is "
+            f"{distribution} here, where gradients are added whole. Set it to cpu or one_gpu"
+        )
     if distribution == "multi_worker":
         lead(fn_args)
         return
@@ -122,7 +127,13 @@ def train(
         # 'auto' compiles with XLA, which on a CPU is slower and recompiles for each shape.
         jit_compile=False,
     )
-    identity = _identity(settings, fn_args.custom_config[TOKENIZER], train_files, validation_files)
+    models = source_tokenizer.model + target_tokenizer.model
+    inputs = {
+        "train": digest(train_files),
+        "validation": digest(validation_files),
+        "tokenizer": hashlib.sha256(models).hexdigest(),
+    }
+    identity = _identity(settings, inputs)
     checkpoints = Checkpoints(Path(fn_args.custom_config[CHECKPOINTS]) / identity)
     validation_data = batches(validation_files, *cut, batch_tokens=training.batch_tokens).apply(
         tf.data.experimental.assert_cardinality(validation.batches)
@@ -185,6 +196,7 @@ def train(
         "identity": identity,
         "seed": training.seed,
         "versions": _versions(),
+        "inputs": inputs,
         "parameters": model.count_params(),
         "tuned": tuned_values(fn_args),
         "train": corpus._asdict(),
@@ -215,17 +227,14 @@ def _files(patterns: list[str]) -> list[str]:
     return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
-def _identity(
-    settings: TrainerSettings, tokenizer: str, train_files: list[str], validation_files: list[str]
-) -> str:
+def _identity(settings: TrainerSettings, inputs: dict[str, str]) -> str:
     """Names all that decides the weights, so that no checkpoint of another fit is taken up."""
     decodes = settings.training.early_stopping_metric != "loss"
     decisive = {
         "model": settings.model.model_dump(),
         "training": settings.training.model_dump(exclude={"checkpoint_minutes", "shown_examples"}),
         "search": settings.search.model_dump() if decodes else None,
-        "tokenizer": tokenizer,
-        "files": [(path, tf.io.gfile.stat(path).length) for path in train_files + validation_files],
+        "inputs": inputs,
         "code": code_digest(__name__),
         "versions": _versions(),
     }

@@ -22,7 +22,7 @@ from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from .artifacts import TokenizerModel
 from .code_digest import code_digest
-from .distribution import Distribution
+from .distribution import NO_TPU, Distribution
 from .metrics import TextMetricName
 
 TOKENIZER = "tokenizer"
@@ -41,6 +41,7 @@ class TrainingConfig(Section):
     batch_tokens: Annotated[int, Field(ge=3)] | None = None  # in place of batch_size
     optimizer: Literal["adam", "sgd"] = "adam"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of sgd
+    lazy_embeddings: bool = False  # of adam: rows that a batch has not stay as they are
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     accumulate: Count = 1  # batches whose gradients make one update
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -74,7 +75,25 @@ class TrainingConfig(Section):
                 f"ema: expected one way of averaging, received average_epochs "
                 f"({self.average_epochs}), too"
             )
+        if self.distribution == "tpu":
+            raise ValueError(NO_TPU)
+        if self.lazy_embeddings and (other := self._moves_all_rows()):
+            raise ValueError(
+                f"lazy_embeddings: expected optimizer: adam without weight_decay and accumulate, "
+                f"in one place, for all else moves every row; received {other}"
+            )
         return self
+
+    def _moves_all_rows(self) -> str:
+        """The key that `lazy_embeddings` does not go with, and its value."""
+        fitting: dict[str, list[Any]] = {
+            "optimizer": ["adam"],
+            "weight_decay": [0.0],
+            "accumulate": [1],
+            "distribution": ["auto", "cpu", "one_gpu"],
+        }
+        found = ((key, getattr(self, key)) for key in fitting)
+        return next((f"{key}: {value}" for key, value in found if value not in fitting[key]), "")
 
 
 class TrainerSettings(Section):

@@ -5,6 +5,8 @@ Shape suffixes: B batch, S source time, T target time, N target tokens of a batc
 
 from __future__ import annotations
 
+import hashlib
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ import tensorflow as tf
 from ..models import features
 
 SHUFFLE_BUFFER = 100_000  # serialized examples
+FILES_AT_ONCE = 16  # whose examples are mixed before they come into the buffer
 # Batches are cut from a window sorted by length, so that little of one is padding.
 WINDOW = 64  # batches
 
@@ -36,26 +39,36 @@ def survey(
 ) -> Corpus:
     """Counts a split's examples, tokens and batches; the arguments are those of `batches`."""
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
-    lengths = [
-        [batch[features.SOURCE_IDS].row_lengths(), batch[features.TARGET_IDS].row_lengths()]
-        for batch in records.batch(4096).map(_parse)
-    ]
-    if not lengths:
-        return Corpus(0, 0, 0, 0)
-    source, target = np.concatenate(lengths, axis=1)
-    longest = np.maximum(source, target)
-    used = longest <= max_tokens
-    rows, sizes = used.sum(keepdims=True), np.array([batch_size])
+    bounds = _bounds(max_tokens)
+    # Of each bucket of lengths; kept a pair at a time they would grow with the corpus.
+    rows = np.zeros(len(bounds), np.int64)
+    too_long = target_tokens = 0
+    for source, _, target, _ in records.batch(4096).map(_flat).as_numpy_iterator():
+        longest = np.maximum(source, target)
+        used = longest <= max_tokens
+        rows += np.bincount(np.searchsorted(bounds, longest[used]), minlength=len(bounds))
+        too_long += int((~used).sum())
+        target_tokens += int((target[used] - 1).sum())
+    examples = int(rows.sum())
+    count = -(-examples // batch_size)
     if batch_tokens:
-        bounds = _bounds(max_tokens)
-        rows = np.bincount(np.searchsorted(bounds, longest[used]), minlength=len(bounds))
-        sizes = _sizes(bounds, batch_tokens)
-    return Corpus(
-        examples=int(used.sum()),
-        too_long=int((~used).sum()),
-        target_tokens=int((target[used] - 1).sum()),
-        batches=int((-(-rows // sizes)).sum()),
-    )
+        count = int((-(-rows // _sizes(bounds, batch_tokens))).sum())
+    return Corpus(examples, too_long, target_tokens, count)
+
+
+def digest(files: list[str]) -> str:
+    """A digest of the token ids in the files, in their order, and of the files' names.
+
+    Of what they hold and not of their bytes, for the features of an Example may be
+    written in any order; and not of their folder, which each execution has anew.
+    """
+    found = hashlib.sha256()
+    for file in sorted(files):
+        found.update(os.path.basename(file).encode())
+        for records in tf.data.TFRecordDataset(file, compression_type="GZIP").batch(4096):
+            for part in _flat(records):
+                found.update(part.numpy().tobytes())
+    return found.hexdigest()
 
 
 def batches(
@@ -96,18 +109,22 @@ def batches(
         starts = tf.range(0, tf.size(order), batch_size)
         return tf.data.Dataset.from_tensor_slices(starts).map(batch)
 
-    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    # Of the files, of the examples, of the batches.
+    seeds = np.random.SeedSequence((seed or 0, epoch)).generate_state(3).tolist()
+    if seed is None:
+        records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    else:
+        records = _mixed(files, seeds[0])
     # Left out before windows are cut, or an epoch's number of batches would vary.
     records = records.batch(1024).map(short).unbatch()
     if seed is not None:
-        first, second = np.random.SeedSequence((seed, epoch)).generate_state(2).tolist()
-        records = records.shuffle(SHUFFLE_BUFFER, seed=first, reshuffle_each_iteration=False)
+        records = records.shuffle(SHUFFLE_BUFFER, seed=seeds[1], reshuffle_each_iteration=False)
     if batch_tokens:
         dataset = _of_tokens(records, batch_tokens, max_tokens)
     else:
         dataset = records.batch(WINDOW * batch_size).map(_parse).flat_map(cut)
     if seed is not None:
-        dataset = dataset.shuffle(WINDOW, seed=second, reshuffle_each_iteration=False)
+        dataset = dataset.shuffle(WINDOW, seed=seeds[2], reshuffle_each_iteration=False)
     # An iterator that is tuned waits for its tuner's next round before it ends:
     # up to a minute of standing still after every epoch. Nothing here needs tuning.
     options = tf.data.Options()
@@ -142,6 +159,17 @@ def with_positions(inputs: dict[str, Any], labels_BT: Any) -> tuple[dict[str, An
     positions = tf.pad(tf.cast(positions_N, tf.int32), [[0, more]])
     labels_N = tf.pad(tf.gather(labels, positions_N), [[0, more]])
     return {**inputs, features.TARGET_POSITIONS: positions}, labels_N
+
+
+def _mixed(files: list[str], seed: int) -> tf.data.Dataset:
+    """The records of files in an order by seed, some files at a time, a record of each in turn.
+
+    Read one after another, files that are far apart would never meet in the buffer.
+    """
+    order = np.random.default_rng(seed).permutation(sorted(files)).tolist()
+    return tf.data.Dataset.from_tensor_slices(tf.constant(order, tf.string)).interleave(
+        lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"), FILES_AT_ONCE
+    )
 
 
 def _of_tokens(records: tf.data.Dataset, batch_tokens: int, max_tokens: int) -> tf.data.Dataset:
@@ -198,6 +226,14 @@ def _rounded(rows: tf.Tensor) -> tf.Tensor:
     steps = tf.bitwise.left_shift(64, tf.range(16))
     step = tf.reduce_max(tf.where(steps * 16 <= rows, steps, 64))
     return -(-rows // step) * step
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+def _flat(records: tf.Tensor) -> list[tf.Tensor]:
+    """The lengths and the ids of sources, then of targets; plain tensors are freed at once."""
+    batch = _parse(records)
+    sides = [batch[features.SOURCE_IDS], batch[features.TARGET_IDS]]
+    return [part for ids in sides for part in (ids.row_lengths(), ids.flat_values)]
 
 
 def _parse(records: tf.Tensor) -> dict[str, tf.RaggedTensor]:

@@ -1,4 +1,4 @@
-"""What can go wrong with the loss of a training, and what to do about it."""
+"""What can go wrong with the steps of a training, and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from .trainer import TrainingConfig
 
 
 class NotFinite(Exception):
-    """The loss is no number any more.
+    """What a step computed is no number.
 
     Args:
+      what: the loss, the gradient or an updated weight.
       epoch, step: where, both from 1.
       learning_rate: of that step.
       batch: what was learned from.
     """
 
-    def __init__(self, epoch: int, step: int, learning_rate: float, batch: Any):
-        super().__init__(f"the loss is not finite at step {step} of epoch {epoch}")
+    def __init__(self, what: str, epoch: int, step: int, learning_rate: float, batch: Any):
+        super().__init__(f"the {what} is not finite at step {step} of epoch {epoch}")
         self.epoch, self.step = epoch, step
         self.learning_rate, self.batch = learning_rate, batch
 

@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,48 @@ def test_the_twin_learns_the_batches_of_the_benchmark(benchmark, tmp_path, fed):
     assert 2 * 64 * 16 <= record["epochs"][0]["target_tokens"] <= 2 * 64 * 26
 
 
+LEARNS = [8.3, 6.4, 6.2]
+
+
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ({}, None),
+        ({"twin": [6.2, 6.2, 6.2]}, "hidden size 8, twin: expected a loss that falls"),
+        ({"default": [float("nan")] * 3}, "hidden size 8, default: expected a loss that falls"),
+        ({"twin_unfed": [8.3, 8.2, 7.0]}, "hidden size 8, twin_unfed: .* of joeynmt_unfed"),
+    ],
+)
+def test_the_benchmark_of_training_fails_where_a_side_does_not_learn(
+    benchmark, monkeypatch, capsys, losses, told
+):
+    training = benchmark("training")
+    written = {}
+
+    def answer(python, script, *arguments):
+        (side,) = (
+            name
+            for name, (path, extra, _) in training.SIDES.items()
+            if script == training.HERE / path and list(arguments[-len(extra) :]) == extra
+        )
+        course = losses.get(side, LEARNS)
+        epochs = [{"target_tokens": 100, "cpu_seconds": 1, "loss": loss} for loss in course]
+        return {"epochs": epochs, "parameters": 1, "grown_mib": 1, "versions": {}}
+
+    monkeypatch.setattr(training, "asked", answer)
+    monkeypatch.setattr(training, "peer_python", lambda: "python")
+    monkeypatch.setattr(training, "write", lambda name, record: written.update(record))
+    monkeypatch.setattr(sys, "argv", ["training.py", "--hidden", "8", "--batches", "1"])
+    if told:
+        with pytest.raises(SystemExit, match=told):
+            training.main()
+    else:
+        training.main()
+    assert len(written["measured"]) == len(training.SIDES)
+    products = training.multiplications("default", 8, False) / 1e6
+    assert re.search(rf"default .* {products:.2f} M products a token", capsys.readouterr().out)
+
+
 def test_products_are_counted_as_weights_are(benchmark, monkeypatch):
     """Each weight of a product is used once a token; biases, v and embeddings are none."""
     from seq2seq_tfx.models.model_config import ModelConfig
@@ -71,6 +114,13 @@ def test_products_are_counted_as_weights_are(benchmark, monkeypatch):
         additive = 2 * hidden if model == "twin" else 0  # v, and the query's bias
         products = counted - embeddings - bridges - biases - additive
         assert training.multiplications(model, hidden, fed) == products
+
+
+def test_all_of_the_pairs_are_read_where_memory_is_measured(benchmark, tmp_path):
+    memory = benchmark("training_memory")
+    memory.write_files(tmp_path, 80)
+    told = asked("training_memory.py", "--read", tmp_path, 3)
+    assert told["pairs"] == 240 and told["batches"] == 4 and told["grown_mib"] > 0
 
 
 def test_both_sides_of_decoding_write_answers_of_the_full_length(benchmark, tmp_path):
@@ -100,6 +150,32 @@ def test_our_side_of_time_to_quality_tells_bleu_by_minutes(benchmark, tmp_path):
     told = quality.described({"course": [first, {"minutes": 9.5, "bleu": 26.0}]})
     assert told["minutes_to"] == {"20": 9.5, "25": 9.5, "30": None, "33": None}
     assert told["best_bleu"] == 26.0
+
+
+def test_our_side_of_time_to_quality_is_written_before_its_peer_fails(
+    benchmark, tmp_path, monkeypatch
+):
+    quality = benchmark("quality")
+    for name in ("train.en", "train.de", "val.en", "val.de"):
+        (tmp_path / name).write_text("a\n")
+
+    class Done:
+        def __init__(self, command):
+            self.returncode = int("joeynmt" in command[1])
+            self.stdout = json.dumps({"course": [{"minutes": 2.0, "bleu": 21.0}]})
+
+    written = []
+    monkeypatch.setattr(quality.subprocess, "run", lambda command, **_: Done(command))
+    monkeypatch.setattr(quality, "peer_python", lambda: "python")
+    monkeypatch.setattr(quality, "write", lambda name, record: written.append((name, record)))
+    monkeypatch.setattr(sys, "argv", ["quality.py", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"joeynmt_quality\.py ended with 1"):
+        quality.main()
+    ((name, record),) = written
+    assert name == "quality" and record["ratios"] == {}
+    assert record["measured"]["ours"]["minutes_to"]["20"] == 2.0
+    both = dict.fromkeys(("ours", "joeynmt"), record["measured"]["ours"])
+    assert quality.ratios_of(both) == {"minutes_to_20": 1.0}
 
 
 def test_pairs_of_moses_files_stand_line_by_line(benchmark, tmp_path):

@@ -6,13 +6,26 @@ import signal
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from .jobs import seq2seq, struck, words, write_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.modern]
 
 
-def test_a_run_that_is_stopped_or_killed_is_gone_on_with(tmp_path):
+def exported(output):
+    """The variables of a run's SavedModel, by name."""
+    (index,) = output.glob("artifacts/Trainer/model/*/Format-Serving/variables/variables.index")
+    reader = tf.train.load_checkpoint(str(index.with_suffix("")))
+    found = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return {name: value.tobytes() for name, value in found.items() if hasattr(value, "tobytes")}
+
+
+def test_a_run_that_is_stopped_and_killed_ends_with_the_weights_of_one_that_is_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
     lines = (f"{word}\t{word[::-1]}\n" for word in words(1, 1000))
     (tmp_path / "pairs.tsv").write_text("".join(lines))
     job = write_job(tmp_path, "stopped", epochs=5, worst=1.0)
@@ -33,8 +46,17 @@ def test_a_run_that_is_stopped_or_killed_is_gone_on_with(tmp_path):
     assert done.returncode == 0, done.stderr.decode()
     assert re.search(r"going on from step \d+ of epoch [45]", done.stdout.decode())
     (record,) = (tmp_path / "out").glob("artifacts/Trainer/model_run/*/history.json")
-    assert len(json.loads(record.read_text())["epochs"]) == 5
+    history = json.loads(record.read_text())
+    assert len(history["epochs"]) == 5
     assert not list(checkpoints.iterdir())
+
+    whole = seq2seq("run", "--config", job, "--output", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr.decode()
+    (record,) = (tmp_path / "whole").glob("artifacts/Trainer/model_run/*/history.json")
+    for key in ("seed", "versions", "inputs", "identity"):
+        assert json.loads(record.read_text())[key] == history[key]
+    expected = exported(tmp_path / "whole")
+    assert len(expected) > 10 and exported(tmp_path / "out") == expected
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import pytest
 
 from seq2seq_tfx.components.distribution import cluster, devices_of, resolve
 from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.trainer import TrainingConfig
 
 
 def test_what_the_machine_has_not_is_told_with_what_it_has(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert resolve("auto") == "cpu" and devices_of("cpu") == []
-    for asked, needs in (("one_gpu", "a GPU"), ("mirrored", "2 GPUs"), ("tpu", "a TPU")):
+    for asked, needs in (("one_gpu", "a GPU"), ("mirrored", "2 GPUs")):
         with pytest.raises(
             PipelineError,
             match=f"training.distribution: {asked}: expected {needs} "
@@ -20,6 +21,12 @@ def test_what_the_machine_has_not_is_told_with_what_it_has(monkeypatch):
             resolve(asked)
     with pytest.raises(PipelineError, match="multi_worker: expected TF_CONFIG"):
         resolve("multi_worker")
+
+
+def test_a_tpu_is_refused_by_the_configuration_with_what_it_would_need():
+    needs = "distribution: tpu: .*initialize_tpu_system.*few fixed shapes.*Choose auto, cpu"
+    with pytest.raises(ValueError, match=needs):
+        TrainingConfig(distribution="tpu")
 
 
 def test_the_chief_is_first_whether_it_is_named_or_not(monkeypatch):

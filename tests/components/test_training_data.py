@@ -191,6 +191,40 @@ def test_seed_and_epoch_decide_the_order(files):
         assert other != first and Counter(other) == Counter(first)
 
 
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Twelve files of ten pairs, each of a word of its own."""
+    folder = tmp_path_factory.mktemp("shards")
+    paths = [str(folder / f"part-{number:02}.gz") for number in range(12)]
+    for number, path in enumerate(paths):
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for _ in range(10):
+                example = tf.train.Example()
+                example.features.feature["source_ids"].int64_list.value.extend([10 + number, EOS])
+                example.features.feature["target_ids"].int64_list.value.extend([BOS, EOS])
+                writer.write(example.SerializeToString())
+    return paths
+
+
+@pytest.mark.parametrize("batch_tokens", [None, 8])
+def test_files_that_are_far_apart_meet_in_a_batch_however_small_the_buffer(
+    shards, monkeypatch, batch_tokens
+):
+    monkeypatch.setattr(training_data, "SHUFFLE_BUFFER", 4)
+    monkeypatch.setattr(training_data, "FILES_AT_ONCE", 6)
+
+    def words(epoch):
+        dataset = batches(shards, 1, MAX_TOKENS, 3, epoch, batch_tokens)
+        return [int(source[0]) for source, _ in pairs_of(epoch_of(dataset))]
+
+    first, second = words(0), words(1)
+    # Half of the files are read at a time, and which they are is another half in each epoch.
+    halves = [set(words[:40]) for words in (first, second)]
+    assert all(len(half) == 6 for half in halves) and halves[0] != halves[1]
+    assert set(first[:12]) - set(range(10, 16)) and len(set(first[:12])) > 3
+    assert words(0) == first and Counter(first) == Counter(second)
+
+
 def test_without_a_seed_all_epochs_are_the_same(files):
     first, second = (epoch_of(batches(files, 16, MAX_TOKENS, epoch=epoch)) for epoch in range(2))
     assert pairs_of(first) == pairs_of(second)
