@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from seq2seq_tfx.models.additive_score import additive_score, plain_additive_score
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
 from seq2seq_tfx.models.projection import Projection
@@ -119,6 +120,34 @@ def test_input_feeding_equals_the_plain_one(changes, in_graph):
     known = [x is not None for x in expected_gradients]
     assert known == [x is not None for x in gradients] and sum(known) > 10
     equal(*([x for x in some if x is not None] for some in (gradients, expected_gradients)), 5e-5)
+
+
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        pytest.param(PADDED, id="sources"),
+        pytest.param(HOLES, id="holes"),
+        pytest.param(PADDED[:, None] & HOLES[:, :3, None], id="sources-and-targets"),
+    ],
+)
+def test_the_additive_score_equals_the_plain_one_where_one_may_look(mask, in_graph):
+    rng = np.random.default_rng(3)
+    shapes = (BATCH, 3, UNITS), (BATCH, TIME, UNITS), (UNITS,)
+    given = [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes]
+    seen = mask if mask.ndim == 3 else mask[:, None]
+    found = []
+    for score in (
+        lambda: additive_score(*given, mask, training=True),
+        lambda: plain_additive_score(*given),
+    ):
+
+        def measured(score=score):
+            return with_gradients(lambda: tf.where(seen, score(), 0.0), given)
+
+        found.append((tf.function(measured) if in_graph else measured)())
+    for one, other in zip(*found, strict=True):
+        equal(one, other, 2e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
