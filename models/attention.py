@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from .additive_score import additive_score
 from .composite import Composite
 from .projection import Projection
 
@@ -41,22 +42,36 @@ class Attention(Composite):
         """Prepares a source; `mask` is that of `Memory`."""
         raise NotImplementedError
 
-    def score(self, query_BTQ: Any, keys_BSK: Any, coverage_BTS: Any = None) -> Any:
+    def score(
+        self,
+        query_BTQ: Any,
+        memory: Memory,
+        coverage_BTS: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         """Returns the energies [B, T, S] before masking."""
         raise NotImplementedError
 
-    def call(self, query_BTQ: Any, memory: Memory, coverage_BTS: Any = None) -> tuple[Any, Any]:
+    def call(
+        self,
+        query_BTQ: Any,
+        memory: Memory,
+        coverage_BTS: Any = None,
+        training: bool | None = None,
+    ) -> tuple[Any, Any]:
         """Attends to a source.
 
         Args:
           query_BTQ: decoder states.
           memory: of `project_memory`. Positions that it masks get weight 0.
           coverage_BTS: the sum of the weights of all queries before each.
+          training: whether gradients will be asked for.
 
         Returns:
           The context [B, T, M] and the weights [B, T, S], which sum to 1.
         """
-        weights_BTS = _softmax(self.score(query_BTQ, memory.keys_BSK, coverage_BTS), memory.mask)
+        energies_BTS = self.score(query_BTQ, memory, coverage_BTS, training)
+        weights_BTS = _softmax(energies_BTS, memory.mask)
         return ops.matmul(weights_BTS, memory.values_BSM), weights_BTS
 
     def get_config(self) -> dict[str, Any]:
@@ -86,14 +101,20 @@ class AdditiveAttention(Attention):
     def project_memory(self, memory_BSM: Any, mask: Any) -> Memory:
         return Memory(self.memory_projection(memory_BSM), memory_BSM, mask)
 
-    def score(self, query_BTQ: Any, keys_BSK: Any, coverage_BTS: Any = None) -> Any:
-        query_BTK = self.query_projection(query_BTQ)
+    def score(
+        self,
+        query_BTQ: Any,
+        memory: Memory,
+        coverage_BTS: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        query_BTK, keys_BSK = self.query_projection(query_BTQ), memory.keys_BSK
+        v_K = ops.cast(self.v, query_BTK.dtype)
+        if not self.coverage:
+            return additive_score(query_BTK, keys_BSK, v_K, memory.mask, training)
         summed_BTSK = query_BTK[:, :, None, :] + keys_BSK[:, None, :, :]
-        if self.coverage:
-            kernel_K = ops.cast(self.coverage_kernel, summed_BTSK.dtype)
-            summed_BTSK = summed_BTSK + coverage_BTS[..., None] * kernel_K
-        hidden_BTSK = ops.tanh(summed_BTSK)
-        return ops.sum(hidden_BTSK * ops.cast(self.v, hidden_BTSK.dtype), axis=-1)
+        kernel_K = ops.cast(self.coverage_kernel, summed_BTSK.dtype)
+        return ops.sum(ops.tanh(summed_BTSK + coverage_BTS[..., None] * kernel_K) * v_K, axis=-1)
 
 
 class DotProductAttention(Attention):
@@ -111,7 +132,14 @@ class DotProductAttention(Attention):
     def project_memory(self, memory_BSM: Any, mask: Any) -> Memory:
         return Memory(memory_BSM, memory_BSM, mask)
 
-    def score(self, query_BTQ: Any, keys_BSK: Any, coverage_BTS: Any = None) -> Any:
+    def score(
+        self,
+        query_BTQ: Any,
+        memory: Memory,
+        coverage_BTS: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        keys_BSK = memory.keys_BSK
         if not query_BTQ.shape[-1] == keys_BSK.shape[-1] == self.units:
             raise ValueError(
                 f"Expected queries and memory of width units={self.units}. Received: a query of "

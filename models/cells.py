@@ -199,6 +199,7 @@ class Recurrent(Composite):
         mask_BT: Any = None,
         initial_state: Any = None,
         kept_BH: Any = None,
+        training: bool | None = None,
     ) -> tuple[Any, list[Any]]:
         """Runs the cell over all steps.
 
@@ -208,6 +209,7 @@ class Recurrent(Composite):
             position leaves the state as it was.
           initial_state: the cell's states, each [B, H]; zeros if None.
           kept_BH: the dropout of the state, the same at all steps; None for none.
+          training: whether gradients will be asked for.
 
         Returns:
           The outputs [B, T, H] in the order of the inputs, and the last states.
@@ -222,7 +224,13 @@ class Recurrent(Composite):
         if not self.cell.built:
             self.cell.build()
         outputs_BTH, states = recurrence(
-            self.cell, self.input_projection, inputs_BTE, initial_state, mask_BT, kept_BH
+            self.cell,
+            self.input_projection,
+            inputs_BTE,
+            initial_state,
+            mask_BT,
+            kept_BH,
+            training,
         )
         return ops.flip(outputs_BTH, axis=1) if self.reverse else outputs_BTH, states
 

@@ -22,7 +22,7 @@ from .dropout import SequenceDropout
 from .embeddings import TokenEmbedding
 from .encoders import Encoded
 from .projection import Projection
-from .readout import CopyHead, Readout, ReadoutKind, at_positions, rows_of
+from .readout import CopyHead, Readout, ReadoutKind, at_positions, rows_of, until_last
 from .sequential import one_by_one
 
 InitialState = Literal["project", "copy", "zero"]
@@ -223,18 +223,21 @@ class RecurrentDecoder(Composite):
         Returns:
           Logits [B, T, V] for the token after each input, or [N, V] for those at
           the positions, and the attention [B, T, S] paid meanwhile (zeros without
-          attention).
+          attention; in training with positions, of use until the last of a row).
         """
         state, source = self.begin(encoded)
         embedded_BTE = self.embedding(input_ids_BT)
         if self.sequential:
             read, known, weights = one_by_one(self, embedded_BTE, state, source, training)
         else:
+            asked_BT = None
+            if training and positions_N is not None:
+                asked_BT = until_last(positions_N, *ops.shape(input_ids_BT))
 
             def run(i: int, inputs_BTX: Any) -> Any:
                 before = state.layers[i]
                 kept_BH = self.dropout.of_state(before[0], training)
-                return self.layers[i](inputs_BTX, initial_state=before, kept_BH=kept_BH)[0]
+                return self.layers[i](inputs_BTX, asked_BT, before, kept_BH)[0]
 
             read, known, weights, _ = self._through(
                 embedded_BTE,

@@ -144,6 +144,12 @@ def rows_of(tensor_BX: Any, positions_N: Any, steps: Any) -> Any:
     return ops.take(tensor_BX, positions_N // steps, axis=0)
 
 
+def until_last(positions_N: Any, batch: Any, steps: Any) -> Any:
+    """Whether a row has a flat position b T + t there or later: [B, T]."""
+    length_B = ops.segment_max(positions_N % steps + 1, positions_N // steps, num_segments=batch)
+    return ops.arange(steps) < ops.cast(length_B, "int32")[:, None]
+
+
 def _by_token(weights_BTS: Any, ids_BS: Any, vocabulary: int) -> Any:
     """Sums the weights of the positions that hold the same token: [B, T, V]."""
     batch, steps = ops.shape(weights_BTS)[:2]

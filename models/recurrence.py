@@ -20,6 +20,7 @@ def recurrence(
     states: list[Any],
     mask_BT: Any = None,
     kept_BH: Any = None,
+    training: bool | None = None,
 ) -> tuple[Any, list[Any]]:
     """Runs a cell over all steps.
 
@@ -31,14 +32,18 @@ def recurrence(
       mask_BT: True where a position is real; None where all are. A masked position
         leaves the state as it was.
       kept_BH: the dropout of the state, the same at all steps; None for none.
+      training: whether gradients will be asked for.
 
     Returns:
       The outputs [B, T, H], and the last states.
     """
     if keras.backend.backend() == "tensorflow" and cell.KERNEL:
-        from .recurrence_tensorflow import KERNELS
+        from . import recurrence_packed_tensorflow, recurrence_tensorflow
+        from .devices_tensorflow import on_cpu
 
-        kernel = KERNELS[cell.KERNEL]
+        packs = training and on_cpu()
+        kernels = recurrence_packed_tensorflow if packs else recurrence_tensorflow
+        kernel = kernels.KERNELS[cell.KERNEL]
         return kernel(projection, inputs_BTE, *cell.recurrent_weights, states, mask_BT, kept_BH)
     return plain_recurrence(cell, projection, inputs_BTE, states, mask_BT, kept_BH)
 

@@ -1,11 +1,14 @@
 """Each kernel of a backend against the plain function that it stands for: values and gradients."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
 
+from seq2seq_tfx.models.additive_score import additive_score, plain_additive_score
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
 from seq2seq_tfx.models.projection import Projection
@@ -30,7 +33,8 @@ def with_gradients(function, given):
             tf.reduce_sum(x * tf.cos(tf.reshape(tf.range(tf.size(x), dtype=x.dtype), tf.shape(x))))
             for x in outputs
         )
-    return outputs, tape.gradient(total, given)
+    gradients = tape.gradient(total, given)
+    return outputs, [None if x is None else tf.convert_to_tensor(x) for x in gradients]
 
 
 def equal(one, other, tolerance):
@@ -51,8 +55,9 @@ def equal(one, other, tolerance):
         pytest.param(HOLES, True, id="variational"),
     ],
 )
+@pytest.mark.parametrize("training", [False, True], ids=["still", "training"])
 @pytest.mark.parametrize("name", [name for name, (cell, _) in CELLS.items() if cell.KERNEL])
-def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
+def test_a_recurrence_equals_the_plain_one(name, training, mask, drops, in_graph):
     rng = np.random.default_rng(1)
     cell_class, settings = CELLS[name]
     cell = cell_class(UNITS, **settings)
@@ -64,19 +69,12 @@ def test_a_recurrence_equals_the_plain_one(name, mask, drops, in_graph):
     given = [inputs, *states[:1], *(weight.value for weight in weights)]
     kept = tf.constant(2.0 * rng.integers(0, 2, (BATCH, UNITS)), tf.float32) if drops else None
     found = []
-    for run in (recurrence, plain_recurrence):
+    masked = None if mask is None else tf.constant(mask)
+    for run in (functools.partial(recurrence, training=training), plain_recurrence):
 
         def measured(run=run):
             return with_gradients(
-                lambda: run(
-                    cell,
-                    projection,
-                    inputs,
-                    states,
-                    None if mask is None else tf.constant(mask),
-                    kept,
-                ),
-                given,
+                lambda: run(cell, projection, inputs, states, masked, kept), given
             )
 
         found.append((tf.function(measured) if in_graph else measured)())
@@ -121,6 +119,34 @@ def test_input_feeding_equals_the_plain_one(changes, in_graph):
     equal(*([x for x in some if x is not None] for some in (gradients, expected_gradients)), 5e-5)
 
 
+@pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        pytest.param(PADDED, id="sources"),
+        pytest.param(HOLES, id="holes"),
+        pytest.param(PADDED[:, None] & HOLES[:, :3, None], id="sources-and-targets"),
+    ],
+)
+def test_the_additive_score_equals_the_plain_one_where_one_may_look(mask, in_graph):
+    rng = np.random.default_rng(3)
+    shapes = (BATCH, 3, UNITS), (BATCH, TIME, UNITS), (UNITS,)
+    given = [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes]
+    seen = mask if mask.ndim == 3 else mask[:, None]
+    found = []
+    for score in (
+        lambda: additive_score(*given, mask, training=True),
+        lambda: plain_additive_score(*given),
+    ):
+
+        def measured(score=score):
+            return with_gradients(lambda: tf.where(seen, score(), 0.0), given)
+
+        found.append((tf.function(measured) if in_graph else measured)())
+    for one, other in zip(*found, strict=True):
+        equal(one, other, 2e-5)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_loss_of_tokens_equals_the_plain_one(smoothing, dtype):
@@ -140,3 +166,12 @@ def test_the_loss_of_logits_far_from_zero_stays_a_number():
     logits = tf.constant([[1e4, -1e4, 0.0], [-1e30, 0.0, 0.0]])
     losses = token_losses(tf.constant([0, 1]), logits, 0.0)
     np.testing.assert_allclose(losses, [0.0, np.log(2)], atol=1e-6)
+
+
+def test_in_training_targets_are_read_until_the_last_position_asked_for():
+    model = randomize(new(config_of("default", dropout=0.0)))
+    encoded = model.encoder(SOURCES, training=False)
+    positions = np.array([3, 1, 5, 10, 8], "int32")  # of [4, 4]; one row has none
+    logits, _ = model.decoder(TARGETS, encoded, positions, training=True)
+    every, _ = model.decoder(TARGETS, encoded, training=False)
+    np.testing.assert_allclose(logits, tf.reshape(every, [16, -1]).numpy()[positions], atol=2e-5)
