@@ -103,7 +103,9 @@ def fetch(wheel: Wheel, folder: Path, progress: Progress) -> Path:
 
 def _largest_wheel(folder: Path) -> int:
     sizes = [0]
-    for path in folder.rglob("*.whl"):
-        with suppress(FileNotFoundError):  # pip moved it between the two looks
-            sizes.append(path.stat().st_size)
+    for parent, _, names in os.walk(folder):  # which passes over what pip has just removed
+        for name in names:
+            with suppress(FileNotFoundError):  # pip moved it between the two looks
+                if name.endswith(".whl"):
+                    sizes.append(os.stat(os.path.join(parent, name)).st_size)
     return max(sizes)
