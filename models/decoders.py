@@ -229,31 +229,54 @@ class RecurrentDecoder(Composite):
         embedded_BTE = self.embedding(input_ids_BT)
         if self.sequential:
             read, known, weights = one_by_one(self, embedded_BTE, state, source, training)
+            asked = weights
+            if positions_N is not None:
+                read, known, asked = at_positions((read, known, weights), positions_N)
         else:
-            asked_BT = None
-            if training and positions_N is not None:
-                asked_BT = until_last(positions_N, *ops.shape(input_ids_BT))
-
-            def run(i: int, inputs_BTX: Any) -> Any:
-                before = state.layers[i]
-                kept_BH = self.dropout.of_state(before[0], training)
-                return self.layers[i](inputs_BTX, asked_BT, before, kept_BH)[0]
-
-            read, known, weights, _ = self._through(
-                embedded_BTE,
-                state,
-                source,
-                run,
-                lambda _, inputs: self.dropout.over_time(inputs, training),
+            hidden, context, weights = self._at_once(
+                embedded_BTE, state, source, positions_N, training
             )
+            parts, asked = (hidden, context, embedded_BTE), weights
+            if positions_N is not None:  # before the readout, whose products are then fewer
+                parts, asked = at_positions((parts, weights), positions_N)
+            read, known = self._read(*parts)
         if positions_N is None:
             return self._logits(read, known, weights, source, training), weights
         source = source._replace(
             ids_BS=rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
         )
-        read, known, asked = at_positions((read, known, weights), positions_N)
         logits_N1V = self._logits(read, known, asked, source, training)
         return ops.squeeze(logits_N1V, axis=1), weights
+
+    def _at_once(
+        self,
+        embedded_BTE: Any,
+        state: DecoderState,
+        source: Source,
+        positions_N: Any,
+        training: bool | None,
+    ) -> tuple[Any, Any, Any]:
+        """`_through`, each layer over the whole target; in training until what is asked for."""
+        asked_BT = None
+        if training and positions_N is not None:
+            asked_BT = until_last(positions_N, *ops.shape(embedded_BTE)[:2])
+            if self.attends:
+                memory = source.attended
+                mask_BTS = ops.logical_and(memory.mask[:, None], asked_BT[:, :, None])
+                source = source._replace(attended=memory._replace(mask=mask_BTS))
+
+        def run(i: int, inputs_BTX: Any) -> Any:
+            before = state.layers[i]
+            kept_BH = self.dropout.of_state(before[0], training)
+            return self.layers[i](inputs_BTX, asked_BT, before, kept_BH)[0]
+
+        return self._through(
+            embedded_BTE,
+            state,
+            source,
+            run,
+            lambda _, inputs: self.dropout.over_time(inputs, training),
+        )
 
     def step(
         self, ids_B: Any, state: DecoderState, source: Source
@@ -280,7 +303,7 @@ class RecurrentDecoder(Composite):
         source: Source,
         run: Callable[[int, Any], Any],
         drop: Callable[[int, Any], Any],
-    ) -> tuple[Any, Any, Any, Any]:
+    ) -> tuple[Any, Any, Any]:
         """Sends T tokens through all layers; T is 1 where the decoder is sequential.
 
         Args:
@@ -291,8 +314,8 @@ class RecurrentDecoder(Composite):
           drop: the dropout before layer i.
 
         Returns:
-          What is read out [B, T, R], what the copy head knows, the attention
-          [B, T, S], and the context [B, T, M] (None if there is none).
+          The states of the last layer [B, T, H], the context [B, T, M] (None if there
+          is none), and the attention [B, T, S].
         """
         context, weights = None, None
         hidden = embedded_BTE
@@ -321,11 +344,14 @@ class RecurrentDecoder(Composite):
         if weights is None:
             shape = (*ops.shape(embedded_BTE)[:2], ops.shape(source.ids_BS)[1])
             weights = ops.zeros(shape, self.compute_dtype)
-        read = self.readout.mix(hidden, context, embedded_BTE)
-        known = ()
+        return hidden, context, weights
+
+    def _read(self, hidden_BTH: Any, context_BTM: Any, embedded_BTE: Any) -> tuple[Any, Any]:
+        """What is read out [B, T, R], and what the copy head knows."""
+        known: Any = ()
         if self.copy_head:
-            known = ops.concatenate([context, hidden, embedded_BTE], axis=-1)
-        return read, known, weights, context
+            known = ops.concatenate([context_BTM, hidden_BTH, embedded_BTE], axis=-1)
+        return self.readout.mix(hidden_BTH, context_BTM, embedded_BTE), known
 
     def _attend(self, query_BTH: Any, state: DecoderState, source: Source) -> tuple[Any, Any]:
         if self.coverage:
@@ -356,9 +382,9 @@ class RecurrentDecoder(Composite):
             layers.append(list(states))
             return output_BH[:, None]
 
-        read, known, weights, context = self._through(
-            embedded_BE[:, None], state, source, run, drop
-        )
+        embedded_B1E = embedded_BE[:, None]
+        hidden, context, weights = self._through(embedded_B1E, state, source, run, drop)
+        read, known = self._read(hidden, context, embedded_B1E)
         fed, coverage = state.fed_BF, state.coverage_BS
         if self.sequential and self.feeds and not self.asks_before:
             fed = (read if self.readout.kind == "attentional" else context)[:, 0]

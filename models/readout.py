@@ -130,9 +130,14 @@ class CopyHead(Composite):
 
 
 def at_positions(tensors: Any, positions_N: Any) -> Any:
-    """Takes of each tensor [B, T, X] what stands at the flat positions b T + t: [N, 1, X]."""
+    """Takes of each tensor [B, T, X] what stands at the flat positions b T + t: [N, 1, X].
+
+    None stays None.
+    """
 
     def take(tensor_BTX: Any) -> Any:
+        if tensor_BTX is None:
+            return None
         rows_X = ops.reshape(tensor_BTX, (-1, 1, ops.shape(tensor_BTX)[-1]))
         return ops.take(rows_X, positions_N, axis=0)
 
