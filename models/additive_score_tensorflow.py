@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .devices_tensorflow import on_cpu
+from .devices import on_cpu
 
 
 def pays(query_BTK: Any) -> bool:

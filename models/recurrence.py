@@ -39,7 +39,7 @@ def recurrence(
     """
     if keras.backend.backend() == "tensorflow" and cell.KERNEL:
         from . import recurrence_packed_tensorflow, recurrence_tensorflow
-        from .devices_tensorflow import on_cpu
+        from .devices import on_cpu
 
         packs = training and on_cpu()
         kernels = recurrence_packed_tensorflow if packs else recurrence_tensorflow

@@ -1,6 +1,7 @@
 """The recurrences of LSTM and GRU in training on a CPU, over real positions alone.
 
-As `recurrence_tensorflow`, whose gradients these are, but packed: see `packing_tensorflow`.
+As `recurrence_tensorflow`, whose gradients these are, but packed by
+`recurrence_packing_tensorflow`.
 
 Shape suffixes: B batch, T time, N real positions, R rows of a step, E input features,
 H hidden units, G gate features (4H, or 3H for a GRU).
@@ -14,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
-from .packing_tensorflow import Packing, backward, forward, packing
+from .recurrence_packing_tensorflow import Packing, backward, forward, packing
 from .recurrence_tensorflow import lstm_back, lstm_factors, lstm_step, outer
 
 
