@@ -16,7 +16,7 @@ from ..models import features
 from ..serving.equal_batches import batches
 from ..serving.local_model import LocalModel, ModelError
 from ..serving.told import Forced
-from .sentences import CANDIDATE, Row
+from .sentences import CANDIDATE, Row, Rows
 
 GROWTH = 1.3  # how much longer the longest source of a group is than the shortest
 FORCED_ROWS = 128  # scored at once: each holds a distribution for every token
@@ -134,11 +134,11 @@ class Explain(AsksModels):
                     }
 
 
-def in_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def in_batches(rows: Iterable[Row]) -> Iterator[Rows]:
     """Cuts rows into batches, the same whatever order they come in."""
     ordered = sorted(rows, key=lambda row: row["id"])
     for places in batches([len(row["source"]) for row in ordered]):
-        yield [ordered[place] for place in places]
+        yield Rows(ordered[place] for place in places)
 
 
 def length_group(row: Row) -> int:
@@ -146,15 +146,15 @@ def length_group(row: Row) -> int:
     return int(math.log(max(len(row["source"]), 1), GROWTH))
 
 
-def by_length_group(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
+def by_length_group(rows: Iterable[Row]) -> Iterator[tuple[int, Rows]]:
     """The rows of each group, after its number."""
-    groups: dict[int, list[Row]] = {}
+    groups: dict[int, Rows] = {}
     for row in rows:
-        groups.setdefault(length_group(row), []).append(row)
+        groups.setdefault(length_group(row), Rows()).append(row)
     yield from groups.items()
 
 
-def batches_of_group(_: int, parts: Iterable[list[Row]]) -> Iterator[list[Row]]:
+def batches_of_group(_: int, parts: Iterable[Rows]) -> Iterator[Rows]:
     """The batches of a group."""
     return in_batches(chain.from_iterable(parts))
 

@@ -41,7 +41,7 @@ from .sentence_files import (
     to_table,
     write_words,
 )
-from .sentences import BASELINE, CANDIDATE, Row, compare, make_record, new_row
+from .sentences import BASELINE, CANDIDATE, Row, Rows, compare, make_record, new_row
 from .slices import (
     RAREST_WORD,
     SET,
@@ -86,11 +86,11 @@ class ReadRows(beam.DoFn):
     def __init__(self, dimensions: Sequence[str], counts: Mapping[str, int]):
         self._dimensions, self._counts = dimensions, counts
 
-    def process(self, batch: pa.RecordBatch) -> Iterator[list[Row]]:
+    def process(self, batch: pa.RecordBatch) -> Iterator[Rows]:
         columns = {name: batch[name].to_pylist() for name in batch.schema.names}
         sources = [source.decode() for (source,) in columns[features.SOURCE]]
         labels = {name: self._labels(name, sources, columns) for name in self._dimensions}
-        yield [
+        yield Rows(
             new_row(
                 source,
                 [reference.decode() for reference in references],
@@ -99,7 +99,7 @@ class ReadRows(beam.DoFn):
             for place, (source, references) in enumerate(
                 zip(sources, columns[features.REFERENCES], strict=True)
             )
-        ]
+        )
 
     def _labels(
         self, dimension: str, sources: list[str], columns: Mapping[str, list[list[bytes] | None]]
