@@ -265,7 +265,8 @@ class Fit:
             )
 
     def _not_finite(self, what: str) -> NotFinite:
-        (batch,) = self._data(self.epoch).skip(self.step - 1).take(1)
+        # Before an epoch's first step it is that step's.
+        (batch,) = self._data(self.epoch).skip(max(self.step - 1, 0)).take(1)
         return NotFinite(what, self.epoch + 1, self.step, self._learning_rate(), batch)
 
     def _learning_rate(self) -> float:

@@ -177,12 +177,15 @@ def vocabulary(model: bytes) -> list[str]:
 
 def read_texts(files: list[str], names: tuple[str, ...], limit: int) -> Iterator[str]:
     """Yields the text of some features of gzipped TFRecords of Examples, in order."""
-    spec = {name: tf.io.VarLenFeature(tf.string) for name in names}
+    one = tf.io.FixedLenFeature([], tf.string)
+    several = tf.io.VarLenFeature(tf.string)
+    spec = {name: several if name == features.REFERENCES else one for name in names}
     dataset = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").take(limit)
     for batch in dataset.batch(4096).as_numpy_iterator():
         parsed = tf.io.parse_example(batch, spec)
         for name in names:
-            for text in parsed[name].values.numpy():
+            texts = parsed[name]
+            for text in (texts.values if name == features.REFERENCES else texts).numpy():
                 yield text.decode()
 
 

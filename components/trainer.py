@@ -96,6 +96,14 @@ class TrainingConfig(Section):
         return next((f"{key}: {value}" for key, value in found if value not in fitting[key]), "")
 
 
+def ties_lazy_rows(model: ModelConfig, training: TrainingConfig) -> str:
+    """Why `training.lazy_embeddings` would do nothing for this model; '' where it does."""
+    if training.lazy_embeddings and model.tied_embeddings != "none":
+        needs = "expected model.tied_embeddings: none, for an output layer moves every row"
+        return f"{needs}; received {model.tied_embeddings}"
+    return ""
+
+
 class TrainerSettings(Section):
     """All sections that decide what Trainer makes."""
 
@@ -103,6 +111,12 @@ class TrainerSettings(Section):
     training: TrainingConfig
     search: SearchConfig
     serving: ServingConfig
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> TrainerSettings:
+        if told := ties_lazy_rows(self.model, self.training):
+            raise ValueError(f"training.lazy_embeddings: {told}")
+        return self
 
     def with_values(self, values: Mapping[str, Any]) -> TrainerSettings:
         """These settings with others for some keys of `model` and `training`.

@@ -18,6 +18,7 @@ from keras import ops
 from .attention import ATTENTIONS
 from .cells import CELLS, Recurrent
 from .composite import Composite
+from .devices import on_cpu
 from .dropout import SequenceDropout
 from .embeddings import TokenEmbedding
 from .encoders import Encoded
@@ -258,7 +259,7 @@ class RecurrentDecoder(Composite):
     ) -> tuple[Any, Any, Any]:
         """`_through`, each layer over the whole target; in training until what is asked for."""
         asked_BT = None
-        if training and positions_N is not None:
+        if training and positions_N is not None and on_cpu():  # a GPU has no use for fewer rows
             asked_BT = until_last(positions_N, *ops.shape(embedded_BTE)[:2])
             if self.attends:
                 memory = source.attended

@@ -24,7 +24,7 @@ from ..components.named_export import ExportConfig
 from ..components.slices import RAREST_WORD, SET, SOURCE_LENGTH, dimensions_of, parts_of
 from ..components.spans import names_spans
 from ..components.tokenizer_trainer import TokenizerConfig
-from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig
+from ..components.trainer import LAST_BLESSED, TrainerSettings, TrainingConfig, ties_lazy_rows
 from ..components.tuning import TuningConfig
 from ..models.configuration import Section
 from ..models.model_config import ModelConfig, Preset, preset_search
@@ -109,7 +109,9 @@ class PipelineConfig(Section):
         ):
             needs = "needs {SPAN} or a date in data.input: a run that is repeated must begin "
             problems.append((("training", "warm_start"), f"{needs}with the same model again"))
-        if self.tuning:
+        if told := ties_lazy_rows(self.model, self.training):
+            problems.append((("training", "lazy_embeddings"), told))
+        elif self.tuning:
             for key, needs in self.tuning.misfits(self.trainer_settings):
                 problems.append((("tuning", "keys", key), needs))
         if problems:

@@ -125,7 +125,9 @@ def _sizes(array: pa.Array) -> Any:
         inner = [_sizes(array.field(place)) for place in range(kind.num_fields)]
         return sum(inner, np.zeros(len(array), np.int64))
     if isinstance(array, pa.FixedSizeListArray):
-        return np.full(len(array), _sizes(array.flatten()).sum())  # at most
+        size = kind.list_size
+        values = array.values[array.offset * size : (array.offset + len(array)) * size]
+        return _sizes(values).reshape(len(array), size).sum(axis=1)
     if isinstance(array, pa.ListArray | pa.LargeListArray):
         sums = np.r_[0, np.cumsum(_sizes(array.values))]
         return np.diff(sums[array.offsets.to_numpy()])

@@ -41,6 +41,7 @@ def compare_page(
         found=found.overall,
         rows=[_drawn(one) for one in found.overall.metrics],
         slices=[_drawn(one) for one in found.slices],
+        untold=found.untold,
         better=[_shown(change) for change in found.better],
         worse=[_shown(change) for change in found.worse],
     )

@@ -15,6 +15,7 @@ from .words import Accuracy, NGram, accuracy, ngrams
 
 GROUPS = 2_000  # what is drawn at most: sentences, or groups of them
 SLICE_GROUPS = 500
+SLICES = 200  # that are compared, at most
 RESAMPLES = 1_000
 SEED = 1
 LOOKED_AT = 2_000  # sentences whose n-grams are counted, of those that differ
@@ -77,7 +78,8 @@ class Comparison(NamedTuple):
 
     overall: Overall
     metric: str
-    slices: list[Difference]  # challenge sets among them
+    slices: list[Difference]  # challenge sets first, then the largest
+    untold: int  # slices that are left out
     better: list[Change]
     worse: list[Change]
 
@@ -143,14 +145,11 @@ def compare(
       overall: of the same two runs.
     """
     sides, both = (before, after), overall.places
+    parts = _parts(after, overall)
     asked = []
-    alone = [{name: label} for name, found in after.dimensions.items() for label, _ in found]
-    for labels in (*alone, *after.combinations):
-        inside = np.logical_and.reduce([after.where(*one)[both[1]] for one in labels.items()])
-        if inside.sum() > 1 and not np.array_equal(inside, overall.tested):
-            part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
-            name = ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
-            asked.append(ask(name, metric, part, SLICE_GROUPS))
+    for name, inside in sorted(parts, key=_worth)[:SLICES]:
+        part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
+        asked.append(ask(name, metric, part, SLICE_GROUPS))
     places = both[0][overall.tested], both[1][overall.tested]
     losses = [
         side.losses(library, CANDIDATE, metric)[at] for side, at in zip(sides, places, strict=True)
@@ -172,6 +171,7 @@ def compare(
         overall=overall,
         metric=metric,
         slices=differences(asked, library),
+        untold=len(parts) - len(asked),
         better=[change(i) for i in best],
         worse=[change(i) for i in worst],
     )
@@ -185,6 +185,30 @@ def shared_metrics(before: Sentences, after: Sentences, library: Library) -> lis
         for name in after.metrics
         if name in before.metrics and any(side.tells(library, CANDIDATE, name) for side in sides)
     ]
+
+
+def _parts(after: Sentences, overall: Overall) -> list[tuple[str, np.ndarray]]:
+    """The slices of the sentences that are compared: their names, and which are in each."""
+    at = overall.places[1]
+    inside = {
+        (name, label): after.where(name, label)[at]
+        for name, found in after.dimensions.items()
+        for label, _ in found
+    }
+    alone = [{name: label} for name, label in inside]
+    parts = []
+    for labels in (*alone, *after.combinations):
+        which = np.logical_and.reduce([inside[one] for one in labels.items()])
+        if which.sum() > 1 and not np.array_equal(which, overall.tested):
+            name = ", ".join(f"{name}={label}" for name, label in sorted(labels.items()))
+            parts.append((name, np.flatnonzero(which)))
+    return parts
+
+
+def _worth(part: tuple[str, np.ndarray]) -> tuple[bool, int]:
+    """Challenge sets first, then the largest slices."""
+    name, inside = part
+    return not name.startswith(f"{SET}="), -len(inside)
 
 
 def _evenly(places: np.ndarray, most: int) -> np.ndarray:

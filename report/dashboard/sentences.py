@@ -223,9 +223,12 @@ class Sentences:
     def _combinations(self, record: Path) -> list[dict[str, str]]:
         """The slices of several dimensions, by the label of each."""
         # An earlier version told of none, and neither do its sentences.
-        told = json.loads(record.read_text("utf-8")).get("slices", []) if record.exists() else []
+        try:
+            known = json.loads(record.read_text("utf-8")) if record.exists() else {}
+        except ValueError as error:
+            raise CannotRead(f"{record}: expected JSON: {error}") from error
         found = []
-        for names in told:
+        for names in known.get("slices", []):
             if len(names) > 1 and all(name in self.dimensions for name in names):
                 column = _array(self.table["slices"])
                 labels = pa.table({n: pc.struct_field(column, [_index(column, n)]) for n in names})

@@ -190,10 +190,12 @@ class Source:
         """Two runs by a metric."""
         first, second = self.sentences(*before), self.sentences(*after)
         key = tuple(_identity(self._evaluated(*side)) for side in (before, after))
-        overall = self._overall.get(key, lambda: compare_overall(first, second, self.library))
-        return self._comparisons.get(
-            (key, metric), lambda: compare(first, second, metric, self.library, overall)
-        )
+
+        def made() -> Comparison:
+            overall = self._overall.get(key, lambda: compare_overall(first, second, self.library))
+            return compare(first, second, metric, self.library, overall)
+
+        return self._comparisons.get((key, metric), made)
 
     def model(self, store: Store, run: Run) -> Model:
         """The model that a run trained; loading it takes a while.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from seq2seq_tfx.components.fused_adam import FusedAdam
 from seq2seq_tfx.components.gradient_norm import gradient_norm
 from seq2seq_tfx.components.optimizers import optimizer_of
-from seq2seq_tfx.components.trainer import TrainingConfig
+from seq2seq_tfx.components.trainer import TrainerSettings, TrainingConfig
 from seq2seq_tfx.components.training_data import teacher_forcing
 from seq2seq_tfx.models.losses import TokenCrossEntropy
 from seq2seq_tfx.models.model_config import ModelConfig
@@ -92,6 +92,14 @@ def test_a_lazy_embedding_moves_the_rows_of_each_batch_alone():
         np.testing.assert_allclose(variable, weights[i], atol=1e-6)
         np.testing.assert_allclose(optimizer._momentums[i], firsts[i], atol=1e-6)
         np.testing.assert_allclose(optimizer._velocities[i], seconds[i], atol=1e-6)
+
+
+def test_an_embedding_that_is_the_output_layer_is_not_lazy():
+    settings = {"search": {}, "serving": {}, "training": {"lazy_embeddings": True}}
+    TrainerSettings.model_validate({**settings, "model": {"preset": "default"}})
+    tied = {"preset": "default", "tied_embeddings": "output"}
+    with pytest.raises(ValueError, match=r"tied_embeddings: none.*received output"):
+        TrainerSettings.model_validate({**settings, "model": tied})
 
 
 def test_embeddings_of_a_model_are_lazy_where_they_are_asked_to_be():

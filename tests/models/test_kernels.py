@@ -168,10 +168,23 @@ def test_the_loss_of_logits_far_from_zero_stays_a_number():
     np.testing.assert_allclose(losses, [0.0, np.log(2)], atol=1e-6)
 
 
-def test_in_training_targets_are_read_until_the_last_position_asked_for():
-    model = randomize(new(config_of("default", dropout=0.0)))
+@pytest.mark.parametrize("attention", ["general", "additive"])
+def test_in_training_targets_are_read_until_the_last_position_asked_for(attention):
+    model = randomize(new(config_of("default", dropout=0.0, attention=attention)))
     encoded = model.encoder(SOURCES, training=False)
     positions = np.array([3, 1, 5, 10, 8], "int32")  # of [4, 4]; one row has none
-    logits, _ = model.decoder(TARGETS, encoded, positions, training=True)
+
+    def found(training):
+        with tf.GradientTape() as tape:
+            logits, _ = model.decoder(TARGETS, encoded, positions, training=training)
+            loss = tf.reduce_sum(tf.sin(logits))
+        return logits, tape.gradient(loss, model.decoder.trainable_weights)
+
+    (logits, gradients), (plain, others) = found(True), found(False)
     every, _ = model.decoder(TARGETS, encoded, training=False)
     np.testing.assert_allclose(logits, tf.reshape(every, [16, -1]).numpy()[positions], atol=2e-5)
+    np.testing.assert_allclose(plain, logits, atol=2e-5)
+    for gradient, other in zip(gradients, others, strict=True):
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(gradient), tf.convert_to_tensor(other), atol=2e-4
+        )

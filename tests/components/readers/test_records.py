@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from contextlib import suppress
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -207,6 +208,17 @@ def test_a_row_of_a_parquet_that_is_far_too_large_is_rejected(tmp_path, monkeypa
         tmp_path, {"source": ["a", "b", "c"], "target": [["x"], ["y" * 300_000] * 4, ["z", "w"]]}
     )
     assert told(rows) == [("a", "x", 1), ("long_row", 2), ("c", "z", 3), ("c", "w", 3)]
+
+
+def test_rows_of_lists_of_one_length_are_each_as_large_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.components.readers.parquet.LARGEST_ROW", 1 << 20)
+    numbers = pa.array(np.zeros(40 * 50_000, "float32"))
+    sides = pa.StructArray.from_arrays(
+        [pa.array(["a"] * 40), pa.FixedSizeListArray.from_arrays(numbers, 50_000)], ["text", "at"]
+    )
+    columns = {"source": "pair.text", "target": "target"}
+    rows = parquet(tmp_path, {"pair": sides, "target": ["x"] * 40}, columns=columns)
+    assert told(rows) == [("a", "x", line) for line in range(1, 41)]
 
 
 def test_an_extra_column_may_be_missing_from_some_rows_but_not_from_all(tmp_path):

@@ -104,6 +104,17 @@ def test_combinations_that_were_evaluated_are_slices_of_a_comparison(rows, tmp_p
     assert {one.name: one.sentences for one in found.slices if "," in one.name} == counts
 
 
+def test_of_many_slices_challenge_sets_and_the_largest_are_compared(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "SLICES", 2)
+    sliced = [{"set": "names"}] * 3 + [{"set": "test", "domain": "a"}] * 10
+    sliced += [{"set": "test", "domain": "b"}] * (len(rows) - len(sliced))
+    labelled = [{**row, "slices": labels} for row, labels in zip(rows, sliced, strict=True)]
+    mixed = Sentences(write(tmp_path / "mixed", labelled))
+    found = compare(mixed, mixed, "share", LIBRARY)
+    assert [one.name for one in found.slices] == ["set=names", "domain=b"]
+    assert found.untold == 1
+
+
 def test_challenge_sets_are_slices_of_a_comparison_and_no_part_of_its_figures(rows, tmp_path):
     asked = [{**one, "slices": {"set": "names"}} for one in rows[:30]]
     mixed = Sentences(write(tmp_path / "mixed", asked + rows[30:]))
