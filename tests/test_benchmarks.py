@@ -207,5 +207,5 @@ def test_joeynmts_course_is_read_from_its_log(benchmark):
 
 def test_the_dashboard_answers_every_page_of_a_small_store(tmp_path):
     told = asked("dashboard.py", "--runs", 3, "--sentences", 60, "--to", tmp_path / "result.json")
-    assert len(told["pages"]) == 11 and told["sentences"] == 60
+    assert len(told["pages"]) == 13 and told["sentences"] == 60
     assert json.loads((tmp_path / "result.json").read_text()) == told
