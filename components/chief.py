@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from . import interruption, progress
-from .errors import PeersLost, reason_of
-from .workers import FAILED, LOST, STOPPED, Telling, train_as_one
+from .errors import PeersLost, may_pass, reason_of
+from .workers import FAILED, LOST, STOPPED, TO_MEND, Telling, train_as_one
 
 
 def main(folder: Path) -> int:
@@ -21,7 +21,9 @@ def main(folder: Path) -> int:
             telling.end(str(error) if stopped else reason_of(error))
             if stopped:
                 return STOPPED
-            return LOST if isinstance(error, PeersLost) else FAILED
+            if isinstance(error, PeersLost):
+                return LOST
+            return FAILED if may_pass(error) else TO_MEND
     return 0
 
 

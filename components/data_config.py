@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from ..models.configuration import Section
 from .cleaning.duplicates import Duplicates, NearDuplicates
 from .cleaning.filters import AnyFilter
-from .errors import PipelineError
+from .errors import Passing, PipelineError
 from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
@@ -308,7 +308,9 @@ def _matching(pattern: str, told: str | None = None) -> list[str]:
     told = told or f"'{pattern}'"
     try:
         (result,) = FileSystems.match([pattern])
-    except (BeamIOError, ValueError) as error:
+    except BeamIOError as error:
+        raise Passing(f"data.input: {told} cannot be looked up: {error}") from error
+    except ValueError as error:
         raise PipelineError(f"data.input: {told} cannot be looked up: {error}") from error
     paths = sorted({metadata.path for metadata in result.metadata_list})
     if not paths:

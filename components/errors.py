@@ -14,8 +14,32 @@ class BadData(PipelineError):
     """The data gate stops the run: its pairs are not what they must be."""
 
 
-class PeersLost(PipelineError):
+class Passing(PipelineError):
+    """An error after which the same run may end otherwise."""
+
+
+class PeersLost(Passing):
     """Others that train along are gone; once all are started again the training goes on."""
+
+
+# What a file system says of a path that is wrong, and will say again.
+_WRONG_PATH = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same run may end otherwise.
+
+    It may after what names nothing to mend, after what says so (`Passing`), and after a
+    fault of reading or writing that is the system's own: a disk that was full, a share that
+    was away. A file that is damaged has no number of such a fault.
+    """
+    chain = list(links_of(error))
+    passing = (
+        isinstance(link, Passing)
+        or (isinstance(link, OSError) and link.errno and not isinstance(link, _WRONG_PATH))
+        for link in chain
+    )
+    return any(passing) or not any(isinstance(link, PipelineError) for link in chain)
 
 
 def links_of(error: BaseException | None) -> Iterator[BaseException]:

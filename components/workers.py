@@ -26,7 +26,7 @@ from tfx.components.trainer import fn_args_utils
 
 from . import interruption, progress
 from .distribution import Cluster, cluster
-from .errors import PeersLost, PipelineError
+from .errors import Passing, PeersLost, PipelineError
 from .trainer import CHECKPOINTS, settings_of
 
 JOB = "workers.json"  # in the folder of checkpoints: what the workers train on
@@ -40,7 +40,7 @@ _KEYS = (
 )
 PATIENCE = 3600  # seconds that workers wait for each other, unless told otherwise
 GRACE = 60  # seconds from a signal until the chief's training is killed
-STOPPED, FAILED, LOST = 143, 1, 3  # what the chief's training ends with
+STOPPED, FAILED, LOST, TO_MEND = 143, 1, 3, 6  # what the chief's training ends with
 
 
 class Workers:
@@ -104,8 +104,10 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
         raise interruption.Interrupted(last)
     if code == LOST:
         raise PeersLost(last)
-    if code:
-        raise PipelineError(last or f"the chief's training ended with code {code}; see the log")
+    if code == TO_MEND:
+        raise PipelineError(last)
+    if code:  # of a process that was killed nothing is known
+        raise Passing(last or f"the chief's training ended with code {code}; see the log")
 
 
 def follow(output: Path, patience: float, tell: Callable[[str], None] = print) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ..components.errors import BadData, PeersLost, PipelineError, links_of, reason_of
+from ..components.errors import BadData, PipelineError, links_of, may_pass, reason_of
 from ..components.spans import Span
 from .cli_common import DATA_GATE, ERROR, NOT_RELEASED, TO_MEND, WRONG, failure, say
 from .config_file import ConfigurationError, plain, read_document
@@ -60,12 +60,12 @@ def failed(error: Exception) -> Ended:
     reason = reason.encode("utf-8", "backslashreplace").decode()
     if any(isinstance(link, BadData) for link in chain):
         return Ended("data_gate", DATA_GATE, reason, logged=logged)
-    mendable = any(isinstance(link, PipelineError) for link in chain)
-    if not (logged or mendable):
+    ours = any(isinstance(link, PipelineError) for link in chain)
+    if not (logged or ours):
         say("".join(traceback.format_exception(error)), err=True)  # no log has it
-    lost = any(isinstance(link, PeersLost) for link in chain)
-    code = TO_MEND if mendable and not lost else ERROR
-    return Ended("failed", code, reason, logged=logged, may_pass=not mendable)
+    passing = may_pass(error)
+    code = ERROR if passing else TO_MEND
+    return Ended("failed", code, reason, logged=logged, may_pass=passing)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
         )
     )
     path = output / REPORT
-    path.write_text(page, encoding="utf-8")
+    _write(path, page)
     return path
 
 
@@ -70,7 +70,14 @@ def mark_report(output: Path, outcome: str, reason: str) -> None:
     path = output / REPORT
     if path.exists():
         page = with_newer(path.read_text("utf-8"), outcome, _now(), reason)
-        path.write_text(page, encoding="utf-8")
+        _write(path, page)
+
+
+def _write(path: Path, page: str) -> None:
+    """Writes the page, or leaves the one that is there: the disk may be full."""
+    whole = path.with_name(f".{path.name}.new")
+    whole.write_text(page, encoding="utf-8")
+    whole.replace(path)
 
 
 def _now() -> str:

@@ -69,7 +69,12 @@ def local_timezone() -> str:
     if found:
         return name
     with suppress(OSError):
-        return Path("/etc/timezone").read_text().strip()
+        if name := Path("/etc/timezone").read_text().strip():
+            return name
+    if os.path.exists(place):
+        raise CannotSchedule(
+            f"--timezone: expected a name, for the time zone of this machine ({place}) has none"
+        )
     return "UTC"
 
 

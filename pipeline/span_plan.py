@@ -58,7 +58,12 @@ def too_late(
     numbers = {span.number for span in refused(runs)}
     read = {span for run in runs for span in map(Span.parse, run.spans)}
     read |= {span for spans in nights for span in spans}
-    return [span for span in available if span.number in numbers and span not in read]
+    last = _last_settled(runs)
+    return [
+        span
+        for span in available
+        if span.number in numbers and span not in read and last and span.number < last.number
+    ]
 
 
 def _last_settled(runs: Sequence[RunRecord]) -> Span | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 import atheris
@@ -33,13 +32,15 @@ def main() -> None:
     if args.kind == "tfrecord":
         import tensorflow  # noqa: F401  the reader would, within the fuzzer's time
 
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(SEEDS[args.kind]):
-            Path(corpus, str(number)).write_bytes(seed)
-        options = [f"-max_total_time={args.seconds}", "-max_len=4096", "-rss_limit_mb=4096"]
-        options += ["-verbosity=0", "-print_final_stats=1", "-artifact_prefix=.cache/"]
-        atheris.Setup([sys.argv[0], corpus, *options], one)
-        atheris.Fuzz()
+    # The fuzzer ends the process, so a folder for a while would stay for ever.
+    corpus = Path(".cache", "fuzz", args.kind)
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(SEEDS[args.kind]):
+        (corpus / str(number)).write_bytes(seed)
+    options = [f"-max_total_time={args.seconds}", "-max_len=4096", "-rss_limit_mb=4096"]
+    options += ["-verbosity=0", "-print_final_stats=1", "-artifact_prefix=.cache/"]
+    atheris.Setup([sys.argv[0], str(corpus), *options], one)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ ROOMS = list(MAY_IMPORT)
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 
+PARTS_OF_TWINS = ("recurrence_packed", "recurrence_packing")
+
+
 def imported_modules(path):
     """Absolute dotted names of all that a file imports, wherever in it."""
     package = ["seq2seq_tfx", *path.relative_to(ROOT).parent.parts]
@@ -51,12 +54,13 @@ def test_a_room_imports_only_rooms_below_it(path):
 )
 def test_a_room_knows_nothing_of_what_is_above_it(rooms, forbidden):
     for path in FILES:
-        # A faster twin, for TensorFlow alone, of a function that stands elsewhere; what is a
-        # part of it has its name, too.
+        # A faster twin, for TensorFlow alone, of a function that stands elsewhere; parts of
+        # a twin have its name and their own.
         if path.stem.endswith("_tensorflow"):
-            words = path.stem.split("_")[:-1]
-            twins = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
-            assert any((path.parent / f"{twin}.py").exists() for twin in twins), path
+            name = path.stem.removesuffix("_tensorflow")
+            twin = name if name not in PARTS_OF_TWINS else name.partition("_")[0]
+            for known in (f"{twin}.py", f"{twin}_tensorflow.py"):
+                assert (path.parent / known).exists(), path
         elif path.relative_to(ROOT).parts[0] in rooms:
             found = {module.partition(".")[0] for module in imported_modules(path)}
             assert not found & forbidden, path

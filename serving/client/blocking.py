@@ -39,9 +39,12 @@ class BlockingGrpc:
         """See `Transport`."""
         request = self._messages.request(signature, sources)
         try:
-            return self._messages.outputs(self._call(request, timeout=seconds))
+            reply = self._call(request, timeout=seconds)
         except self._rpc_error as error:
             raise ServerError(error.code().name, error.details() or "") from error
+        except ValueError as error:  # what gRPC says of a channel that is closed
+            raise ServerError(CANCELLED, "the client is closed") from error
+        return self._messages.outputs(reply)
 
     def close(self) -> None:
         """See `BlockingTransport`."""
@@ -74,6 +77,8 @@ class BlockingRest:
     def close(self) -> None:
         """See `BlockingTransport`."""
         with self._lock:
+            if self._is_closed:
+                return
             self._is_closed = True
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

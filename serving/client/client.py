@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
@@ -141,7 +141,10 @@ class Client:
             return one(batches[0])
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
-            return [row for answers in pool.map(one, batches) for row in answers]
+            asked = [pool.submit(one, batch) for batch in batches]
+            for answered in as_completed(asked):
+                answered.result()  # the first fault is told at once
+            return [row for answered in asked for row in answered.result()]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -79,8 +79,11 @@ class Lane:
         return bool(self._tasks)
 
     def has_room(self, rows: int) -> bool:
-        """Whether so many rows more may wait; an empty queue takes any request."""
-        return not self._rows or self._rows + rows <= self._limits.queue_rows
+        """Whether so many rows more may wait: a request that is larger than what is left, too.
+
+        Else a large one, that needs an empty queue, would never be taken among small ones.
+        """
+        return not rows or self._rows < self._limits.queue_rows
 
     def add(self, job: Job) -> None:
         """Takes a job that there is room for."""

@@ -133,6 +133,9 @@ async def serve(settings: ServerSettings) -> None:
         await stop.wait()
         LOG.info("stopping")
         rest.is_stopping = True
+    except CannotServe:
+        _end_within(LAST_SECONDS)  # a version may hang that was about to be loaded
+        raise
     finally:
         watch.cancel()
         for_requests = max(settings.grace_seconds - LAST_SECONDS, settings.grace_seconds / 2)

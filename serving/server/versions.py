@@ -324,7 +324,7 @@ class Versions:
             await asyncio.sleep(0.02)
         servable, version.servable, version.batcher = version.servable, None, None
         if servable is not None:
-            await self._loader.run(servable.close)
+            await asyncio.to_thread(servable.close)  # not behind a version that hangs
         version.state = State.END
         LOG.info("unloaded", extra={"version": version.number})
 

@@ -7,7 +7,7 @@ import pytest
 
 from seq2seq_tfx.components import progress, workers
 from seq2seq_tfx.components.distribution import TF_CONFIG
-from seq2seq_tfx.components.errors import PeersLost, PipelineError
+from seq2seq_tfx.components.errors import Passing, PeersLost, PipelineError
 
 CLUSTER = """{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}"""
 
@@ -35,7 +35,15 @@ def test_a_training_that_has_begun_takes_as_long_as_it_takes(monkeypatch, tmp_pa
         assert workers._watched([sys.executable, "-c", code], patience=60) == (0, "")
 
 
-@pytest.mark.parametrize(("code", "kind"), [(workers.LOST, PeersLost), (1, PipelineError)])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (workers.LOST, PeersLost),
+        (workers.TO_MEND, PipelineError),
+        (1, Passing),
+        (-9, Passing),  # killed, which may not happen again
+    ],
+)
 def test_a_worker_that_went_away_is_told_from_a_fault(monkeypatch, tmp_path, code, kind):
     monkeypatch.setenv(TF_CONFIG, CLUSTER)
     monkeypatch.setattr(workers, "_watched", lambda *_: (code, "why"))

@@ -18,6 +18,7 @@ from seq2seq_tfx.serving.client.transports import ServerError
 from seq2seq_tfx.serving.local_model import Hypothesis, LocalModel, ModelError
 
 from ..jobs import seq2seq
+from .running import eventually
 
 LOWEST = float(np.finfo("float32").min)
 CODES = {503: "UNAVAILABLE", 400: "INVALID_ARGUMENT", 500: "UNKNOWN", 504: "DEADLINE_EXCEEDED"}
@@ -225,16 +226,27 @@ def test_the_fault_of_a_batch_ends_the_call(start):
     assert failure.value.code == "INVALID_ARGUMENT" and len(script.asked) < 40
 
 
+def test_a_fault_is_told_before_slower_batches_are_answered(start):
+    script = Script(8.0, 400)
+    with Client(start(script), batch_rows=1) as client:
+        begun = time.monotonic()
+        with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
+            client.predict(["a", "b"])
+        assert time.monotonic() - begun < 7
+
+
 def test_to_close_it_ends_what_other_threads_ask(start):
     script = Script(5.0)
     client = Client(start(script))
     with futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.predict, ["a"])
-        while not script.asked:
-            time.sleep(0.01)
+        eventually(lambda: script.asked)
         client.close()
         with pytest.raises(ServerError, match="CANCELLED"):
             answer.result(4)
+    client.close()
+    with pytest.raises(ServerError, match="CANCELLED"):
+        client.predict(["a"])
 
 
 @pytest.mark.slow

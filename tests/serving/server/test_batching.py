@@ -185,7 +185,7 @@ def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
     async def test(ask, began):
         first = asyncio.create_task(ask("first"))
         await began()
-        waiting = asyncio.create_task(ask("a"))
+        waiting = asyncio.create_task(ask("a", "b"))
         await asyncio.sleep(0)
         with pytest.raises(RequestError):
             await ask(LONG, "c", "d")
@@ -194,6 +194,25 @@ def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
 
     asking(test, queue_rows=2)
     assert [LONG] not in model.batches
+
+
+def test_a_large_request_is_taken_among_small_ones(asking, model):
+    gate = model.hold("first")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("first"))
+        await began()
+        small = asyncio.create_task(ask("a"))
+        await asyncio.sleep(0)
+        large = asyncio.create_task(ask(*"bcdefg"))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError):  # now it is full
+            await asyncio.wait_for(ask("h"), SOON)
+        gate.set()
+        await asyncio.gather(first, small)
+        assert await large == [*"BCDEFG"]
+
+    asking(test, queue_rows=4)
 
 
 def test_what_nobody_waits_for_is_not_decoded(asking, model):
