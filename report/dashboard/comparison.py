@@ -78,7 +78,7 @@ class Comparison(NamedTuple):
 
     overall: Overall
     metric: str
-    slices: list[Difference]  # challenge sets first, then the largest
+    slices: list[Difference]  # all challenge sets, and the largest
     untold: int  # slices that are left out
     better: list[Change]
     worse: list[Change]
@@ -146,10 +146,12 @@ def compare(
     """
     sides, both = (before, after), overall.places
     parts = _parts(after, overall)
+    told = {name for name, _ in sorted(parts, key=_worth)[:SLICES]}
     asked = []
-    for name, inside in sorted(parts, key=_worth)[:SLICES]:
-        part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
-        asked.append(ask(name, metric, part, SLICE_GROUPS))
+    for name, inside in parts:
+        if name in told:
+            part = _statistics(sides, metric, (both[0][inside], both[1][inside]))
+            asked.append(ask(name, metric, part, SLICE_GROUPS))
     places = both[0][overall.tested], both[1][overall.tested]
     losses = [
         side.losses(library, CANDIDATE, metric)[at] for side, at in zip(sides, places, strict=True)
