@@ -29,7 +29,7 @@ COUNT = click.IntRange(min=1)
     help="TensorFlow Serving's model configuration: version policy and labels.",
 )
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
-@click.option("--queue-rows", type=COUNT, default=128, show_default=True, help="Waiting at most.")
+@click.option("--queue-rows", type=COUNT, default=256, show_default=True, help="Waiting at most.")
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
 @click.option(
     "--load-timeout", type=COUNT, default=300, show_default=True, help="Seconds a new version."

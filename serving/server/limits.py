@@ -18,9 +18,9 @@ class Limits:
     text_bytes: int = 16_384  # of one string
     batch_rows: int = 32  # decoded together
     batches: int = 2  # decoded at once, of one lane
-    # Waiting, of one lane; more are answered UNAVAILABLE at once. Four batches: who is taken
-    # under overload waits no longer than where all cores are just busy.
-    queue_rows: int = 128
+    # Waiting, of one lane; more are answered UNAVAILABLE at once. Fewer would refuse a burst
+    # that is answered in a third of a second, more make everybody wait under overload.
+    queue_rows: int = 256
     seconds: float = 30.0  # of one request, unless its own deadline is shorter
     body_seconds: float = 10.0  # for a REST body to arrive
 
