@@ -2,74 +2,16 @@
 
 import asyncio
 import shutil
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
-from seq2seq_tfx.models import features
-from seq2seq_tfx.serving.server.batching import Batcher
 from seq2seq_tfx.serving.server.errors import RequestError
-from seq2seq_tfx.serving.server.limits import Limits
-from seq2seq_tfx.serving.server.metrics import Metrics
-from seq2seq_tfx.serving.server.prediction import answer
 from seq2seq_tfx.serving.server.servable import Servable
 from seq2seq_tfx.serving.server.version_folder import Content, versions_in
-from seq2seq_tfx.serving.server.versions import Policy, State, Version, Versions
+from seq2seq_tfx.serving.server.versions import Policy, State
 
 from . import toys
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Exports to copy from, by version."""
-    base = tmp_path_factory.mktemp("made")
-    return {version: toys.save(base, version) for version in (1, 2, 3)}
-
-
-@pytest.fixture
-def base(tmp_path):
-    folder = tmp_path / "seq2seq"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def serving(base):
-    """Runs a test's coroutine with the versions of that folder."""
-
-    def run(test, policy=None, settle=0.0):
-        async def main():
-            with ThreadPoolExecutor(4) as pool:
-                metrics = Metrics()
-
-                def new_batcher(servable):
-                    return Batcher(servable.run, Limits(), pool, metrics)
-
-                versions = Versions("toy", base, policy or Policy(), new_batcher, settle, metrics)
-                try:
-                    await test(versions)
-                finally:
-                    await versions.close(60.0)
-                assert versions.available == []
-
-        asyncio.run(main())
-
-    return run
-
-
-async def ask(versions, text="a", **which):
-    """Who answers."""
-    with versions.using(**which) as version:
-        inputs = {features.TEXT: np.array([text.encode()], object)}
-        outputs = await answer(version, "serving_default", inputs, Limits(), Metrics())
-    return outputs[features.TEXT][0].decode().split(":")[0]
-
-
-def states(versions):
-    return {version.number: version.state.name for version in versions.known()}
+from .asking_versions import ask, states
 
 
 def test_only_numbers_that_hold_a_model_are_versions(base):
@@ -82,14 +24,14 @@ def test_only_numbers_that_hold_a_model_are_versions(base):
     assert versions_in(base / "absent") == []
 
 
-def test_a_new_version_takes_over_and_the_old_one_ends_after_its_requests(serving, base, made):
-    toys.push(made[1], base, 1)
+def test_a_new_version_takes_over_and_the_old_one_ends_after_its_requests(serving, base, exports):
+    toys.push(exports[1], base, 1)
 
     async def test(versions):
         await versions.refresh()
         assert await ask(versions) == "v1"
         with versions.using() as held:
-            toys.push(made[2], base, 2)
+            toys.push(exports[2], base, 2)
             await versions.refresh()
             assert await ask(versions) == "v2"
             assert states(versions) == {2: "AVAILABLE", 1: "UNLOADING"}
@@ -105,28 +47,28 @@ def test_a_new_version_takes_over_and_the_old_one_ends_after_its_requests(servin
 
 @pytest.mark.parametrize("damage", toys.DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_broken_version_is_refused_the_old_one_stays_and_a_mended_one_is_taken(
-    serving, base, made, damage
+    serving, base, exports, damage
 ):
-    toys.push(made[1], base, 1)
+    toys.push(exports[1], base, 1)
 
     async def test(versions):
         await versions.refresh()
-        damage(toys.push(made[2], base, 2))
+        damage(toys.push(exports[2], base, 2))
         for _ in range(2):
             await versions.refresh()
             assert states(versions) == {2: "END", 1: "AVAILABLE"}
             assert await ask(versions) == "v1"
         assert versions.known(2)[0].error
         shutil.rmtree(base / "2")
-        toys.push(made[2], base, 2)
+        toys.push(exports[2], base, 2)
         await versions.refresh()
         assert await ask(versions) == "v2"
 
     serving(test)
 
 
-def test_a_model_that_answers_with_no_number_is_refused(serving, base, made):
-    toys.push(made[1], base, 1)
+def test_a_model_that_answers_with_no_number_is_refused(serving, base, exports):
+    toys.push(exports[1], base, 1)
     toys.save(base, 2, score=float("nan"))
 
     async def test(versions):
@@ -137,9 +79,9 @@ def test_a_model_that_answers_with_no_number_is_refused(serving, base, made):
     serving(test)
 
 
-def test_where_the_newest_is_broken_from_the_start_an_older_one_serves(serving, base, made):
-    toys.push(made[1], base, 1)
-    toys.garbage(toys.push(made[2], base, 2))
+def test_where_the_newest_is_broken_from_the_start_an_older_one_serves(serving, base, exports):
+    toys.push(exports[1], base, 1)
+    toys.garbage(toys.push(exports[2], base, 2))
     (base / "3" / "variables").mkdir(parents=True)  # killed before saved_model.pb was there
 
     async def test(versions):
@@ -149,12 +91,12 @@ def test_where_the_newest_is_broken_from_the_start_an_older_one_serves(serving, 
     serving(test)
 
 
-def test_a_version_is_left_alone_while_it_is_being_copied(serving, base, made):
-    toys.push(made[1], base, 1)
+def test_a_version_is_left_alone_while_it_is_being_copied(serving, base, exports):
+    toys.push(exports[1], base, 1)
 
     async def test(versions):
         await versions.refresh(60)
-        directory = toys.push(made[2], base, 2)
+        directory = toys.push(exports[2], base, 2)
         whole = (directory / "saved_model.pb").read_bytes()
         (directory / "saved_model.pb").write_bytes(whole[:100])
         await versions.refresh()
@@ -167,8 +109,8 @@ def test_a_version_is_left_alone_while_it_is_being_copied(serving, base, made):
     serving(test, settle=0.6)
 
 
-def test_what_is_pushed_away_last_stays(serving, base, made):
-    toys.push(made[1], base, 1)
+def test_what_is_pushed_away_last_stays(serving, base, exports):
+    toys.push(exports[1], base, 1)
 
     async def test(versions):
         await versions.refresh()
@@ -179,9 +121,9 @@ def test_what_is_pushed_away_last_stays(serving, base, made):
     serving(test)
 
 
-def test_labels_name_versions_that_answer_and_keep_them(serving, base, made):
+def test_labels_name_versions_that_answer_and_keep_them(serving, base, exports):
     for number in (1, 2, 3):
-        toys.push(made[number], base, number)
+        toys.push(exports[number], base, number)
 
     async def test(versions):
         await versions.refresh()
@@ -200,9 +142,9 @@ def test_labels_name_versions_that_answer_and_keep_them(serving, base, made):
     serving(test)
 
 
-def test_a_label_of_a_version_that_does_not_answer_changes_no_label(serving, base, made):
-    toys.push(made[1], base, 1)
-    toys.garbage(toys.push(made[2], base, 2))
+def test_a_label_of_a_version_that_does_not_answer_changes_no_label(serving, base, exports):
+    toys.push(exports[1], base, 1)
+    toys.garbage(toys.push(exports[2], base, 2))
 
     async def test(versions):
         await versions.refresh()
@@ -216,9 +158,9 @@ def test_a_label_of_a_version_that_does_not_answer_changes_no_label(serving, bas
     serving(test)
 
 
-def test_a_refused_reload_changes_neither_labels_nor_versions(serving, base, made):
+def test_a_refused_reload_changes_neither_labels_nor_versions(serving, base, exports):
     for number in (1, 2):
-        toys.push(made[number], base, number)
+        toys.push(exports[number], base, number)
 
     async def test(versions):
         await versions.refresh()
@@ -233,9 +175,9 @@ def test_a_refused_reload_changes_neither_labels_nor_versions(serving, base, mad
     serving(test)
 
 
-def test_a_reload_that_nobody_waits_for_is_done_whole(serving, base, made):
+def test_a_reload_that_nobody_waits_for_is_done_whole(serving, base, exports):
     for number in (1, 2, 3):
-        toys.push(made[number], base, number)
+        toys.push(exports[number], base, number)
 
     async def test(versions):
         await versions.reload(Policy(latest=None))
@@ -254,8 +196,8 @@ def test_a_reload_that_nobody_waits_for_is_done_whole(serving, base, made):
     serving(test)
 
 
-def test_a_label_that_is_followed_moves_once_its_version_answers(serving, base, made, caplog):
-    toys.push(made[1], base, 1)
+def test_a_label_that_is_followed_moves_once_its_version_answers(serving, base, exports, caplog):
+    toys.push(exports[1], base, 1)
 
     async def test(versions):
         await versions.refresh()
@@ -265,7 +207,7 @@ def test_a_label_that_is_followed_moves_once_its_version_answers(serving, base, 
                 await versions.refresh()
                 assert await ask(versions, label="stable") == "v1"
         assert caplog.text.count("labels wait") == 1
-        toys.push(made[2], base, 2)
+        toys.push(exports[2], base, 2)
         await versions.refresh()
         assert await ask(versions, label="stable") == "v2"
         await versions.refresh()
@@ -275,9 +217,9 @@ def test_a_label_that_is_followed_moves_once_its_version_answers(serving, base, 
 
 
 def test_a_version_whose_files_are_of_tomorrow_is_loaded_once_left_alone(
-    serving, base, made, monkeypatch
+    serving, base, exports, monkeypatch
 ):
-    toys.push(made[1], base, 1)
+    toys.push(exports[1], base, 1)
     monkeypatch.setattr(Content, "is_settled", lambda self, seconds: False)
 
     async def test(versions):
@@ -289,8 +231,8 @@ def test_a_version_whose_files_are_of_tomorrow_is_loaded_once_left_alone(
     serving(test, settle=0.2)
 
 
-def test_a_version_whose_files_cannot_be_read_says_so(serving, base, made):
-    directory = toys.push(made[1], base, 1)
+def test_a_version_whose_files_cannot_be_read_says_so(serving, base, exports):
+    directory = toys.push(exports[1], base, 1)
     (directory / "assets.extra").mkdir()
     (directory / "assets.extra" / "gone").symlink_to("nowhere")
 
@@ -302,10 +244,10 @@ def test_a_version_whose_files_cannot_be_read_says_so(serving, base, made):
 
 
 def test_whatever_a_model_does_while_it_is_loaded_an_older_one_serves(
-    serving, base, made, monkeypatch
+    serving, base, exports, monkeypatch
 ):
     for number in (1, 2):
-        toys.push(made[number], base, number)
+        toys.push(exports[number], base, number)
     warm_up = Servable.warm_up
 
     def fails(self):
@@ -323,71 +265,9 @@ def test_whatever_a_model_does_while_it_is_loaded_an_older_one_serves(
     serving(test)
 
 
-def test_a_version_that_hangs_while_it_is_loaded_is_refused_and_holds_nothing_up(
-    serving, base, made, monkeypatch
-):
-    toys.push(made[1], base, 1)
-    warm_up, close, goes_on, closed = Servable.warm_up, Servable.close, threading.Event(), []
-
-    def hangs(self):
-        if self.version == 2:
-            assert goes_on.wait(60)
-        warm_up(self)
-
-    def told(self):
-        closed.append(self.version)
-        close(self)
-
-    monkeypatch.setattr(Servable, "warm_up", hangs)
-    monkeypatch.setattr(Servable, "close", told)
-
-    async def test(versions):
-        await versions.refresh()
-        versions._loader._seconds = 0.5
-        toys.push(made[2], base, 2)
-        try:
-            await versions.refresh()
-            assert "within 0.5 s" in versions.known(2)[0].error
-            await versions.reload(Policy(labels={"stable": 1}))
-            assert await ask(versions, label="stable") == "v1"
-            assert closed == []
-        finally:
-            goes_on.set()
-        for _ in range(2_000):  # what nobody waits for any more
-            if closed:
-                break
-            await asyncio.sleep(0.01)
-        assert closed == [2]
-
-    serving(test)
-
-
-def test_a_batch_that_hangs_holds_up_no_end(tmp_path):
-    goes_on = threading.Event()
-
-    def run(signature, inputs):
-        assert goes_on.wait(60)
-        return inputs
-
-    async def main():
-        with ThreadPoolExecutor(1) as pool:
-            metrics = Metrics()
-            versions = Versions("toy", tmp_path, Policy(), lambda _: None, 0.0, metrics)
-            batcher = Batcher(run, Limits(), pool, metrics)
-            versions._known[1] = Version(1, State.AVAILABLE, batcher=batcher)
-            inputs = {"text": np.array([b"a"], object)}
-            with pytest.raises(RequestError, match="deadline"):
-                await batcher.answer("any", True, inputs, time.monotonic() + 0.1)
-            await asyncio.wait_for(versions.close(0.1), 30)
-            assert batcher.is_busy
-            goes_on.set()
-
-    asyncio.run(main())
-
-
-def test_a_version_that_was_unloaded_can_be_called_back(serving, base, made):
+def test_a_version_that_was_unloaded_can_be_called_back(serving, base, exports):
     for number in (1, 2):
-        toys.push(made[number], base, number)
+        toys.push(exports[number], base, number)
 
     async def test(versions):
         await versions.refresh()
