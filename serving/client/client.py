@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,31 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0  # seconds between them, at most
 AT_ONCE = 4  # batches of one call that are under way together
 
 
-class AsyncClient:
+class _Asks:
+    """What both clients are told of the server."""
+
+    _WAYS: tuple[type, type]  # over REST, and over gRPC
+    _transport: Any
+
+    def __init__(
+        self,
+        server: str,
+        name: str = "seq2seq",
+        version: int | None = None,
+        label: str = "",
+        seconds: float = 60.0,
+        batch_rows: int = 32,
+        attempts: int = ATTEMPTS,
+    ):
+        over_rest, over_grpc = self._WAYS
+        way = over_rest if server.startswith(("http://", "https://")) else over_grpc
+        self._transport = way(server, name, version, label)
+        self._seconds = seconds
+        self._batch_rows = batch_rows
+        self._attempts = attempts
+
+
+class AsyncClient(_Asks):
     """Asks a server.
 
     Sources are sent in batches. A request that is answered UNAVAILABLE, as by a full
@@ -37,21 +62,8 @@ class AsyncClient:
       attempts: how often a request is sent at most.
     """
 
-    def __init__(
-        self,
-        server: str,
-        name: str = "seq2seq",
-        version: int | None = None,
-        label: str = "",
-        seconds: float = 60.0,
-        batch_rows: int = 32,
-        attempts: int = ATTEMPTS,
-    ):
-        transport = Rest if _speaks_rest(server) else Grpc
-        self._transport: Transport = transport(server, name, version, label)
-        self._seconds = seconds
-        self._batch_rows = batch_rows
-        self._attempts = attempts
+    _WAYS = (Rest, Grpc)
+    _transport: Transport
 
     async def predict(
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
@@ -104,27 +116,11 @@ class AsyncClient:
                 await asyncio.sleep(attempts.seconds_to_wait(error))
 
 
-class Client:
-    """The same for programs that do not use asyncio, from any of their threads.
+class Client(_Asks):
+    """The same for programs that do not use asyncio, from any of their threads."""
 
-    Args: those of `AsyncClient`.
-    """
-
-    def __init__(
-        self,
-        server: str,
-        name: str = "seq2seq",
-        version: int | None = None,
-        label: str = "",
-        seconds: float = 60.0,
-        batch_rows: int = 32,
-        attempts: int = ATTEMPTS,
-    ):
-        transport = BlockingRest if _speaks_rest(server) else BlockingGrpc
-        self._transport: BlockingTransport = transport(server, name, version, label)
-        self._seconds = seconds
-        self._batch_rows = batch_rows
-        self._attempts = attempts
+    _WAYS = (BlockingRest, BlockingGrpc)
+    _transport: BlockingTransport
 
     def predict(
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
@@ -192,10 +188,6 @@ class _Attempts:
         if time.monotonic() + wait >= self._deadline:
             raise error
         return wait
-
-
-def _speaks_rest(server: str) -> bool:
-    return server.startswith(("http://", "https://"))
 
 
 def _signature(nbest: int) -> str:
