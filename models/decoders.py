@@ -228,26 +228,22 @@ class RecurrentDecoder(Composite):
         """
         state, source = self.begin(encoded)
         embedded_BTE = self.embedding(input_ids_BT)
+        parts: Any
         if self.sequential:
-            read, known, weights = one_by_one(self, embedded_BTE, state, source, training)
-            asked = weights
-            if positions_N is not None:
-                read, known, asked = at_positions((read, known, weights), positions_N)
+            *parts, weights = one_by_one(self, embedded_BTE, state, source, training)
         else:
             hidden, context, weights = self._at_once(
                 embedded_BTE, state, source, positions_N, training
             )
-            parts, asked = (hidden, context, embedded_BTE), weights
-            if positions_N is not None:  # before the readout, whose products are then fewer
-                parts, asked = at_positions((parts, weights), positions_N)
-            read, known = self._read(*parts)
-        if positions_N is None:
-            return self._logits(read, known, weights, source, training), weights
-        source = source._replace(
-            ids_BS=rows_of(source.ids_BS, positions_N, ops.shape(input_ids_BT)[1])
-        )
-        logits_N1V = self._logits(read, known, asked, source, training)
-        return ops.squeeze(logits_N1V, axis=1), weights
+            parts = [hidden, context, embedded_BTE]
+        asked = weights
+        if positions_N is not None:  # before the readout, whose products are then fewer
+            parts, asked = at_positions((parts, weights), positions_N)
+            steps = ops.shape(input_ids_BT)[1]
+            source = source._replace(ids_BS=rows_of(source.ids_BS, positions_N, steps))
+        read, known = parts if self.sequential else self._read(*parts)
+        logits = self._logits(read, known, asked, source, training)
+        return logits if positions_N is None else ops.squeeze(logits, axis=1), weights
 
     def _at_once(
         self,
