@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2 as pb
 
+from ..serving.promotion import alone
 from ..serving.promotion import read as read_promotion
 from ..serving.server.version_folder import versions_in
 from .lineage import Graph
 from .run_folder import ARTIFACTS, CHECKPOINTS, EXPORTS, SERVING, bytes_below
 from .run_records import executions_of, open_store, run_contexts
 
+VERSIONS, FORMS = "pushed versions", "other forms of them"
 _GOING = ".gc-"  # the beginning of the name of what is being removed
 
 
@@ -99,21 +101,34 @@ def clean(output: Path, planned: Plan, tell: Callable[[Item], None] = lambda ite
 
     Args:
       output: the folder; no run may be using it.
-      planned: of it, as it is now.
+      planned: of it; a version that was promoted since stays.
       tell: is called for each folder that is gone.
     """
     for artifact in planned.marked:
         artifact.state = pb.Artifact.DELETED
     if planned.marked:
         open_store(output, writable=True).put_artifacts(planned.marked)
+    serving = output.resolve() / SERVING
     for item in planned.items:
         going = item.folder
         if not going.name.startswith(_GOING):
-            # In one step: a server or a run sees all of it or nothing.
-            going = item.folder.with_name(f"{_GOING}{item.folder.name}")
-            os.replace(item.folder, going)
+            if item.kind in (VERSIONS, FORMS) and serving.is_dir():
+                with alone(serving / item.folder.parent.name):
+                    served = set(_served(output.resolve()))
+                    if item.folder in served or _is_form_of(item.folder, served):
+                        continue  # promoted since
+                    going = _put_aside(item.folder)
+            else:
+                going = _put_aside(item.folder)
         shutil.rmtree(going)
         tell(item)
+
+
+def _put_aside(folder: Path) -> Path:
+    """Renames it, in one step: a server or a run sees all of it or nothing."""
+    going = folder.with_name(f"{_GOING}{folder.name}")
+    os.replace(folder, going)
+    return going
 
 
 def _here(output: Path, recorded: str) -> Path:
@@ -161,7 +176,7 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
             of_kept = scratch.name.isdigit() and int(scratch.name) in executions
             if not of_kept and (scratch.name.isdigit() or scratch.stat().st_mtime < oldest):
                 yield "scratch", scratch
-    for place, kind in ((SERVING, "pushed versions"), (EXPORTS, "other forms of them")):
+    for place, kind in ((SERVING, VERSIONS), (EXPORTS, FORMS)):
         for version in sorted((output / place).glob("*/*")):
             if version.is_dir() and (version.name.isdigit() or version.name.startswith(_GOING)):
                 yield kind, version

@@ -94,7 +94,7 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
             f"expected a label of letters, digits, '.', '_' and '-', which a path can name, "
             f"received {label!r}"
         )
-    with _alone(base):
+    with alone(base):
         return _promoted(base, version, label, base_path)
 
 
@@ -108,7 +108,7 @@ def roll_back(base: Path, base_path: str = "") -> Promotion:
     Raises:
       PromotionError: none was, or it is gone.
     """
-    with _alone(base):
+    with alone(base):
         before = read(base).before
         if before is None:
             raise PromotionError(
@@ -136,8 +136,15 @@ def _promoted(base: Path, version: int, label: str, base_path: str) -> Promotion
 
 
 @contextmanager
-def _alone(base: Path) -> Iterator[None]:
-    """Holds what else would change the configuration between our reading and writing."""
+def alone(base: Path) -> Iterator[None]:
+    """Holds promotions of versions, and removals of them, between a look and what follows.
+
+    Args:
+      base: the folder of versions.
+
+    Raises:
+      PromotionError: the folder that it is in cannot be read.
+    """
     try:
         folder = os.open(base.parent, os.O_RDONLY)
     except OSError as error:

@@ -72,6 +72,15 @@ def test_other_forms_of_a_version_go_and_stay_with_it(recorded):
     assert plan(recorded.output, 1).items == []
 
 
+def test_a_version_that_is_promoted_meanwhile_stays_with_its_forms(recorded):
+    form = recorded.output / "exports/seq2seq-int8/13"
+    form.mkdir(parents=True)
+    planned = plan(recorded.output, 1)
+    promotion.promote(recorded.output / "serving/seq2seq", 13)
+    clean(recorded.output, planned)
+    assert versions(recorded) == ["11", "12", "13", "14"] and form.is_dir()
+
+
 def test_a_dry_run_says_what_and_how_much_and_changes_nothing(recorded):
     before = everything(recorded)
     told = seq2seq("gc", "--output", recorded.output, "--keep", 3, "--dry-run")
