@@ -37,11 +37,6 @@ class FusedAdam(TrainsWithoutAverages, MeasuresGradient, keras.optimizers.Adam):
         grads = [None if gradient is None else ready(gradient) for gradient in grads]
         super().apply(grads, trainable_variables)
 
-    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        if self.lazy_embeddings and self.global_clipnorm:  # Keras's own makes rows dense
-            return list(tf.clip_by_global_norm(grads, self.global_clipnorm)[0])
-        return list(super()._clip_gradients(grads))
-
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates a weight and its two moments."""
         if self.amsgrad:

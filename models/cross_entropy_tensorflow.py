@@ -20,7 +20,13 @@ def token_losses(labels_N: Any, logits_NV: Any, smoothing: float) -> Any:
 
     @tf.custom_gradient
     def losses(logits_NV: Any) -> tuple[Any, Any]:
-        losses_N, normalizers_N = _forward(labels_N, logits_NV, smoothing)
+        # TensorFlow finds a row's maximum sooner than XLA does, and its label's by its place.
+        maxima_N = tf.cast(tf.reduce_max(logits_NV, axis=-1), tf.float32)
+        normalizers_N = maxima_N + tf.math.log(_sums(logits_NV, maxima_N))
+        picked_N = tf.cast(tf.gather(logits_NV, labels_N, batch_dims=1), tf.float32)
+        losses_N = normalizers_N - (1 - smoothing) * picked_N
+        if smoothing:
+            losses_N -= smoothing * tf.reduce_mean(tf.cast(logits_NV, tf.float32), axis=-1)
 
         def gradient(upstream_N: Any) -> Any:
             return _backward(labels_N, logits_NV, normalizers_N, upstream_N, smoothing)
@@ -31,15 +37,13 @@ def token_losses(labels_N: Any, logits_NV: Any, smoothing: float) -> Any:
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _forward(labels_N: Any, logits_NV: Any, smoothing: float) -> tuple[Any, Any]:
-    """The losses, and the logarithm of each softmax's denominator."""
-    logits_NV = tf.cast(logits_NV, tf.float32)
-    normalizers_N = tf.reduce_logsumexp(logits_NV, axis=-1)
-    picked_N = tf.reduce_sum(tf.where(_is_label(labels_N, logits_NV), logits_NV, 0.0), axis=-1)
-    losses_N = normalizers_N - (1 - smoothing) * picked_N
-    if smoothing:
-        losses_N = losses_N - smoothing * tf.reduce_mean(logits_NV, axis=-1)
-    return losses_N, normalizers_N
+def _sums(logits_NV: Any, maxima_N: Any) -> Any:
+    """Each softmax's denominator over exp(maximum).
+
+    As a product with ones: XLA adds up a row one by one, and a product many at a time.
+    """
+    powers_NV = tf.exp(tf.cast(logits_NV, tf.float32) - maxima_N[:, tf.newaxis])
+    return tf.linalg.matvec(powers_NV, tf.ones([tf.shape(logits_NV)[1]]))
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -49,10 +53,8 @@ def _backward(
     """dL/dz_v = P(v) - (1 - e) [v is the label] - e/V."""
     dtype, logits_NV = logits_NV.dtype, tf.cast(logits_NV, tf.float32)
     probabilities_NV = tf.exp(logits_NV - normalizers_N[:, tf.newaxis])
-    wanted_NV = tf.where(_is_label(labels_N, logits_NV), 1.0 - smoothing, 0.0)
+    is_label_NV = tf.range(tf.shape(logits_NV)[1]) == labels_N[:, tf.newaxis]
+    wanted_NV = tf.where(is_label_NV, 1.0 - smoothing, 0.0)
     wanted_NV += smoothing / tf.cast(tf.shape(logits_NV)[1], tf.float32)
     return tf.cast((probabilities_NV - wanted_NV) * upstream_N[:, tf.newaxis], dtype)
 
-
-def _is_label(labels_N: Any, logits_NV: Any) -> Any:
-    return tf.range(tf.shape(logits_NV)[1]) == labels_N[:, tf.newaxis]

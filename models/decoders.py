@@ -80,6 +80,7 @@ class RecurrentDecoder(Composite):
         (Bahdanau et al., 2015, section A.2.2); 'copy', the encoder layer's last
         states (Sutskever et al., 2014); 'zero'.
       residual_from: the first layer, from 1, whose input is added to its output.
+      output_bias: the output layer has a bias, where it has weights of its own.
       tied_output: the embedding is the output layer as well.
       dropout: share of each layer's input that is dropped while training.
       variational_dropout: the same features at all steps, and of states as well.
@@ -105,6 +106,7 @@ class RecurrentDecoder(Composite):
         copy_head: bool = False,
         initial_state: InitialState = "project",
         residual_from: int | None = None,
+        output_bias: bool = True,
         tied_output: bool = False,
         dropout: float = 0.0,
         variational_dropout: bool = False,
@@ -130,6 +132,7 @@ class RecurrentDecoder(Composite):
             "copy_head": copy_head,
             "initial_state": initial_state,
             "residual_from": residual_from,
+            "output_bias": output_bias,
             "tied_output": tied_output,
             "dropout": dropout,
             "variational_dropout": variational_dropout,
@@ -166,6 +169,7 @@ class RecurrentDecoder(Composite):
             vocabulary_size,
             readout,
             self.readout_units,
+            output_bias,
             tied_to=self.embedding if tied_output else None,
             name="readout",
             **same,

@@ -59,7 +59,8 @@ def token_hits(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     Flat, for Keras would average over T first and weigh batches, not tokens.
     """
     labels_N = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-    logits_NV = ops.reshape(y_pred, (-1, y_pred.shape[-1]))
+    flat = len(y_pred.shape) == 2  # its maxima are those of the loss, which are there already
+    logits_NV = y_pred if flat else ops.reshape(y_pred, (-1, y_pred.shape[-1]))
     # The highest value is found several times sooner than where it is.
     label_N1 = ops.take_along_axis(logits_NV, labels_N[:, None], axis=1)
-    return label_N1[:, 0] >= ops.max(logits_NV, axis=1), ops.not_equal(labels_N, features.PAD)
+    return label_N1[:, 0] >= ops.max(logits_NV, axis=-1), ops.not_equal(labels_N, features.PAD)

@@ -62,6 +62,7 @@ class ModelConfig(Section):
     coverage: bool = False
     readout: ReadoutKind = "concat"
     copy_head: bool = False
+    output_bias: bool = True  # of an output layer that is not tied
     tied_embeddings: Literal["none", "output", "all"] = "none"
     norm: Norm = "post"
     dropout: Share = 0.2

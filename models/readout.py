@@ -32,6 +32,7 @@ class Readout(keras.layers.Layer):
       vocabulary_size: V.
       kind: see above.
       units: R of the kinds that have weights of their own.
+      bias: whether there is b; Luong et al. (2015), equation 6, write none.
       tied_to: the embedding whose vectors are W; b is then left out. Not in the
         config.
     """
@@ -41,11 +42,17 @@ class Readout(keras.layers.Layer):
         vocabulary_size: int,
         kind: ReadoutKind,
         units: int,
+        bias: bool = True,
         tied_to: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.settings = {"vocabulary_size": vocabulary_size, "kind": kind, "units": units}
+        self.settings = {
+            "vocabulary_size": vocabulary_size,
+            "kind": kind,
+            "units": units,
+            "bias": bias,
+        }
         self.kind, self.units, self.tied_to = kind, units, tied_to
         same = {"dtype": self.dtype_policy}
         if kind == "attentional":
@@ -55,7 +62,9 @@ class Readout(keras.layers.Layer):
         elif kind == "maxout":
             self.combination = Projection(2 * units, name="U_V_C", **same)
         if tied_to is None:
-            self.output_projection = Projection(vocabulary_size, name="output", **same)
+            self.output_projection = Projection(
+                vocabulary_size, use_bias=bias, name="output", **same
+            )
 
     def build(self, read_BTR_shape: Any) -> None:
         """Makes the layer that fits r to a tied embedding of another width."""

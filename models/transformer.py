@@ -216,6 +216,7 @@ class TransformerDecoder(Composite):
       feed_forward: inner width of the feed-forward networks.
       norm: 'post' or 'pre', of `Sublayer`.
       copy_head: mix in `readout.CopyHead`, with the last layer's attention.
+      output_bias: the output layer has a bias, where it has weights of its own.
       tied_output: the embedding is the output layer as well.
       dropout: of each sublayer, and of the embeddings with their positions.
       embedding: shared with another layer; None makes one. Not in the config.
@@ -230,6 +231,7 @@ class TransformerDecoder(Composite):
         feed_forward: int = 2048,
         norm: Norm = "post",
         copy_head: bool = False,
+        output_bias: bool = True,
         tied_output: bool = True,
         dropout: float = 0.0,
         embedding: TokenEmbedding | None = None,
@@ -244,6 +246,7 @@ class TransformerDecoder(Composite):
             "feed_forward": feed_forward,
             "norm": norm,
             "copy_head": copy_head,
+            "output_bias": output_bias,
             "tied_output": tied_output,
             "dropout": dropout,
         }
@@ -270,6 +273,7 @@ class TransformerDecoder(Composite):
             vocabulary_size,
             "state",
             units,
+            output_bias,
             tied_to=self.embedding if tied_output else None,
             name="readout",
             **same,
