@@ -53,6 +53,8 @@ class DataConfig(ReadingConfig):
     window: Annotated[int, Field(ge=1)] = 1
     cleaning: list[AnyFilter] = []
     splits: SplitShares = SplitShares()
+    # A name of `extra`: a column of numbers, by which pairs count in training.
+    weight: Annotated[str, Field(min_length=1)] | None = None
 
     @field_validator("input", mode="before")
     @classmethod
@@ -122,6 +124,15 @@ class DataConfig(ReadingConfig):
         if self.splits.by not in known:
             raise ValueError(
                 f"splits.by: expected one of {', '.join(known)}, received '{self.splits.by}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weight_is_a_column(self) -> DataConfig:
+        if self.weight is not None and self.weight not in self.extra:
+            extra = ", ".join(self.extra) or "which is empty"
+            raise ValueError(
+                f"weight: expected a name of data.extra ({extra}), received '{self.weight}'"
             )
         return self
 

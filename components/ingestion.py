@@ -28,6 +28,7 @@ from .readers.pieces import Piece, pieces_of
 from .readers.registry import InputFile, read_pairs
 from .readers.rows import Extra, Pair, Rejected, Row, shown
 from .splits import PRECEDENCE, SPLIT_NAMES
+from .weights import with_weight
 
 # Plain tuples, for Beam would pickle named ones: a `Pair`, a `Rejected`.
 PairRow = tuple[str, str, str, int, Extra]
@@ -132,6 +133,8 @@ def cleaned_batches(
         for row in cleaned:
             if column and isinstance(row, Pair):
                 row = _with_known_split(row, column)
+            if config.weight and isinstance(row, Pair):
+                row = with_weight(row, config.weight)
             if isinstance(row, Pair):
                 kept.append((number, row))
             else:

@@ -98,14 +98,14 @@ class Replicas:
           data: batches, as `training_data.batches` gives them.
 
         Returns:
-          For each device inputs, labels [N] and each token's share of the batch [N].
+          For each device what `shard_of` makes of a batch.
         """
         count = self._processes * len(self._devices)
         first = self.index * len(self._devices)
 
-        def cut(inputs: dict[str, Any], labels: Any) -> tuple[Any, ...]:
+        def cut(inputs: dict[str, Any], labels: Any, factors: Any = None) -> tuple[Any, ...]:
             shards = range(first, first + len(self._devices))
-            return tuple(shard_of(inputs, labels, i, count) for i in shards)
+            return tuple(shard_of(inputs, labels, i, count, factors) for i in shards)
 
         return data.map(cut).prefetch(2)
 
@@ -176,7 +176,7 @@ class Replicas:
 
 
 def shard_of(
-    inputs: dict[str, Any], labels_N: Any, index: int, count: int
+    inputs: dict[str, Any], labels_N: Any, index: int, count: int, factors_N: Any = None
 ) -> tuple[dict[str, Any], Any, Any]:
     """Every so many rows of a batch.
 
@@ -188,24 +188,30 @@ def shard_of(
       labels_N: likewise.
       index: of the shard.
       count: of all shards.
+      factors_N: likewise, where pairs are weighted.
 
     Returns:
       Inputs, labels [N], and the weight [N] that makes a mean over the shard's tokens
       its share of the mean over the batch's.
     """
     target_BT = inputs[features.TARGET_IDS]
-    size = tf.size(target_BT)
-    # Positions that only fill up are 0 and have the label 0: added, they change nothing.
-    flat = tf.scatter_nd(inputs[features.TARGET_POSITIONS][:, tf.newaxis], labels_N, [size])
-    labels_BT = tf.reshape(flat, tf.shape(target_BT))
+
+    def placed(values_N: Any) -> Any:
+        # Positions that only fill up are 0 and have 0 there: added, it changes nothing.
+        places = inputs[features.TARGET_POSITIONS][:, tf.newaxis]
+        flat = tf.scatter_nd(places, values_N, [tf.size(target_BT)])
+        return tf.reshape(flat, tf.shape(target_BT))
+
+    labels_BT = placed(labels_N)
     empty = index >= tf.shape(target_BT)[0]
     rows = tf.where(empty, [0], [index])[0]
     mine = {
         features.SOURCE_IDS: inputs[features.SOURCE_IDS][rows::count],
         features.TARGET_IDS: target_BT[rows::count],
     }
-    mine, labels = with_positions(mine, labels_BT[rows::count])
+    factors_BT = None if factors_N is None else placed(factors_N)[rows::count]
+    mine, labels, *factors = with_positions(mine, labels_BT[rows::count], factors_BT)
     labels = tf.where(empty, tf.zeros_like(labels), labels)
     all_tokens = tf.math.count_nonzero(labels_BT, dtype=tf.float32)
     share = tf.math.count_nonzero(labels, dtype=tf.float32) / tf.maximum(all_tokens, 1.0)
-    return mine, labels, tf.fill(tf.shape(labels), share)
+    return mine, labels, share * factors[0] if factors else tf.fill(tf.shape(labels), share)

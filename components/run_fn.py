@@ -92,10 +92,17 @@ def train(
     train_files = _files(fn_args.train_files)
     validation_files = _files(fn_args.eval_files)
     cut = (training.batch_size, training.max_tokens)
-    corpus = survey(train_files, *cut, training.batch_tokens)
+    weighted = settings.weighted
+    corpus = survey(train_files, *cut, training.batch_tokens, weighted)
     validation = survey(validation_files, *cut, training.batch_tokens)
     logging.info("training on %s, validating on %s", corpus, validation)
     for split, counted in (("train", corpus), ("validation", validation)):
+        if counted.of_no_weight and not counted.examples:
+            raise PipelineError(
+                f"data.weight: expected pairs of the {split} split with a weight above 0, found "
+                f"{counted.of_no_weight:,} of weight 0 and {counted.too_long:,} longer than "
+                f"training.max_tokens ({training.max_tokens})"
+            )
         if not counted.examples:
             raise PipelineError(
                 f"training.max_tokens: all {counted.too_long:,} examples of the {split} split "
@@ -129,7 +136,7 @@ def train(
     )
     models = source_tokenizer.model + target_tokenizer.model
     inputs = {
-        "train": digest(train_files),
+        "train": digest(train_files, weighted),
         "validation": digest(validation_files),
         "tokenizer": hashlib.sha256(models).hexdigest(),
     }
@@ -162,7 +169,14 @@ def train(
         replicas = Replicas(model, list(devices))
     fit = Fit(
         model,
-        partial(batches, train_files, *cut, training.seed, batch_tokens=training.batch_tokens),
+        partial(
+            batches,
+            train_files,
+            *cut,
+            training.seed,
+            batch_tokens=training.batch_tokens,
+            weighted=weighted,
+        ),
         validation_data,
         corpus,
         Plan(

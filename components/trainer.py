@@ -111,6 +111,7 @@ class TrainerSettings(Section):
     training: TrainingConfig
     search: SearchConfig
     serving: ServingConfig
+    weighted: bool = False  # the examples have a weight each: `data.weight`
 
     @model_validator(mode="after")
     def _fit_together(self) -> TrainerSettings:

@@ -69,7 +69,7 @@ def keep_batch(
     batch: Any, checkpoints: Path, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
 ) -> Path:
     """Writes the pairs that ended a training beside its checkpoints; returns where."""
-    inputs, _ = batch
+    inputs = batch[0]
     sources = source_tokenizer.detokenize(inputs[features.SOURCE_IDS]).numpy()
     targets = target_tokenizer.detokenize(inputs[features.TARGET_IDS]).numpy()
     place = checkpoints.with_name(f"{checkpoints.name}-not-finite.tsv")

@@ -42,7 +42,8 @@ class Executor(executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         folder = artifact_utils.get_single_uri(input_dict[TOKENIZER])
-        custom_config = json_utils.dumps({TOKENIZER: folder})
+        given = json_utils.loads(exec_properties["custom_config"]) or {}
+        custom_config = json_utils.dumps({**given, TOKENIZER: folder})
         with examples_in_batches():
             super().Do(input_dict, output_dict, {**exec_properties, "custom_config": custom_config})
 
@@ -56,6 +57,7 @@ class Transform(base_beam_component.BaseBeamComponent):
       examples: of `PairExampleGen`.
       schema: of the examples.
       tokenizer: of `TokenizerTrainer`.
+      weight: the feature that weighs pairs, if there is one.
     """
 
     SPEC_CLASS = TransformSpec
@@ -66,6 +68,7 @@ class Transform(base_beam_component.BaseBeamComponent):
         examples: types.BaseChannel,
         schema: types.BaseChannel,
         tokenizer: types.BaseChannel,
+        weight: str | None = None,
     ):
         transformed = types.Channel(type=standard_artifacts.Examples)
         transformed.matching_channel_name = "examples"
@@ -79,7 +82,7 @@ class Transform(base_beam_component.BaseBeamComponent):
                     analyze=[features.TRAIN], transform=[features.TRAIN, features.VALIDATION]
                 ),
                 force_tf_compat_v1=0,
-                custom_config=json_utils.dumps(None),
+                custom_config=json_utils.dumps({features.WEIGHT: weight} if weight else None),
                 # The statistics that matter are taken of the text, upstream.
                 disable_statistics=1,
                 code_digest=code_digest(__name__),

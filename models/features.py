@@ -13,6 +13,7 @@ REFERENCES = "references"  # every accepted target of the source, the first is T
 # Features as preprocessing writes them: int64 token ids, unpadded.
 SOURCE_IDS = "source_ids"  # tokens, then EOS
 TARGET_IDS = "target_ids"  # BOS, tokens, then EOS
+WEIGHT = "weight"  # float, how much the pair counts in training; only where `data.weight` is set
 
 # What a batch for teacher forcing may say beside its ids: at which of the B * T target
 # positions, row after row, the next token is asked for. int32 [N]; the labels are [N] then.

@@ -122,7 +122,11 @@ class PipelineConfig(Section):
     def trainer_settings(self) -> TrainerSettings:
         """The sections that Trainer depends on."""
         return TrainerSettings(
-            model=self.model, training=self.training, search=self.search, serving=self.serving
+            model=self.model,
+            training=self.training,
+            search=self.search,
+            serving=self.serving,
+            weighted=self.data.weight is not None,
         )
 
 

@@ -59,7 +59,9 @@ def create_pipeline(config: PipelineConfig, place: Path | Binding) -> Pipeline:
     )
     tokenizer = TokenizerTrainer(examples, config.tokenizer)
     tokenizer.add_upstream_node(bitext)  # nothing is learned from pairs that do not pass
-    transform = Transform(examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"])
+    transform = Transform(
+        examples, schema.outputs["schema"], tokenizer.outputs["tokenizer"], config.data.weight
+    )
     learned = (
         transform.outputs["transformed_examples"],
         tokenizer.outputs["tokenizer"],

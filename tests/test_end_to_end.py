@@ -233,3 +233,41 @@ def test_the_beam_runner_learns_to_copy_with_a_shared_subword_vocabulary_and_a_t
     rows = [json.loads(line) for line in answers.read_text().splitlines()]
     assert [row["hypotheses"][0]["text"] for row in rows[::2]] == ["ancu do", "fi hol"]
     assert rows[1] == {"id": 2, "rejected": "invalid_utf8", "detail": "at byte 1"}
+
+
+def test_what_counts_little_spoils_little(tmp_path):
+    """Each word comes twice, reversed and as it is; only the weights say which is right."""
+    import tensorflow as tf
+
+    rows = []
+    for i, word in enumerate(words(1, 3000)):
+        if i % 10 < 2:
+            rows.append(f"{word}\t{word[::-1]}\t1\t{('validation', 'test')[i % 10]}")
+        else:
+            rows += [f"{word}\t{word[::-1]}\t5e-1\ttrain", f"{word}\t{word}\t0.02\ttrain"]
+            rows.append(f"{word}\t{word[:1]}\t0\ttrain")
+    rows.insert(4, "abc\tcba\tnan\ttrain")
+    (tmp_path / "pairs.tsv").write_text("\n".join(rows) + "\n")
+    job = write_job(tmp_path, "weighed", epochs=12)
+    weighed = "  columns: {source: 1, target: 2}\n  extra: {sure: 3, part: 4}\n  weight: sure\n"
+    splits = "  splits: {train: 80, validation: 10, test: 10}\n"
+    assert splits in job.read_text()
+    job.write_text(job.read_text().replace(splits, f"{weighed}  splits: {{column: part}}\n"))
+    done = seq2seq("run", "--config", job, "--output", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    found = verdict(tmp_path / "out")
+    assert found["blessed"] is True and found["candidate"]["sequence_error_rate"] <= 0.1
+
+    artifacts = tmp_path / "out" / "artifacts"
+    (rejected,) = artifacts.glob("PairExampleGen/rejected/*/rejected.jsonl")
+    (row,) = map(json.loads, rejected.read_text().splitlines())
+    assert (row["reason"], row["line"]) == ("bad_weight", 5) and row["file"].endswith("pairs.tsv")
+    files = artifacts.glob("Transform/transformed_examples/*/Split-train/*")
+    records = tf.data.TFRecordDataset(list(map(str, files)), "GZIP").as_numpy_iterator()
+    features_of = [tf.train.Example.FromString(record).features.feature for record in records]
+    weights = [round(float(f["weight"].float_list.value[0]), 6) for f in features_of]
+    third = len(weights) // 3
+    assert {w: weights.count(w) for w in set(weights)} == dict.fromkeys((0.5, 0.02, 0), third)
+    (history,) = artifacts.glob("Trainer/model_run/*/history.json")
+    counted = json.loads(history.read_text())["train"]
+    assert (counted["examples"], counted["of_no_weight"]) == (2 * third, third)

@@ -378,3 +378,27 @@ def test_splits_that_a_column_gives_stay_as_they_are(tmp_path):
         ("unknown_split", 5), ("unknown_split", 6),
     ]  # fmt: skip
     assert run.rejected[0]["detail"].endswith("in 'part', received 'other'")
+
+
+def test_a_row_whose_weight_is_none_is_rejected_in_a_run_and_in_data_check(tmp_path):
+    bad = ["much", "nan", "-1", "inf", "", "1,5"]
+    weights = ["1", "0", "2.5", "1e-3", *bad] * 8
+    given = [{"source": f"s{i}", "target": "t", "sure": w} for i, w in enumerate(weights)]
+    given += [{"source": "s", "target": "t"}, {"source": "", "target": "t", "sure": "x"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in given))
+    config = {"extra": {"weight": "sure"}, "weight": "weight"}
+    run = Run(path, tmp_path / "run", **config)
+    assert run.error is None
+    rejected = {"bad_weight": 8 * len(bad) + 1, "empty_source": 1}
+    assert (run.counts["read"], run.counts["accepted"]) == (82, 32)
+    assert run.counts["rejected"] == rejected
+    places = {row["line"]: row for row in run.rejected if row["reason"] == "bad_weight"}
+    assert sorted(places) == [i for i, w in enumerate(weights, 1) if w in bad] + [81]
+    assert {row["file"] for row in places.values()} == {str(path)}
+    assert places[5]["detail"] == "expected a number from 0 on in 'weight', received 'much'"
+    kept = [f["weight"][0] for split in SPLITS for f in run.features(split)]
+    assert Counter(kept) == dict.fromkeys(weights[:4], 8)
+    data = DataConfig(input=str(path), **config)
+    report = check_pairs(data, DataValidationConfig(), tmp_path / "check", list(BEAM_ARGS))
+    assert (report.read, report.kept, report.rejected) == (82, 32, rejected)

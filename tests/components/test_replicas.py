@@ -32,15 +32,16 @@ PAIRS = 3 * BATCH + 1
 def write_pairs(place):
     generator = np.random.default_rng(3)
     with tf.io.TFRecordWriter(str(place), "GZIP") as writer:
-        for _ in range(PAIRS):
+        for i in range(PAIRS):
             example = tf.train.Example()
+            example.features.feature["weight"].float_list.value.append(1 + i % 4)
             for name, begin in (("source_ids", []), ("target_ids", [1])):
                 ids = [*begin, *generator.integers(4, 9, generator.integers(1, 6)), 2]
                 example.features.feature[name].int64_list.value.extend(ids)
             writer.write(example.SerializeToString())
 
 
-def trained(file, folder, replicas_of=None, dropout=0.0):
+def trained(file, folder, weighted, replicas_of=None, dropout=0.0):
     """What a fit came to: its history, and its last weights."""
     keras.utils.set_random_seed(1)
     config = ModelConfig(size={"embedding": 4, "units": 6}, dropout=dropout)
@@ -53,7 +54,7 @@ def trained(file, folder, replicas_of=None, dropout=0.0):
     )
     fit = Fit(
         model,
-        lambda epoch: batches([file], BATCH, MAX_TOKENS, seed=5, epoch=epoch),
+        lambda epoch: batches([file], BATCH, MAX_TOKENS, 5, epoch, weighted=weighted),
         batches([file], BATCH, MAX_TOKENS).apply(tf.data.experimental.assert_cardinality(STEPS)),
         survey([file], BATCH, MAX_TOKENS),
         Plan(EPOCHS, EPOCHS, 0.0),
@@ -94,9 +95,10 @@ def test_shards_are_all_of_a_batch_and_their_shares_of_the_mean_add_up_to_it():
 
 
 @pytest.mark.slow
-def test_devices_and_processes_go_where_one_process_goes(tmp_path):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_devices_and_processes_go_where_one_process_goes(tmp_path, weighted):
     write_pairs(tmp_path / "pairs")
-    alone = trained(str(tmp_path / "pairs"), tmp_path / "alone")
+    alone = trained(str(tmp_path / "pairs"), tmp_path / "alone", weighted)
     ports = []
     for _ in range(2):
         with socket.socket() as free:
@@ -107,11 +109,11 @@ def test_devices_and_processes_go_where_one_process_goes(tmp_path):
     for i in range(2):
         told = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": i}}
         environment = {**os.environ, "TF_CONFIG": json.dumps(told)}
-        command = [sys.executable, __file__, str(tmp_path)]
+        command = [sys.executable, __file__, str(tmp_path), str(int(weighted))]
         workers.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE))
-    two = trained(
-        str(tmp_path / "pairs"), tmp_path / "two", lambda model: Replicas(model, ["", ""])
-    )
+    devices = tmp_path / "two"
+    pairs = str(tmp_path / "pairs")
+    two = trained(pairs, devices, weighted, lambda model: Replicas(model, ["", ""]))
     same(two, alone)
     for worker in workers:
         _, errors = worker.communicate(timeout=300)
@@ -132,6 +134,7 @@ if __name__ == "__main__":
     found, its_weights = trained(
         str(folder / "pairs"),
         folder / f"worker-{together.index}",
+        bool(int(sys.argv[2])),
         lambda model: Replicas(model, [""], together.index, together.count, together.all_reduce),
     )
     np.savez(folder / f"{together.index}.npz", *its_weights)

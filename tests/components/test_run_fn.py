@@ -16,8 +16,9 @@ from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.serving.predictor import ServingConfig
 
 
-def settings_of(search=None, model=None, **training):
+def settings_of(search=None, model=None, weighted=False, **training):
     return TrainerSettings(
+        weighted=weighted,
         model=ModelConfig(**(model or {})),
         training=TrainingConfig(**training),
         search=SearchConfig(**(search or {})),
@@ -55,20 +56,22 @@ def test_what_does_not_decide_the_weights_does_not(identity):
     assert identity() == identity(checkpoint_minutes=1) == identity(search={"beam_size": 2})
 
 
-def write_pairs(place, *words):
+def write_pairs(place, *words, weights=()):
     place.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(place), "GZIP") as writer:
-        for word in words:
+        for i, word in enumerate(words):
             example = tf.train.Example()
+            example.features.feature["weight"].float_list.value.extend(weights[i : i + 1])
             for name, ids in (("source_ids", [word, 2]), ("target_ids", [1, word, 2])):
                 example.features.feature[name].int64_list.value.extend(ids)
             writer.write(example.SerializeToString())
 
 
-def trained(folder, *words, text="a b c d", **training):
+def trained(folder, *words, text="a b c d", weights=None, **training):
     """Trains on files in a folder of their own; returns the arguments that it was given."""
     for split in ("train", "validation"):
-        write_pairs(folder / "examples" / split / "part-0.gz", *words)
+        of_split = weights[split] if weights else ()
+        write_pairs(folder / "examples" / split / "part-0.gz", *words, weights=of_split)
     for side in ("source", "target"):
         place = folder / "tokenizer" / f"{side}.model"
         place.parent.mkdir(exist_ok=True)
@@ -83,7 +86,8 @@ def trained(folder, *words, text="a b c d", **training):
         },
     )
     model = {"size": {"embedding": 4, "units": 6}}
-    run_fn.train(fn_args, settings_of(model=model, epochs=1, **training))
+    weighted = weights is not None
+    run_fn.train(fn_args, settings_of(model=model, weighted=weighted, epochs=1, **training))
     return fn_args
 
 
@@ -107,6 +111,29 @@ def test_the_record_has_seed_versions_and_a_digest_of_what_the_inputs_hold(tmp_p
     for name in ("train", "validation", "tokenizer"):
         assert other["inputs"][name] != record["inputs"][name]
     assert other["identity"] != record["identity"]
+
+
+@pytest.mark.slow
+def test_weights_decide_of_training_and_not_of_what_is_held_out(tmp_path):
+    def record(name, train, validation):
+        weights = {"train": train, "validation": validation}
+        trained(tmp_path / name, 4, 5, 6, 7, weights=weights)
+        return record_of(tmp_path / name)
+
+    first = record("1", [1, 2, 0, 4], [1, 2, 0, 4])
+    assert (first["train"]["examples"], first["train"]["of_no_weight"]) == (3, 1)
+    assert first["validation"]["examples"] == 4
+    again = record("2", [1, 2, 0, 4], [5, 0, 0, 0])
+    assert again["epochs"] == first["epochs"] and again["identity"] == first["identity"]
+    other = record("3", [1, 2, 0, 5], [1, 2, 0, 4])
+    assert other["epochs"] != first["epochs"] and other["identity"] != first["identity"]
+
+
+@pytest.mark.slow
+def test_a_train_split_that_weighs_nothing_is_told(tmp_path):
+    told = r"data.weight: expected pairs of the train split with a weight above 0, found 2 of"
+    with pytest.raises(PipelineError, match=told):
+        trained(tmp_path, 4, 5, weights={"train": [0, 0], "validation": [1, 1]})
 
 
 @pytest.mark.slow

@@ -182,6 +182,15 @@ FILES = (
             "data.extra: expected inputs with columns, such as tsv, received aligned files",
         ),
         (
+            "input: pairs.tsv, weight: confidence",
+            "data.weight: expected a name of data.extra (which is empty), received 'confidence'",
+        ),
+        (
+            "input: pairs.tsv, extra: {score: confidence, key: 4}, weight: confidence",
+            "data.weight: expected a name of data.extra (score, key), received 'confidence'",
+        ),
+        ("input: pairs.tsv, weight: 3", "data.weight: expected a string, received 3"),
+        (
             "input: pairs.tsv, format: tatoeba, extra: {key: id}",
             "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
             "target, or its number from 1 to 4), received 'id' for 'key'",
