@@ -2,7 +2,7 @@
 
 PYTHON_BIN := .venv/bin/python
 ROOMS      := models report serving components pipeline
-UV         := $(or $(shell command -v uv),.cache/uv-venv/bin/uv)
+UV         := scripts/uv.sh
 COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
               --custom-compile-command "make lock" --extra g2p --extra languages --extra dev $(UPGRADE) pyproject.toml
 
@@ -21,7 +21,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow worker-pools test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ airflow: setup  ## run a small job by Airflow and its scheduler, in an environme
 	  'import sys; print(sys.executable if sys.version_info < (3, 13) else ">=3.10,<3.13")')"; }
 	@$(UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
 	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest tests/test_airflow.py
+
+worker-pools: setup  ## Beam's workers from an environment of the sdist alone beside one process, row for row
+	WORKER_POOLS=benchmarks/results/worker_pools.json $(PYTHON_BIN) -m pytest tests/components/test_worker_pools.py
 
 test-modern:  ## run the tests in the modern lane, in a Debian 13 chroot (root, debootstrap)
 	scripts/test_modern.sh

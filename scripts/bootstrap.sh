@@ -111,14 +111,9 @@ found=$(find_python $minors) || found=
 
 # --- uv, and the interpreter it can bring -------------------------------------
 
-# uv where there is one, else from PyPI by whatever Python there is.
-find_uv() {
-  for path in "${UV:-}" "$(command -v uv)" "$root/.cache/uv-venv/bin/uv"; do
-    if [ -n "$path" ] && "$path" --version >/dev/null 2>&1; then echo "$path"; return; fi
-  done
-  return 1
-}
+uv=scripts/uv.sh
 
+# uv from PyPI by whatever Python there is.
 get_uv() {
   python=${found#* }
   : "${python:=python3}"
@@ -133,7 +128,8 @@ get_uv() {
 }
 
 need_uv() {
-  uv=$(find_uv) || { get_uv && uv=$(find_uv); } || die "the uv in $root/.cache/uv-venv does not run."
+  "$uv" --version >/dev/null 2>&1 || { get_uv && "$uv" --version >/dev/null; } ||
+    die "the uv in $root/.cache/uv-venv does not run."
 }
 
 if [ -z "$found" ]; then
@@ -179,17 +175,7 @@ command -v "${compiler%% *}" >/dev/null || command -v g++ >/dev/null || die \
 
 need_uv
 
-# uv does not read pip's configuration: hand it the index and the certificates
-# that pip is told to use.
-pip_setting() { "$python" -m pip config get "global.$1" 2>/dev/null || true; }
-index=${PIP_INDEX_URL:-$(pip_setting index-url)}
-if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
-  export UV_DEFAULT_INDEX="$index"
-fi
-certificates=${PIP_CERT:-$(pip_setting cert)}
-if [ -n "$certificates" ] && [ -z "${SSL_CERT_FILE:-}" ]; then
-  export SSL_CERT_FILE="$certificates"
-fi
+export SEQ2SEQ_PYTHON="$python"  # whose pip knows the index and the certificates
 
 if [ "$(head -n 1 "$stamp" 2>/dev/null)" != "$base" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   rm -rf .venv

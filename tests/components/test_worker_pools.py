@@ -1,11 +1,17 @@
-"""Two workers that have only the source distribution do what one process does."""
+"""Two workers that have only the lock and the source distribution do what one process does.
+
+With WORKER_POOLS=FILE what was compared is written there as JSON (`make worker-pools`).
+"""
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
+import time
+from collections import Counter
 from concurrent import futures
 from pathlib import Path
 
@@ -50,6 +56,7 @@ from seq2seq_tfx.serving.tokenizer import Tokenizer
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("models", "report", "serving", "components", "pipeline")
 # Beam's servers listen everywhere unless they are kept from it.
 SCHEMA = "".join(
     f'feature {{ name: "{name}" type: BYTES presence {{ min_fraction: 1 min_count: 1 }} '
@@ -73,44 +80,85 @@ worker_pool_main.main(["--service_port", sys.argv[1]])
 """
 
 
+# What a distribution is made of, and the locks.
+SOURCES = [*ROOMS, "requirements", "setup.py", "pyproject.toml", "README.md", "LICENSE"]
+# Builtins alone, for a worker has nothing of the tests.
+WHENCE = """[__import__("importlib").import_module(f"seq2seq_tfx.components.{name}") and None
+for name in ("pair_example_gen", "transform", "batch_answers")] and {
+    "prefix": __import__("sys").prefix,
+    "path": __import__("sys").path,
+    "files": [str(getattr(module, "__file__", None) or "")
+        for module in list(__import__("sys").modules.values())],
+}"""
+
+
 @pytest.fixture(scope="module")
-def worker_python(tmp_path_factory):
-    """Python with the locked packages and the built source distribution, and not the checkout."""
+def told():
+    """What was done and compared, by stage; kept where WORKER_POOLS says."""
+    results = {}
+    yield results
+    if file := os.environ.get("WORKER_POOLS"):
+        Path(file).write_text(json.dumps(results, indent=1) + "\n")
+
+
+@pytest.fixture(scope="module")
+def worker_python(tmp_path_factory, told):
+    """Python of an environment made by the commands of docs/runners.md, and by no others."""
     folder = tmp_path_factory.mktemp("worker")
-    build = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", folder]
-    subprocess.run([*build, "sdist", "--dist-dir", folder / "dist"], cwd=ROOT, check=True)
-    (archive,) = (folder / "dist").glob("seq2seq*.tar.gz")
-    environment = folder / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    (site,) = environment.glob("lib/python*/site-packages")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    subprocess.run([*pip, "--no-build-isolation", "--target", site, archive], check=True)
-    # A folder named in a .pth is searched, but its own .pth files, such as that of the
-    # checkout, are not obeyed.
-    (site / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    python = environment / "bin" / "python"
-    code = "import importlib.util as u; print(u.find_spec('seq2seq_tfx.components').origin)"
-    found = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert found.stdout.startswith(str(site)), (found.stdout, found.stderr)
-    return python
+    checkout, environment = folder / "checkout", folder / "environment"
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, checkout / name)
+        else:
+            shutil.copy(ROOT / name, checkout)
+    page = (ROOT / "docs" / "runners.md").read_text("utf-8")
+    (block,) = re.findall(r"^```sh\n(python setup\.py sdist.*?)^PATH=.*?^```$", page, re.S | re.M)
+    base = Path(sys.base_exec_prefix, "bin", f"python3.{sys.version_info.minor}")
+    block = block.replace("/opt/seq2seq", str(environment)).replace("python3.10", str(base))
+    if sys.version_info >= (3, 11):
+        block = block.replace("wide.txt", "modern.txt")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    begun = time.monotonic()
+    subprocess.run(
+        ["sh", "-euc", f'uv() {{ "{ROOT}/scripts/uv.sh" "$@"; }}\n{block}'],
+        cwd=checkout,
+        env={**os.environ, "PATH": path},
+        check=True,
+    )
+    seconds = time.monotonic() - begun
+    shutil.rmtree(checkout)
+    try:
+        yield environment / "bin" / "python"
+        files = [file.lstat() for file in environment.rglob("*") if not file.is_dir()]
+        own = sum(file.st_size for file in files if file.st_nlink == 1)
+        told["environment"] = {
+            "seconds": round(seconds, 1),
+            "bytes": sum(file.st_size for file in files),
+            "bytes_not_shared_with_the_cache": own,
+        }
+    finally:
+        shutil.rmtree(environment)  # pytest would keep three
 
 
 @pytest.fixture(scope="module")
 def pool(worker_python, tmp_path_factory):
-    """The address of a worker pool, and its log."""
+    """The address of a worker pool that knows nothing of this process, and its log."""
     folder = tmp_path_factory.mktemp("pool")
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     log = folder / "pool.log"
-    path = f"{worker_python.parent}{os.pathsep}{os.environ['PATH']}"
     with log.open("w") as file:
         process = subprocess.Popen(
             [worker_python, "-c", LOOPBACK, str(port)],
             cwd=folder,
             stdout=file,
             stderr=file,
-            env={**os.environ, "PATH": path},
+            env={
+                "PATH": f"{worker_python.parent}:/usr/bin:/bin",
+                "HOME": str(folder),
+                "TF_ENABLE_ONEDNN_OPTS": os.environ["TF_ENABLE_ONEDNN_OPTS"],
+            },
         )
     try:
         grpc.channel_ready_future(grpc.insecure_channel(f"localhost:{port}")).result(120)
@@ -158,6 +206,12 @@ def started(log):
     return log.read_text().count("Starting worker with command")
 
 
+def compared(here, there):
+    """How many rows there were on each side, and how many are on both."""
+    both = sum((Counter(here) & Counter(there)).values())
+    return {"one_process": len(here), "two_workers": len(there), "equal": both}
+
+
 def in_order(record):
     """An Example with its features in order: Transform writes them in any."""
     return tf.train.Example.FromString(record).SerializeToString(deterministic=True)
@@ -197,7 +251,31 @@ def run(config, output, schema, arguments):
     return rows, json.loads(counts.read_text())
 
 
-def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, pool, job_service):
+def test_workers_import_what_their_environment_has_and_nothing_of_the_checkout(
+    tmp_path, worker_python, pool, job_service
+):
+    address, _ = pool
+    options = PipelineOptions(on_workers(job_service, address))
+    with beam.Pipeline(options=options) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([WHENCE])
+            | beam.Map(eval)
+            | beam.Map(json.dumps)
+            | beam.io.WriteToText(str(tmp_path / "whence"), shard_name_template="")
+        )
+    whence = json.loads((tmp_path / "whence").read_text())
+    environment = str(worker_python.parents[1])
+    assert whence["prefix"] == environment
+    assert any("seq2seq_tfx" in file for file in whence["files"])
+    for path in filter(None, [*whence["path"], *whence["files"]]):
+        assert not path.startswith((str(ROOT), sys.prefix))
+        assert "site-packages" not in path or path.startswith(environment)
+
+
+def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(
+    tmp_path, pool, job_service, told
+):
     for number in range(4):
         lines = [f"Source {i % 700}\tZiel {i % 900}" for i in range(number, 4000, 3)]
         lines += ["bad", "a  b\ta b", "x\t\x07"]
@@ -219,6 +297,9 @@ def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, p
     assert len(here) == 6  # Transform leaves the test split as it is
     assert here == there
     assert all(here.values())
+    for stage, rows in here.items():
+        name = stage if isinstance(stage, str) else " ".join(stage)
+        told[name] = compared(rows, there[stage])
 
     # Where work was done is no input: the rows made here serve there.
     again, _ = run(config, tmp_path / "here", schema, portable)
@@ -226,7 +307,7 @@ def test_two_workers_give_the_same_rows_and_the_cache_holds_for_both(tmp_path, p
     assert again == here
 
 
-def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
+def test_two_workers_give_the_same_answers(tmp_path, pool, job_service, told):
     texts = [f"{'abcd'[i % 4] * (1 + i % 9)} {i % 7}" for i in range(200)]
     model = train_tokenizer(iter(texts), SideConfig(kind="character"), False)
     source, target = Tokenizer(model, "source"), Tokenizer(model, "target")
@@ -256,6 +337,7 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
     assert len(here) == len(rows)
     assert all(json.loads(line)[CANDIDATE]["text"] is not None for line in here)
     assert here == there
+    told["answers in Evaluator"] = compared(here, there)
 
     # `seq2seq predict` as well: two pieces, each answered by a worker.
     (tmp_path / "in.txt").write_text("\n".join(texts * 50))
@@ -264,4 +346,6 @@ def test_two_workers_give_the_same_answers(tmp_path, pool, job_service):
     portable = on_workers(job_service, address)
     done = predict_on_beam(exported, tmp_path / "in.txt", tmp_path / "there.jsonl", 1, portable)
     assert done == (len(texts) * 50, 0, 0)
-    assert (tmp_path / "there.jsonl").read_bytes() == (tmp_path / "here.jsonl").read_bytes()
+    here, there = ((tmp_path / f"{name}.jsonl").read_bytes() for name in ("here", "there"))
+    assert here == there
+    told["answers of seq2seq predict"] = compared(here.splitlines(), there.splitlines())
