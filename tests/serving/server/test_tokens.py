@@ -1,14 +1,20 @@
 """Tokens are counted as the model itself counts them."""
 
+import io
 import re
+import resource
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sentencepiece
 
 from seq2seq_tfx.models import features
+from seq2seq_tfx.serving.export_record import FOLDER
 from seq2seq_tfx.serving.server.metrics import Metrics
 from seq2seq_tfx.serving.server.servable import Servable
 from seq2seq_tfx.serving.server.tokens import counting
+from seq2seq_tfx.serving.tokenizer import SOURCE_MODEL, TARGET_MODEL
 
 
 def counted(metrics):
@@ -54,3 +60,21 @@ def test_a_version_without_its_tokenizers_is_answered_and_not_counted(made):
     assert outputs[features.TEXT].tolist() == [b"v1:a"]
     assert counted(metrics) == {}
     servable.close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "RUSAGE_THREAD"), reason="Linux counts by thread")
+def test_counting_waits_for_no_other_thread(tmp_path):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["ab", "ba"]), model_writer=model, model_type="char", vocab_size=6
+    )
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for name in (SOURCE_MODEL, TARGET_MODEL):
+        (tmp_path / FOLDER / name).write_bytes(model.getvalue())
+    servable = SimpleNamespace(directory=tmp_path, run=lambda signature, inputs: inputs)
+    run, calls = counting(servable, Metrics()), 200
+    asked(run, features.SERVING_SIGNATURE, "ab", "b")
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    for _ in range(calls):
+        asked(run, features.SERVING_SIGNATURE, "ab", "b")
+    assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < calls / 4
