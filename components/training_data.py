@@ -30,7 +30,6 @@ _SPEC = {
 }
 _WEIGHTS = {features.WEIGHT: tf.io.FixedLenFeature([1], tf.float32)}
 
-
 Parse = Callable[[Any], dict[str, Any]]  # of serialized examples
 
 
@@ -77,10 +76,12 @@ def survey(
 def digest(files: list[str], weighted: bool = False) -> str:
     """A digest of the token ids in the files, in their order, and of the files' names.
 
-    Of the pairs' weights as well, where they are asked for.
-
     Of what they hold and not of their bytes, for the features of an Example may be
     written in any order; and not of their folder, which each execution has anew.
+
+    Args:
+      files: as those of `batches`.
+      weighted: of the pairs' weights, too.
     """
     found = hashlib.sha256()
     for file in sorted(files):

@@ -54,7 +54,9 @@ def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
             found = _type_at(schema, column, file)
             if not _is_text(found, side):
                 raise unreadable(file, f"column '{column}': expected text, found {found}")
-        top = sorted({_top(schema, column, file) for column in _columns(columns, config)})
+        sides = {_top(schema, column, file) for column in (columns.source, columns.target)}
+        along = {_top(schema, column, file, "data.extra") for column in config.extra.values()}
+        top = sorted(sides | along)
         # A value of a dictionary is there once, however many rows have it.
         texts = [
             leaf.path
@@ -136,17 +138,13 @@ def _sizes(array: pa.Array) -> Any:
     return np.full(len(array), 8)
 
 
-def _columns(columns: ColumnsConfig, config: ReadingConfig) -> list[Column]:
-    return [columns.source, columns.target, *config.extra.values()]
-
-
-def _top(schema: pa.Schema, column: Column, file: str) -> str:
+def _top(schema: pa.Schema, column: Column, file: str, key: str = "data.columns") -> str:
     """The top-level column that a path begins with."""
     path = str(column)
     for name in (path, path.partition(".")[0]):
         if name in schema.names:
             return name
-    raise unreadable(file, f"no column '{column}', only {', '.join(schema.names) or 'none'}")
+    raise unreadable(file, f"{key}: no column '{column}', only {', '.join(schema.names) or 'none'}")
 
 
 def _type_at(schema: pa.Schema, column: Column, file: str) -> Any:

@@ -61,16 +61,16 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
     if named and not is_header:
         raise unreadable(file, "data.columns: names need a header; without one, give numbers")
 
-    def place(column: Column) -> int:
+    def place(column: Column, key: str = "data.columns") -> int:
         if isinstance(column, int):
             return column - 1
         if column not in names:
             raise unreadable(
-                file, f"data.columns: no column '{column}' in the header: {', '.join(names)}", 1
+                file, f"{key}: no column '{column}' in the header: {', '.join(names)}", 1
             )
         return names.index(column)
 
-    extra = tuple((name, place(column)) for name, column in config.extra.items())
+    extra = tuple((name, place(column, "data.extra")) for name, column in config.extra.items())
     alone = not is_header and not asked
     fields = len(names) if is_header else 2 if alone else None
     return Layout.of(place(source), place(target), extra, fields), is_header

@@ -97,7 +97,7 @@ def test_every_row_of_a_large_parquet_comes_in_order(tmp_path):
         ({"source": [1], "target": ["x"]}, "column 'source': expected text, found int64"),
         ({"source": [b"a"], "target": ["x"]}, "column 'source': expected text, found binary"),
         ({"source": [["a"]], "target": ["x"]}, "column 'source': expected text, found list"),
-        ({"source": ["a"], "to": ["x"]}, "no column 'target', only source, to"),
+        ({"source": ["a"], "to": ["x"]}, "data.columns: no column 'target', only source, to"),
     ],
 )
 def test_a_parquet_of_other_types_is_refused_with_the_column(tmp_path, columns, message):
