@@ -52,6 +52,7 @@ ATTENTION = "attention"  # float [N, K, T, S], rows sum to 1; all 0 without atte
 
 # Takes every option of search beside TEXT, one of each for each source; gives as NBEST.
 DECODE_SIGNATURE = "decode"
+EXPLAIN_DECODE_SIGNATURE = "explain_decode"  # takes the same; gives as EXPLAIN
 
 # What 'confidence' gives beside TEXT, SCORE and LOG_PROB of the best hypothesis, each [N];
 # a model without attention gives no more than the lengths and MEAN_LOG_PROB.

@@ -34,8 +34,7 @@ class ServedTryPage:
         self,
         fields: Mapping[str, str],
         version: int | None,
-        hypotheses: Sequence[Hypothesis] | None,
-        explanation: Explanation | None,
+        found: Explanation | Sequence[Hypothesis] | None,
         error: str = "",
     ) -> str:
         """Writes the page.
@@ -43,18 +42,14 @@ class ServedTryPage:
         Args:
           fields: of the form.
           version: that answered.
-          hypotheses: best first; None if nothing was asked.
-          explanation: tokens and attention, where the model gives them.
-          error: why there are no hypotheses.
+          found: the answers, explained where the model can; None if nothing was asked.
+          error: why there are none.
         """
-        attention = {}
-        if explanation:
-            for one in explanation.hypotheses:
-                sides = explanation.source_tokens, one.target_tokens
-                attention[one.text] = try_page.Attention(*sides, one.attention)
         shown, note = None, ""
-        if hypotheses is not None:
-            shown, note = try_page.with_attention(hypotheses, attention)
+        if isinstance(found, Explanation):
+            shown = try_page.with_attention(*found)
+        elif found is not None:
+            shown, note = try_page.without_attention(found), try_page.UNEXPLAINED
         about = f"Version {version} answered." if version else "The newest version answers."
         return try_page.render(
             fields,

@@ -15,6 +15,10 @@ from .run_files import draw_or_tell
 
 TEXT, PREFIX = "text", "prefix"
 LONGEST = 16_384  # bytes of a text
+UNEXPLAINED = (
+    "No attention is shown: an earlier version exported this model, which does not tell it "
+    "of such answers. Train it again."
+)
 
 
 class Option(NamedTuple):
@@ -33,7 +37,7 @@ OPTIONS = (
     Option("coverage_penalty", "coverage penalty", float, "0 to 5"),
     Option("min_length", "shortest", int, "tokens"),
     Option("max_length", "longest", int, "tokens"),
-    Option("temperature", "temperature", float, "above 0 the answers are drawn"),
+    Option("temperature", "temperature", float, "above 0 draws"),
     Option("top_k", "top k", int, "0 for all"),
     Option("top_p", "top p", float, "1 for all"),
     Option("seed", "seed", int, "of what is drawn"),
@@ -115,22 +119,41 @@ class Answer(Protocol):
         """The model's own."""
 
 
-def with_attention(
-    answers: Sequence[Answer], attention: Mapping[str, Attention]
-) -> tuple[list[Hypothesis], str]:
-    """Puts answers and attention together, with a note about what is missing.
+class ExplainedAnswer(Answer, Protocol):
+    """An answer that tells where the model looked."""
 
-    Attention comes from `explain`, which takes no options: it is there for those answers
-    that the export's own search finds as well.
+    @property
+    def target_tokens(self) -> Sequence[str]:
+        """Its tokens, EOS last."""
+
+    @property
+    def attention(self) -> np.ndarray:
+        """Of each of them to each source token."""
+
+
+def with_attention(
+    source_tokens: Sequence[str], answers: Sequence[ExplainedAnswer]
+) -> list[Hypothesis]:
+    """What is shown of answers that are explained.
 
     Args:
+      source_tokens: EOS last.
       answers: best first.
-      attention: by the text of the answer.
     """
-    found = [Hypothesis(a.text, a.score, a.log_prob, attention.get(a.text)) for a in answers]
-    missing = any(one.attention is None for one in found)
-    note = "Attention is drawn where the search without options finds the same answer."
-    return found, note if missing and attention else ""
+    return [
+        Hypothesis(
+            one.text,
+            one.score,
+            one.log_prob,
+            Attention(source_tokens, one.target_tokens, one.attention),
+        )
+        for one in answers
+    ]
+
+
+def without_attention(answers: Sequence[Answer]) -> list[Hypothesis]:
+    """What is shown of answers that are not; `UNEXPLAINED` says why."""
+    return [Hypothesis(one.text, one.score, one.log_prob, None) for one in answers]
 
 
 def render(

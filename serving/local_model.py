@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..models import features
+from .graph_errors import said_of_graph
 from .told import Assessed, Forced, confidences_of, forced_of
 
 
@@ -244,20 +245,39 @@ class LocalModel:
         Raises:
           ModelError: the model was exported without this, or an option is refused.
         """
+        outputs = self._requested(features.DECODE_SIGNATURE, source, options)
+        return hypotheses_of(outputs, 1, outputs[features.TEXT].shape[1])[0]
+
+    def explain_decode(self, source: str, options: Mapping[str, float | str]) -> Explanation:
+        """Answers as `decode` does, with the tokens of both sides and the attention.
+
+        Args:
+          source: a text.
+          options: as `decode` takes them.
+
+        Raises:
+          ModelError: the model was exported without this, or an option is refused.
+        """
+        outputs = self._requested(features.EXPLAIN_DECODE_SIGNATURE, source, options)
+        row = {name: values[0] for name, values in outputs.items()}
+        return explanation_of(row, len(row[features.SCORE]))
+
+    def _requested(
+        self, signature: str, source: str, options: Mapping[str, float | str]
+    ) -> dict[str, np.ndarray]:
         from .decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
 
-        self._needs(features.DECODE_SIGNATURE)
+        self._needs(signature)
         inputs = {features.TEXT: self._tf.constant([source])}
         inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
         for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
             for name in names:
                 inputs[name] = self._tf.constant([options.get(name, DEFAULT)], kind)
         try:
-            outputs = self._model.signatures[features.DECODE_SIGNATURE](**inputs)
+            outputs = self._model.signatures[signature](**inputs)
         except (self._tf.errors.InvalidArgumentError, OverflowError) as error:
-            raise ModelError(str(error)) from error
-        values = {name: tensor.numpy() for name, tensor in outputs.items()}
-        return hypotheses_of(values, 1, values[features.TEXT].shape[1])[0]
+            raise ModelError(said_of_graph(str(error))) from error
+        return {name: values.numpy() for name, values in outputs.items()}
 
     def _check(self, nbest: int) -> None:
         if nbest > self.most:

@@ -122,22 +122,7 @@ class Predictor(tf.Module):
         See `features` for names and shapes. The attention is that of a pass by
         teacher forcing over each hypothesis.
         """
-        read, rows, found = self._all_found(text)
-        empty = found.scores_BN == IMPOSSIBLE
-        attention_BKTS = self._attention(read, found)
-        ids_BKT = found.ids_BNL[..., : tf.shape(attention_BKTS)[2]]
-        real_BKT = ids_BKT != features.PAD
-        outputs = {
-            **self._answers(read, found),
-            features.SOURCE_TOKENS: self._source_tokens(read)[0],
-            features.SOURCE_LENGTH: tf.cast(read.length_B, tf.int32),
-            features.TARGET_TOKENS: self.target_tokenizer.pieces(ids_BKT),
-            features.TARGET_LENGTH: tf.where(
-                empty, 0, tf.math.count_nonzero(real_BKT, axis=-1, dtype=tf.int32)
-            ),
-            features.ATTENTION: tf.where(real_BKT[..., tf.newaxis], attention_BKTS, 0.0),
-        }
-        return {name: values[:rows] for name, values in outputs.items()}
+        return self._explained(*self._all_found(text))
 
     @_signature(tf.TensorSpec([None], tf.string, name=features.TEXT))
     def confidence(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -185,23 +170,17 @@ class Predictor(tf.Module):
           InvalidArgumentError: an option is beyond the export's limits, or has not
             one value for each source.
         """
-        read, rows = self._read(text)
-        # The row that `_read` adds where there is none has every option's first default.
-        extra = tf.shape(read.text_B)[0] - rows
-        names = [spec.name for spec in INPUTS[1:]]
-        given = {
-            name: tf.concat([value, _defaults(value.dtype, extra)], axis=0)
-            for name, value in one_for_each(rows, dict(zip(names, options, strict=True))).items()
-        }
-        asked, seed_B = read_options(
-            given,
-            self._search_config,
-            read.length_B,
-            self.target_tokenizer,
-            self._network.model.has_attention,
-        )
-        found = self._searcher.requested(read, asked, seed_B)
+        read, rows, found = self._requested_found(text, *options)
         return {name: values[:rows] for name, values in self._answers(read, found).items()}
+
+    @_signature(*INPUTS)
+    def explain_decode(self, text: tf.Tensor, *options: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `explain`, of what `decode` answers to the same.
+
+        Raises:
+          InvalidArgumentError: as `decode`.
+        """
+        return self._explained(*self._requested_found(text, *options))
 
     @_signature(tf.TensorSpec([None], tf.string, name="examples"))
     def examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -218,6 +197,7 @@ class Predictor(tf.Module):
             features.CONFIDENCE_SIGNATURE: self.confidence,
             features.TEACHER_FORCING_SIGNATURE: self.teacher_forcing,
             features.DECODE_SIGNATURE: self.decode,
+            features.EXPLAIN_DECODE_SIGNATURE: self.explain_decode,
             features.EXAMPLES_SIGNATURE: self.examples,
         }
         tf.saved_model.save(self, directory, signatures=signatures)
@@ -243,6 +223,27 @@ class Predictor(tf.Module):
         read, rows = self._read(text)
         return read, rows, self._search(read, self._search_config.most_hypotheses)
 
+    @_signature(*INPUTS)
+    def _requested_found(
+        self, text: tf.Tensor, *options: tf.Tensor
+    ) -> tuple[Read, tf.Tensor, Hypotheses]:
+        read, rows = self._read(text)
+        # The row that `_read` adds where there is none has every option's first default.
+        extra = tf.shape(read.text_B)[0] - rows
+        names = [spec.name for spec in INPUTS[1:]]
+        given = {
+            name: tf.concat([value, _defaults(value.dtype, extra)], axis=0)
+            for name, value in one_for_each(rows, dict(zip(names, options, strict=True))).items()
+        }
+        asked, seed_B = read_options(
+            given,
+            self._search_config,
+            read.length_B,
+            self.target_tokenizer,
+            self._network.model.has_attention,
+        )
+        return read, rows, self._searcher.requested(read, asked, seed_B)
+
     def _read(self, text: tf.Tensor) -> tuple[Read, tf.Tensor]:
         """Encodes sources; returns how many they are as well."""
         rows = tf.shape(text)[0]
@@ -266,6 +267,24 @@ class Predictor(tf.Module):
             features.SCORE: found.scores_BN,
             features.LOG_PROB: found.log_probs_BN,
         }
+
+    def _explained(self, read: Read, rows: tf.Tensor, found: Hypotheses) -> dict[str, tf.Tensor]:
+        """What `explain` gives for hypotheses, of the first so many rows."""
+        empty = found.scores_BN == IMPOSSIBLE
+        attention_BKTS = self._attention(read, found)
+        ids_BKT = found.ids_BNL[..., : tf.shape(attention_BKTS)[2]]
+        real_BKT = ids_BKT != features.PAD
+        outputs = {
+            **self._answers(read, found),
+            features.SOURCE_TOKENS: self._source_tokens(read)[0],
+            features.SOURCE_LENGTH: tf.cast(read.length_B, tf.int32),
+            features.TARGET_TOKENS: self.target_tokenizer.pieces(ids_BKT),
+            features.TARGET_LENGTH: tf.where(
+                empty, 0, tf.math.count_nonzero(real_BKT, axis=-1, dtype=tf.int32)
+            ),
+            features.ATTENTION: tf.where(real_BKT[..., tf.newaxis], attention_BKTS, 0.0),
+        }
+        return {name: values[:rows] for name, values in outputs.items()}
 
     def _with_source_words(self, read: Read, found: Hypotheses, answers_BK: tf.Tensor) -> tf.Tensor:
         """Writes for each UNK the source token that it attends to most.

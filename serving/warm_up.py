@@ -51,7 +51,8 @@ def warm_up_requests() -> Iterator[WarmUp]:
             else np.full(len(texts), -1, spec.dtype.as_numpy_dtype)
             for spec in INPUTS
         }
-        yield WarmUp(features.DECODE_SIGNATURE, {**options, features.TEXT: text})
+        for signature in (features.DECODE_SIGNATURE, features.EXPLAIN_DECODE_SIGNATURE):
+            yield WarmUp(signature, {**options, features.TEXT: text})
         examples = np.array([_example(text) for text in texts], object)
         yield WarmUp(features.EXAMPLES_SIGNATURE, {"examples": examples})
 

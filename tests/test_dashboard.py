@@ -27,7 +27,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from seq2seq_tfx.serving.promotion import promote
 
 from .jobs import COMMAND, seq2seq
-from .serving.conftest import exported  # noqa: F401  a small model
+from .serving.conftest import exported, running  # noqa: F401  a small model, served
 from .serving.running import Running
 
 pytestmark = [pytest.mark.slow]
@@ -299,6 +299,32 @@ def test_pages_fit_a_narrow_window_and_have_the_colours_of_the_reader(look, brow
         assert light == (scheme == "light")
 
 
+def explained(browser, beginning):
+    """How many answers are shown, each of which begins so and has its attention drawn."""
+    answers = browser.find_elements(By.CSS_SELECTOR, ".hypothesis")
+    for one in answers:
+        assert one.find_element(By.CSS_SELECTOR, "b").text.startswith(beginning)
+        image = one.find_element(By.CSS_SELECTOR, "figure img")
+        assert browser.execute_script("return arguments[0].naturalWidth", image) > 50
+    return len(answers)
+
+
+def test_the_page_of_a_server_explains_what_is_answered_with_options(running, browser):  # noqa: F811
+    set_window(browser, NARROW)
+    browser.get(f"http://{running.address.rest}/")
+    browser.switch_to.active_element.send_keys("the quick")
+    browser.find_element(By.CSS_SELECTOR, "summary").click()
+    browser.find_element(By.NAME, "beam_size").send_keys("2")
+    with leaving(browser):
+        browser.find_element(By.NAME, "prefix").send_keys("ab", Keys.ENTER)
+    assert explained(browser, beginning="ab") == 2
+    with leaving(browser):
+        browser.find_element(By.NAME, "beam_size").send_keys("9", Keys.ENTER)
+    refused = browser.find_element(By.CSS_SELECTOR, "[role=alert] p").text
+    assert refused.startswith("beam_size: expected")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW
+
+
 def test_a_model_is_tried_with_options_and_explains_its_answers(look, browser):
     run = path_of(browser, look)
     look(f"{run}/try")
@@ -314,11 +340,15 @@ def test_a_model_is_tried_with_options_and_explains_its_answers(look, browser):
     browser.find_element(By.NAME, "hypotheses").send_keys("2")
     with leaving(browser):
         browser.find_element(By.NAME, "prefix").send_keys("ab", Keys.ENTER)
-    answers = browser.find_elements(By.CSS_SELECTOR, ".hypothesis b")
-    assert len(answers) == 2 and all(one.text.startswith("ab") for one in answers)
+    assert explained(browser, beginning="ab") == 2
+    browser.find_element(By.NAME, "temperature").send_keys("2")
+    with leaving(browser):
+        browser.find_element(By.NAME, "hypotheses").send_keys(Keys.BACKSPACE, "3", Keys.ENTER)
+    assert explained(browser, beginning="ab") == 3
     with leaving(browser):
         browser.find_element(By.NAME, "beam_size").send_keys("99", Keys.ENTER)
-    assert "beam_size: expected" in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
+    refused = browser.find_element(By.CSS_SELECTOR, "[role=alert] p").text
+    assert refused.startswith("beam_size: expected")
 
     look(f"{run}/sentences?q=onerror")
     with leaving(browser):

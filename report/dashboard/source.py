@@ -38,6 +38,12 @@ class Model(Protocol):
     def decode(self, source: str, options: Mapping[str, float | str]) -> list[Any]:
         """Answers with options of search."""
 
+    def explain_decode(self, source: str, options: Mapping[str, float | str]) -> Any:
+        """Answers with options of search, and with attention."""
+
+    def has(self, signature: str) -> bool:
+        """Whether the model was exported with a signature."""
+
 
 class Outside(NamedTuple):
     """What other rooms do for the dashboard."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..try_page import Asked, Attention, BadForm, Hypothesis, read_form, render, with_attention
+from ...models import features
+from ..try_page import (
+    UNEXPLAINED,
+    Asked,
+    BadForm,
+    Hypothesis,
+    read_form,
+    render,
+    with_attention,
+    without_attention,
+)
 from .records import Run, Store
 from .runs_page import when
 from .source import Model, Source
@@ -43,7 +53,8 @@ def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] |
 
 def answer(model: Model, asked: Asked) -> tuple[list[Hypothesis], str]:
     """What a model answers, and a note about it."""
-    tokens, explained = model.explain([asked.text], model.most)[0]
-    attention = {one.text: Attention(tokens, one.target_tokens, one.attention) for one in explained}
-    found = model.decode(asked.text, asked.options) if asked.options else explained
-    return with_attention(found, attention)
+    if not asked.options:
+        return with_attention(*model.explain([asked.text], model.most)[0]), ""
+    if model.has(features.EXPLAIN_DECODE_SIGNATURE):
+        return with_attention(*model.explain_decode(asked.text, asked.options)), ""
+    return without_attention(model.decode(asked.text, asked.options)), UNEXPLAINED

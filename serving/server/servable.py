@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the ops that the graph holds
 
+from ..graph_errors import said_of_graph
 from ..warm_up import WarmUp, read_warm_up, warm_up_requests
 from .errors import RequestError, code_of, invalid
 
 INIT_SIGNATURE = "__saved_model_init_op"  # the loader's own; no client may call it
-_PLACE_IN_GRAPH = re.compile(r"\s*\n\t \[\[.*", re.DOTALL)  # what TensorFlow adds to messages
 
 
 class BrokenModel(Exception):
@@ -148,9 +147,7 @@ class Servable:
 def without_place(error: BaseException | str) -> str:
     """A message of TensorFlow's in one line, without the nodes that it came through."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    message = " ".join(_PLACE_IN_GRAPH.sub("", message or type(error).__name__).split())
-    asserted = re.fullmatch(r"assertion failed: \[(.*)\]", message)
-    return asserted[1] if asserted else message
+    return said_of_graph(message or type(error).__name__)
 
 
 def _tensors(infos: Any) -> dict[str, Tensor]:

@@ -8,12 +8,11 @@ from typing import Protocol
 
 import numpy as np
 from aiohttp import web
-from grpc import StatusCode
 
 from ...models import features
 from ..decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
 from ..local_model import Explanation, Hypothesis, explanation_of, hypotheses_of
-from .errors import RequestError, invalid
+from .errors import invalid
 from .http_bodies import read_form
 from .http_outcome import Outcome, counted
 from .limits import Limits
@@ -38,8 +37,7 @@ class TryPage(Protocol):
         self,
         fields: Mapping[str, str],
         version: int | None,
-        hypotheses: Sequence[Hypothesis] | None,
-        explanation: Explanation | None,
+        found: Explanation | Sequence[Hypothesis] | None,
         error: str = "",
     ) -> str:
         """The page; None for what was not asked."""
@@ -66,7 +64,7 @@ class TryService:
         page = ""
         with counted(self._metrics, API) as outcome:
             outcome.method = "show"
-            page = self._page.write({}, None, None, None)
+            page = self._page.write({}, None, None)
         return self._html(page or outcome.message, outcome)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -80,15 +78,13 @@ class TryService:
             except ValueError as error:
                 raise invalid(str(error)) from None
             with self._versions.using(None, "") as version:
-                found, explanation = await self._ask(version, text, options)
+                found = await self._ask(version, text, options)
                 number = version.number
             # Fonts and shaping take a while: not in the thread that serves others.
             loop = asyncio.get_running_loop()
-            page = await loop.run_in_executor(
-                None, self._page.write, fields, number, found, explanation
-            )
+            page = await loop.run_in_executor(None, self._page.write, fields, number, found)
         if not outcome.is_answered:
-            page = self._page.write(fields, None, None, None, outcome.message)
+            page = self._page.write(fields, None, None, outcome.message)
         return self._html(page, outcome)
 
     def _html(self, text: str, outcome: Outcome) -> web.Response:
@@ -102,35 +98,24 @@ class TryService:
 
     async def _ask(
         self, version: Version, text: str, options: Mapping[str, float | str]
-    ) -> tuple[list[Hypothesis], Explanation | None]:
-        """The hypotheses, and what is explained of them where the model can."""
+    ) -> Explanation | list[Hypothesis]:
+        """The answers, explained where the model can."""
         assert version.servable is not None
         known = version.servable.signatures
-        source = {features.TEXT: np.array([text.encode()], object)}
-        explanation = None
-        if features.EXPLAIN_SIGNATURE in known:
-            outputs = await self._run(version, features.EXPLAIN_SIGNATURE, source)
-            row = {name: values[0] for name, values in outputs.items()}
-            explanation = explanation_of(row, len(row[features.SCORE]))
+        inputs = {features.TEXT: np.array([text.encode()], object)}
         if options:
-            if features.DECODE_SIGNATURE not in known:
-                raise RequestError(
-                    StatusCode.INVALID_ARGUMENT, "this model was exported without options of search"
-                )
+            explained, plain = features.EXPLAIN_DECODE_SIGNATURE, features.DECODE_SIGNATURE
             prefix = str(options.get(PREFIX, "")).encode()
-            source |= {PREFIX: np.array([prefix], object)}
+            inputs |= {PREFIX: np.array([prefix], object)}
             for names, kind in ((INTEGERS, np.int32), (FLOATS, np.float32)):
-                source |= {n: np.array([options.get(n, DEFAULT)]).astype(kind) for n in names}
-            outputs = await self._run(version, features.DECODE_SIGNATURE, source)
-        elif explanation:
-            found = [Hypothesis(h.text, h.score, h.log_prob) for h in explanation.hypotheses]
-            return found, explanation
+                inputs |= {n: np.array([options.get(n, DEFAULT)]).astype(kind) for n in names}
         else:
-            outputs = await self._run(version, features.NBEST_SIGNATURE, source)
-        most = outputs[features.TEXT].reshape(1, -1).shape[1]
-        return hypotheses_of(outputs, 1, most)[0], explanation
-
-    async def _run(
-        self, version: Version, signature: str, inputs: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        return await answer(version, signature, inputs, self._limits, self._metrics)
+            explained, plain = features.EXPLAIN_SIGNATURE, features.NBEST_SIGNATURE
+        signature = explained if explained in known else plain
+        if signature not in known:
+            raise invalid(f"expected a signature '{plain}' in this model, found {sorted(known)}")
+        outputs = await answer(version, signature, inputs, self._limits, self._metrics)
+        most = outputs[features.TEXT].shape[1]
+        if signature == plain:
+            return hypotheses_of(outputs, 1, most)[0]
+        return explanation_of({name: values[0] for name, values in outputs.items()}, most)

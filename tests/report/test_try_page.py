@@ -10,7 +10,6 @@ from seq2seq_tfx.report.try_page import (
     Hypothesis,
     read_form,
     render,
-    with_attention,
 )
 
 from .test_run_page import HOSTILE, Page
@@ -51,14 +50,6 @@ def test_no_text_becomes_markup(text):
     for tag, attributes in found.elements:
         assert tag not in ("script", "iframe", "object", "link")
         assert not any(name.startswith("on") for name in attributes)
-
-
-def test_attention_is_there_for_answers_that_are_explained_and_said_to_be_missing_otherwise():
-    known = {"a": Attention(["x"], ["y"], np.ones([1, 1]))}
-    answers = [Hypothesis("a", 0.0, 0.0, None), Hypothesis("b", 0.0, 0.0, None)]
-    found, note = with_attention(answers, known)
-    assert [one.attention is not None for one in found] == [True, False] and note
-    assert with_attention(answers[:1], known)[1] == ""
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,9 @@ def ask(exported, texts, signature=features.SERVING_SIGNATURE):
     return _arrays(exported.served.signatures[signature](_strings(texts)))
 
 
-def decode(exported, texts, **options):
+def decode(exported, texts, signature=features.DECODE_SIGNATURE, **options):
     """The same of `decode`: an option is one value, or a list with one for each row."""
-    signature = exported.served.signatures[features.DECODE_SIGNATURE]
-    return _arrays(signature(**request(texts, **options)))
+    return _arrays(exported.served.signatures[signature](**request(texts, **options)))
 
 
 def request(texts, **options):
@@ -51,7 +50,7 @@ def eagerly(predictor, method, texts, **options):
     """The same of a predictor, operation by operation, without a graph of its own."""
     inputs = list(request(texts, **options).values())
     function = getattr(predictor, method).python_function
-    return _arrays(function(*inputs) if method == "decode" else function(_strings(texts)))
+    return _arrays(function(*inputs) if "decode" in method else function(_strings(texts)))
 
 
 def variant(predictor, **search):

@@ -35,6 +35,7 @@ SIGNATURES = {
     features.CONFIDENCE_SIGNATURE,
     features.TEACHER_FORCING_SIGNATURE,
     features.DECODE_SIGNATURE,
+    features.EXPLAIN_DECODE_SIGNATURE,
     features.EXAMPLES_SIGNATURE,
 }
 UNKNOWN_VERSION = 2**62
@@ -308,13 +309,16 @@ def test_examples_are_answered_as_their_sources(ask):
     assert answers[features.TEXT].tolist() == best[features.TEXT].tolist()
 
 
-def test_options_of_search_are_taken_by_both(address, ask):
+@pytest.mark.parametrize(
+    "signature", [features.DECODE_SIGNATURE, features.EXPLAIN_DECODE_SIGNATURE]
+)
+def test_options_of_search_are_taken_by_both(address, ask, signature):
     columns = {features.TEXT: TEXTS, **options(len(TEXTS), beam_size=1)}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    by_grpc = ask(as_protos(columns), features.DECODE_SIGNATURE)
-    by_columns = address.predict({"signature_name": "decode", "inputs": columns})
+    by_grpc = ask(as_protos(columns), signature)
+    by_columns = address.predict({"signature_name": signature, "inputs": columns})
     assert_same(by_columns.body["outputs"], by_grpc)
-    by_rows = address.predict({"signature_name": "decode", "instances": rows})
+    by_rows = address.predict({"signature_name": signature, "instances": rows})
     assert [row[features.TEXT] for row in by_rows.body["predictions"]] == by_columns.body[
         "outputs"
     ][features.TEXT]

@@ -134,6 +134,39 @@ def test_a_row_is_explained_as_it_would_be_alone(exported, explained):
             np.testing.assert_allclose(one[4], other[4], atol=1e-5)
 
 
+# Beams, prefixes and draws beside each other.
+OPTIONS = {
+    "beam_size": [1, 3, 2, -1, 3],
+    "hypotheses": [1, 2, -1, -1, 3],
+    "length_penalty": [0.0, 3.0, -1.0, -1.0, -1.0],
+    "temperature": [-1.0, -1.0, -1.0, 1.5, 1.5],
+    "seed": [-1, -1, -1, 4, 5],
+    "prefix": ["", "", "ab", "", "c"],
+    "min_length": [4, 0, 0, 0, 0],
+}
+
+
+def test_with_options_what_is_explained_are_the_answers_of_decode(exported):
+    texts = REAL[: len(OPTIONS["seed"])]
+    answers = decode(exported, texts, features.EXPLAIN_DECODE_SIGNATURE, **OPTIONS)
+    decoded = decode(exported, texts, **OPTIONS)
+    assert_same({name: answers[name] for name in NAMES}, decoded)
+    plain = ask(exported, texts, features.EXPLAIN_SIGNATURE)
+    differ = 0
+    for text, (source, places), known in zip(
+        texts, explanations(answers), plain[features.TEXT], strict=True
+    ):
+        ids = source_ids_of(exported.predictor, text)
+        assert len(source) == len(ids)
+        for answer, score, _, tokens, attention in places:
+            assert (score == IMPOSSIBLE) == (tokens == [])
+            if tokens:
+                expected = attended(exported.model, ids, ids_of(exported, answer))
+                np.testing.assert_allclose(attention, expected, atol=1e-5)
+                differ += answer.encode() not in known
+    assert differ >= 3  # answers that a search without options does not find
+
+
 def test_the_coverage_penalty_is_gnmts_formula_over_the_attention_explained(exported):
     covered = variant(exported.predictor, coverage_penalty=0.7)
     answers = eagerly(covered, "explain", REAL)

@@ -73,20 +73,30 @@ def test_the_signatures_take_and_give_what_they_promise(exported):
         features.LOG_PROB: (tf.float32, [None]),
     }
     many = {name: (dtype, [None, K]) for name, (dtype, _) in best.items()}
+    explained = {
+        **many,
+        features.SOURCE_TOKENS: (tf.string, [None, None]),
+        features.SOURCE_LENGTH: (tf.int32, [None]),
+        features.TARGET_TOKENS: (tf.string, [None, K, None]),
+        features.TARGET_LENGTH: (tf.int32, [None, K]),
+        features.ATTENTION: (tf.float32, [None, K, None, None]),
+    }
+    options = {
+        "text": (tf.string, [None]),
+        **dict.fromkeys(
+            ("beam_size", "hypotheses", "max_length", "min_length", "top_k", "seed"),
+            (tf.int32, [None]),
+        ),
+        **dict.fromkeys(
+            ("length_penalty", "coverage_penalty", "temperature", "top_p"),
+            (tf.float32, [None]),
+        ),
+        "prefix": (tf.string, [None]),
+    }
     expected = {
         features.SERVING_SIGNATURE: (text, best),
         features.NBEST_SIGNATURE: (text, many),
-        features.EXPLAIN_SIGNATURE: (
-            text,
-            {
-                **many,
-                features.SOURCE_TOKENS: (tf.string, [None, None]),
-                features.SOURCE_LENGTH: (tf.int32, [None]),
-                features.TARGET_TOKENS: (tf.string, [None, K, None]),
-                features.TARGET_LENGTH: (tf.int32, [None, K]),
-                features.ATTENTION: (tf.float32, [None, K, None, None]),
-            },
-        ),
+        features.EXPLAIN_SIGNATURE: (text, explained),
         features.CONFIDENCE_SIGNATURE: (
             text,
             {
@@ -104,21 +114,8 @@ def test_the_signatures_take_and_give_what_they_promise(exported):
                 features.CORRECT_TOKENS: (tf.int32, [None]),
             },
         ),
-        features.DECODE_SIGNATURE: (
-            {
-                "text": (tf.string, [None]),
-                **dict.fromkeys(
-                    ("beam_size", "hypotheses", "max_length", "min_length", "top_k", "seed"),
-                    (tf.int32, [None]),
-                ),
-                **dict.fromkeys(
-                    ("length_penalty", "coverage_penalty", "temperature", "top_p"),
-                    (tf.float32, [None]),
-                ),
-                "prefix": (tf.string, [None]),
-            },
-            many,
-        ),
+        features.DECODE_SIGNATURE: (options, many),
+        features.EXPLAIN_DECODE_SIGNATURE: (options, explained),
         features.EXAMPLES_SIGNATURE: ({"examples": (tf.string, [None])}, best),
     }
     assert set(exported.served.signatures) == set(expected)
@@ -134,18 +131,19 @@ def test_the_signatures_take_and_give_what_they_promise(exported):
 def test_no_rows_are_answered_with_no_rows(exported):
     best = dict.fromkeys(NAMES, (0,))
     many = dict.fromkeys(NAMES, (0, K))
+    requests = (features.DECODE_SIGNATURE, features.EXPLAIN_DECODE_SIGNATURE)
     shapes = {
-        name: {key: values.shape for key, values in ask(exported, [], name).items()}
-        for name in exported.served.signatures
-        if name not in (features.DECODE_SIGNATURE, features.TEACHER_FORCING_SIGNATURE)
+        name: {key: values.shape for key, values in answers.items()}
+        for name in {*exported.served.signatures} - {features.TEACHER_FORCING_SIGNATURE}
+        for answers in [(decode if name in requests else ask)(exported, [], name)]
     }
     nothing = tf.constant([], tf.string)
     forced = exported.served.signatures[features.TEACHER_FORCING_SIGNATURE]
     assert {v.shape[0] for v in forced(text=nothing, reference=nothing).values()} == {0}
     told = shapes.pop(features.CONFIDENCE_SIGNATURE)
     assert set(told.values()) == {(0,)} and set(told) == {*NAMES, *CONFIDENCE}
-    shapes[features.DECODE_SIGNATURE] = {k: v.shape for k, v in decode(exported, []).items()}
     explained = shapes.pop(features.EXPLAIN_SIGNATURE)
+    assert shapes.pop(features.EXPLAIN_DECODE_SIGNATURE) == explained
     assert shapes == {
         features.SERVING_SIGNATURE: best,
         features.NBEST_SIGNATURE: many,

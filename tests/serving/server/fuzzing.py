@@ -16,7 +16,11 @@ from tensorflow_serving.apis import (
 
 from seq2seq_tfx.serving.decode_options import FLOATS, INTEGERS, PREFIX
 
-SIGNATURES = ["serving_default", "nbest", "explain", "decode", "examples", "", "other", "\0"]
+WITH_OPTIONS = ["decode", "explain_decode"]
+SIGNATURES = [
+    *("serving_default", "nbest", "explain", "examples", *WITH_OPTIONS),
+    *("", "other", "\0"),
+]
 SIGNATURES += ["confidence", "teacher_forcing"]
 NAMES = ["text", "examples", PREFIX, *INTEGERS, *FLOATS, "b64", "instances", "inputs"]
 TEXTS = [
@@ -153,7 +157,7 @@ def _form(generator):
 def _rest_body(generator):
     signature = generator.choice(SIGNATURES)
     rows = generator.randint(0, 4)
-    if signature == "decode" and generator.random() < 0.8:
+    if signature in WITH_OPTIONS and generator.random() < 0.8:
         row = dict.fromkeys((*INTEGERS, *FLOATS), -1) | {PREFIX: "", "text": "the fox"}
         row[generator.choice(list(row))] = generator.choice([*NUMBERS, *SPECIAL, *TEXTS])
         values = [row] * rows
@@ -187,7 +191,7 @@ def _fill(generator, message):
         message.output_filter.append(generator.choice(["text", "score", "other"]))
     rows = generator.randint(0, 4)
     texts = [t.encode("utf-8", "replace") for t in generator.choices(TEXTS, k=rows)]
-    if signature == "decode":
+    if signature in WITH_OPTIONS:
         for name in (*INTEGERS, *FLOATS):
             dtype = tf.int32 if name in INTEGERS else tf.float32
             message.inputs[name].CopyFrom(tf.make_tensor_proto([-1] * rows, dtype, [rows]))
