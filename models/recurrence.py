@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from .devices import on_cpu, on_gpu
 from .scan import scan
 
 
@@ -37,9 +38,14 @@ def recurrence(
     Returns:
       The outputs [B, T, H], and the last states.
     """
+    if cell.KERNEL == "lstm" and kept_BH is None and on_gpu():
+        from . import recurrence_cudnn
+
+        if recurrence_cudnn.usable(inputs_BTE, training):
+            (kernel_HG,) = cell.recurrent_weights
+            return recurrence_cudnn.lstm(projection, inputs_BTE, kernel_HG, states, mask_BT)
     if keras.backend.backend() == "tensorflow" and cell.KERNEL:
         from . import recurrence_packed_tensorflow, recurrence_tensorflow
-        from .devices import on_cpu
 
         packs = training and on_cpu()
         kernels = recurrence_packed_tensorflow if packs else recurrence_tensorflow
