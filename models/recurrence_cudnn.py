@@ -43,7 +43,7 @@ def usable(inputs_BTE: Any, training: bool | None) -> bool:
     backend = _backend()
     if not backend.allowed(training):
         return False
-    return (asked == "1" or backend.gains(inputs_BTE)) and _proven()
+    return (asked == "1" or backend.gains(inputs_BTE)) and not fault()
 
 
 def lstm(
@@ -115,10 +115,10 @@ def _backend() -> Any:
 
 
 @functools.cache
-def _proven() -> bool:
-    """Whether a small batch comes out as it does in the plain recurrence.
+def fault() -> str:
+    """What of a small batch comes out otherwise than in the plain recurrence; empty if nothing.
 
-    In a thread of its own, for this one may be within a trace.
+    It is tried in a thread of its own, for this one may be within a trace.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
@@ -132,7 +132,7 @@ def _proven() -> bool:
             differing,
             SWITCH,
         )
-    return not differing
+    return differing
 
 
 def _differing() -> str:

@@ -56,6 +56,14 @@ def test_the_twin_learns_the_batches_of_the_benchmark(benchmark, tmp_path, fed):
     assert 2 * 64 * 16 <= record["epochs"][0]["target_tokens"] <= 2 * 64 * 26
 
 
+def test_both_arms_of_the_gpu_benchmark_learn_alike():
+    sizes = ["--hidden", 8, "--vocabulary", 30, "--rounds", 2, "--steps", 2, "--cases", 1]
+    (case,) = asked("recurrence_gpu.py", *sizes, "--dry")["cases"]
+    losses = case["last_losses"]
+    assert 0 < losses["loop"] < 3.4  # the logarithm of 30
+    assert abs(losses["loop"] - losses["cudnn"]) < 1e-2
+
+
 LEARNS = [8.3, 6.4, 6.2]
 
 

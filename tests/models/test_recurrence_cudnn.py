@@ -54,7 +54,7 @@ def backend(monkeypatch):
     """The backend's file, cuDNN in it by the book."""
     module = cudnn._backend()
     monkeypatch.setattr(module, "run", by_the_book)
-    monkeypatch.setattr(cudnn, "_proven", cudnn._proven.__wrapped__)
+    monkeypatch.setattr(cudnn, "fault", cudnn.fault.__wrapped__)
     return module
 
 
@@ -135,7 +135,7 @@ def told(caplog):
 def on_a_gpu(backend, monkeypatch):
     """As if there were a GPU, and cuDNN had been tried; what it is given."""
     monkeypatch.setattr("seq2seq_tfx.models.recurrence.on_gpu", lambda: True)
-    monkeypatch.setattr(cudnn, "_proven", lambda: True)
+    monkeypatch.setattr(cudnn, "fault", str)
     monkeypatch.delenv("SEQ2SEQ_CUDNN", raising=False)
     calls = []
 
@@ -227,7 +227,7 @@ def test_a_graph_of_training_has_cudnn_and_its_gradient_and_one_of_an_export_has
     layer = Recurrent("lstm", 5)
     layer(tf.ones((4, 6, 3)))
     monkeypatch.setattr("seq2seq_tfx.models.recurrence.on_gpu", lambda: True)
-    monkeypatch.setattr(cudnn, "_proven", lambda: True)
+    monkeypatch.setattr(cudnn, "fault", str)
 
     def ops_of(training, device):
         @tf.function
