@@ -14,7 +14,7 @@ from ..components.trainer import LAST_BLESSED
 from . import runners
 from .cli_common import BUSY, ERROR, NOT_RELEASED, STOPPED, TO_MEND, failure, say
 from .config import PipelineConfig
-from .disk import room_of
+from .disk import room_of, settings_of
 from .lineage import last_blessed
 from .reporting import print_summary
 from .run_end import Ended, Night, close, failed, tell, warned
@@ -281,7 +281,7 @@ def _ended(
 def _lacking_space(config: PipelineConfig, output: Path, spans: list[Span]) -> str | None:
     """What there is too little of on the disk for the rest of a run, if so."""
     files = [path for path in config.data.patterns if is_local(path)]
-    room = room_of(output, files, list(map(str, spans)))
+    room = room_of(output, files, list(map(str, spans)), settings_of(config))
     needed = room.left + config.unattended.reserve_mb * 10**6
     place = output
     while not place.exists():
