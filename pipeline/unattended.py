@@ -191,7 +191,8 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
     if ended is None:
         with warned("that the run is under way cannot be recorded"):
             begun = run_named(output, run)
-            if begun:
+            # One beside a component that failed leaves the run ended, as that one recorded.
+            if begun and "failed" not in begun.components.values():
                 record(output, begun.id - 1, UNDER_WAY)
         return 0
     number = None
