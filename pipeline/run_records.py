@@ -117,20 +117,22 @@ def left_open(output: Path, but: str = "") -> RunRecord | None:
     Raises:
       NoRuns: there is no record.
     """
-    contexts = [each for each in run_contexts(open_store(output)) if each.name != but]
+    store = open_store(output)
+    contexts = [each for each in run_contexts(store) if each.name != but]
     newest = max(contexts, key=_id, default=None)
     if newest is None or text_of(newest, VERDICT) not in ("", UNDER_WAY):
         return None
-    run = next(run for run in read_runs(output) if run.id == newest.id)
+    (run,) = _read(store, [newest])
     return run if run.verdict in ("stopped", UNDER_WAY) else None
 
 
 def run_named(output: Path, name: str) -> RunRecord | None:
     """The run of an id that a scheduler gave; None where nothing of it has begun."""
     try:
-        return next((run for run in read_runs(output) if run.name == name), None)
+        store = open_store(output)
     except NoRuns:
         return None
+    return next(iter(_read(store, [c for c in run_contexts(store) if c.name == name])), None)
 
 
 def read_runs(output: Path, last: int | None = None) -> list[RunRecord]:
@@ -148,18 +150,13 @@ def read_runs(output: Path, last: int | None = None) -> list[RunRecord]:
     """
     store = open_store(output)
     contexts = sorted(run_contexts(store), key=_id)
-    node_of = nodes_of(store)
-    runs = []
-    for context in contexts[-last:] if last else contexts:
-        executions = sorted(store.get_executions_by_context(context.id), key=_id)
-        runs.append(_run(store, context, executions, node_of))
-    return runs
+    return _read(store, contexts[-last:]) if last else _read(store, contexts, nodes_of(store))
 
 
 def nodes_of(store: mlmd.MetadataStore) -> dict[int, str]:
     """The component of every execution."""
     return {
-        execution.id: context.name.rpartition(".")[2]
+        execution.id: _component(context)
         for context in _contexts(store, _NODE)
         for execution in store.get_executions_by_context(context.id)
     }
@@ -198,6 +195,28 @@ def outputs_of(store: mlmd.MetadataStore, executions: Iterable[int]) -> Iterator
     events = store.get_events_by_execution_ids(ids) if ids else []
     made = {event.artifact_id for event in events if event.type == pb.Event.OUTPUT}
     yield from store.get_artifacts_by_id(sorted(made)) if made else []
+
+
+def _read(
+    store: mlmd.MetadataStore, contexts: list[pb.Context], node_of: dict[int, str] | None = None
+) -> list[RunRecord]:
+    """Some runs: `node_of` of all runs is quicker for many, and asking each run for few."""
+    runs = []
+    for context in contexts:
+        executions = sorted(executions_of(store, context.id), key=_id)
+        named = {e.id: _node_of(store, e) for e in executions} if node_of is None else node_of
+        runs.append(_run(store, context, executions, named))
+    return runs
+
+
+def _node_of(store: mlmd.MetadataStore, execution: pb.Execution) -> str:
+    """The component of an execution."""
+    contexts = store.get_contexts_by_execution(execution.id)
+    return next((_component(each) for each in contexts if each.type == _NODE), "?")
+
+
+def _component(node: pb.Context) -> str:
+    return str(node.name.rpartition(".")[2])
 
 
 def _run(

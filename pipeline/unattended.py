@@ -14,7 +14,7 @@ from ..components.trainer import LAST_BLESSED
 from . import runners
 from .cli_common import BUSY, ERROR, NOT_RELEASED, STOPPED, TO_MEND, failure, say
 from .config import PipelineConfig
-from .disk import room_of
+from .disk import room_of, settings_of
 from .lineage import last_blessed
 from .reporting import print_summary
 from .run_end import Ended, Night, close, failed, tell, warned
@@ -191,7 +191,8 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
     if ended is None:
         with warned("that the run is under way cannot be recorded"):
             begun = run_named(output, run)
-            if begun:
+            # One beside a component that failed leaves the run ended, as that one recorded.
+            if begun and "failed" not in begun.components.values():
                 record(output, begun.id - 1, UNDER_WAY)
         return 0
     number = None
@@ -281,7 +282,7 @@ def _ended(
 def _lacking_space(config: PipelineConfig, output: Path, spans: list[Span]) -> str | None:
     """What there is too little of on the disk for the rest of a run, if so."""
     files = [path for path in config.data.patterns if is_local(path)]
-    room = room_of(output, files, list(map(str, spans)))
+    room = room_of(output, files, list(map(str, spans)), settings_of(config))
     needed = room.left + config.unattended.reserve_mb * 10**6
     place = output
     while not place.exists():

@@ -39,13 +39,26 @@ class Recorded:
         (context.id,) = self.store.put_contexts([context])
         return context
 
-    def run(self, spans=(), *, failed=None, left=None, blessed=True, version=None, warm_start=None):
+    def run(
+        self,
+        spans=(),
+        *,
+        failed=None,
+        left=None,
+        blessed=True,
+        version=None,
+        warm_start=None,
+        settings=None,
+    ):
         """A run to its end, or to the component that failed or is left as it runs; gives its id."""
         run = self.context("pipeline_run", f"run-{len(self.artifacts)}-{'-'.join(spans)}")
-        settings = json.dumps({"training": {"warm_start": warm_start}})
+        settings = settings or {  # of a job: `disk.settings_of`
+            "data": json.dumps({"input": "x", "spans": list(spans)}),
+            "settings": json.dumps({"training": {"warm_start": warm_start}}),
+        }
         properties = {
-            "PairExampleGen": {"data": json.dumps({"input": "x", "spans": list(spans)})},
-            "Trainer": {"custom_config": json.dumps({"settings": settings})},
+            "PairExampleGen": {"data": settings["data"]},
+            "Trainer": {"custom_config": json.dumps({"settings": settings["settings"]})},
         }
         made = {}
         for node, kind in OUTPUTS.items():

@@ -31,12 +31,14 @@ def test_components_make_one_run_of_the_spans_that_the_first_chose(tmp_path, cap
     arrives(2)
     assert run("StatisticsGen") == 0
     assert [run("BitextValidator"), run("BitextValidator")] == [5, 5]
+    assert run("SchemaGen") == 0  # which no gate holds back, and which ends nothing
     (first,) = read_runs(output)
     assert (first.name, first.spans, first.verdict) == ("night 1", ["1"], "data_gate")
     assert first.components == {
         "PairExampleGen": "done",
         "StatisticsGen": "done",
         "BitextValidator": "failed",
+        "SchemaGen": "done",
     }
     assert "max_identical: found 1" in capsys.readouterr().err
 

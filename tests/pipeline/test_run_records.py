@@ -5,11 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ml_metadata as mlmd
 import pytest
 
 from seq2seq_tfx.pipeline import run_folder
 from seq2seq_tfx.pipeline.lineage import UnknownVersion, last_blessed, lineage
-from seq2seq_tfx.pipeline.run_records import NoRuns, newest_id, read_runs, record
+from seq2seq_tfx.pipeline.run_records import (
+    NoRuns,
+    left_open,
+    newest_id,
+    read_runs,
+    record,
+    run_named,
+)
 
 from .recorded import Recorded
 
@@ -44,6 +52,26 @@ def test_a_run_without_an_end_was_stopped_unless_it_is_running_now(tmp_path):
     assert " stopped " in seq2seq("runs", "--output", tmp_path).stdout
     with run_folder.exclusive(tmp_path):
         assert " running " in seq2seq("runs", "--output", tmp_path).stdout
+
+
+def test_a_start_asks_nothing_of_the_runs_before_the_newest(tmp_path, monkeypatch):
+    recorded = Recorded(tmp_path)
+    asked = []
+
+    def counted(self, context, *rest):
+        asked.append(context)
+        return executions_by_context(self, context, *rest)
+
+    executions_by_context = mlmd.MetadataStore.get_executions_by_context
+    monkeypatch.setattr(mlmd.MetadataStore, "get_executions_by_context", counted)
+    for span in "12":
+        recorded.run([span], version=int(span))
+    run = recorded.run(["3"], left="Trainer")
+    found = left_open(tmp_path)
+    assert (found.id, found.components) == (run, {"PairExampleGen": "done", "Trainer": "running"})
+    assert left_open(tmp_path, found.name) is None
+    assert run_named(tmp_path, found.name) == found
+    assert len(asked) == 3 and set(asked[::2]) == {run}
 
 
 def test_nothing_is_recorded_where_no_component_began(tmp_path):
