@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from ..components.sentence_files import read_record, read_statistics
 from ..components.sentences import CANDIDATE
 from ..components.slices import SET
 from ..models import features
+from .calibration_record import FOLDER, write_calibrations
 from .config import PipelineConfig
 from .runners import run_pipeline
 from .unattended import resolved, spans_due
 
-FOLDER, RECORD = "calibration", "calibration.json"
 NEVER = Bounds(min=1e30)  # so that no training is the baseline of another, and decoded again
 
 
@@ -48,7 +47,7 @@ def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[C
         raise CannotCalibrate("gate.max_loss: expected a metric with a margin, found none")
     if len(seeds) < 2:
         raise CannotCalibrate(f"expected two seeds or more, received {len(seeds)}")
-    config = resolved(config, output, spans_due(config, output)[-1])
+    configured, config = config, resolved(config, output, spans_due(config, output)[-1])
     folder = output / FOLDER
     found: dict[str, dict[int, np.ndarray]] = {name: {} for name in metrics}
     for seed in seeds:
@@ -60,8 +59,7 @@ def calibrate_gate(config: PipelineConfig, output: Path, seeds: range) -> list[C
         for name in metrics:
             found[name][seed] = whole[name]
     calibrations = [calibrate(found[name], name, config.gate) for name in metrics]
-    record = {"seeds": list(seeds), "metrics": [one._asdict() for one in calibrations]}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_calibrations(configured, output, seeds, calibrations)
     return calibrations
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,14 @@ from ..components.batch_predictor import COUNTS
 from .summary import RunSummary
 
 
-def print_summary(summary: RunSummary, config_path: Path) -> None:
-    """Prints what ran, what came of it and what to do next."""
+def print_summary(summary: RunSummary, config_path: Path, notes: Sequence[str] = ()) -> None:
+    """Prints what ran, what came of it and what to do next.
+
+    Args:
+      summary: of the run.
+      config_path: of the job.
+      notes: about the rules of its gate.
+    """
     console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.print(_components(summary))
@@ -24,6 +31,8 @@ def print_summary(summary: RunSummary, config_path: Path) -> None:
     console.print(_cost(summary.verdict["cost"]))
     for rule in summary.verdict["rules"]:
         console.print(f"  gate: {_rule(rule)}", markup=False)
+    for note in notes:
+        console.print(f"  gate: {note}", markup=False)
     for fault in summary.infra["faults"]:
         console.print(f"  infra validation: {fault}", markup=False)
     if summary.predictions and summary.released:

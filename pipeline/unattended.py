@@ -12,6 +12,7 @@ from ..components.data_config import available_spans, is_local, with_spans
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
 from . import runners
+from .calibration_record import told_of_margins
 from .cli_common import BUSY, ERROR, NOT_RELEASED, STOPPED, TO_MEND, failure, say
 from .config import PipelineConfig
 from .disk import room_of, settings_of
@@ -144,7 +145,8 @@ def _conclude(
     """Says what came of a run, to the terminal, in a report and to the hooks."""
     if ended.summary:
         with warned("the report cannot be written"):
-            print_summary(ended.summary, config_path)
+            notes = told_of_margins(config, output, ended.summary.verdict)
+            print_summary(ended.summary, config_path, notes)
             say(f"report: {write_report(config.name, ended.summary, output)}")
     elif ended.code != BUSY:
         with warned("the report of the run before cannot be marked"):

@@ -104,6 +104,20 @@ def test_each_end_has_its_code_its_record_and_its_event(
     assert ("bleu >= 1" in found.reason) == (end is None)
 
 
+def test_what_is_known_of_its_margins_is_said_of_the_job_as_it_is_configured(monkeypatch, job):
+    runs_that(monkeypatch, job, None)
+    asked = []
+
+    def told(config, output, verdict):
+        asked.append((config, output, verdict["blessed"]))
+        return ["a narrow margin"]
+
+    monkeypatch.setattr(unattended, "told_of_margins", told)
+    result = run()
+    assert "gate: a narrow margin" in result.stdout, result.stderr
+    assert asked == [(load_config("job.yaml"), Path("out"), False)]  # its spans come and go
+
+
 def test_what_may_pass_is_tried_again_and_told_once(monkeypatch, job):
     given = runs_that(monkeypatch, job, OSError("no route"), MemoryError("killed"), 11)
     result = run()

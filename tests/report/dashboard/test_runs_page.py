@@ -9,7 +9,7 @@ import pytest
 
 from seq2seq_tfx.report.dashboard import runs_page as module
 from seq2seq_tfx.report.dashboard.records import Artifact, Execution, Run, Store
-from seq2seq_tfx.report.dashboard.runs_page import runs_page
+from seq2seq_tfx.report.dashboard.runs_page import run_page, runs_page
 from seq2seq_tfx.report.dashboard.source import Outside, Source
 
 HOSTILE = 'domain="><script>alert(1)</script>, source_length=1-4'
@@ -89,3 +89,14 @@ def test_of_very_many_slices_challenge_sets_are_offered_and_the_number_left_out_
     assert page.count("<option") < 250 and 'value="set=names"' in page
     assert "801 more slices are not offered here" in page
     assert series(runs_page(source, part="document=999")) == ["1.0000"]
+
+
+@pytest.mark.parametrize(("state", "goes_on"), [("running", True), ("failed", False)])
+def test_a_run_that_goes_on_is_not_said_to_have_ended(tmp_path, state, goes_on):
+    source = source_of(tmp_path, [])
+    made = [Execution(1, "Trainer", state, 0.0, 1.0, {}, {}, {})]
+    run = Run(1, "job", 1.0, made)
+    page = run_page(source, Store("job", tmp_path, [run], {}), run)
+    assert ("The run goes on" in page) == goes_on
+    assert ("came to no verdict" in page) != goes_on
+    assert (f'badge bad">{state}: Trainer' in page) != goes_on
