@@ -64,7 +64,7 @@ airflow: setup  ## run a small job by Airflow and its scheduler, in an environme
 	  $(UV) venv --quiet .cache/airflow --python "$$($(PYTHON_BIN) -c \
 	  'import sys; print(sys.executable if sys.version_info < (3, 13) else ">=3.10,<3.13")')"; }
 	@$(UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
-	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest tests/test_airflow.py
+	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest -v -s tests/test_airflow.py
 
 worker-pools: setup  ## Beam's workers from an environment of the sdist alone beside one process, row for row
 	WORKER_POOLS=benchmarks/results/worker_pools.json $(PYTHON_BIN) -m pytest tests/components/test_worker_pools.py

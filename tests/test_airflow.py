@@ -41,9 +41,11 @@ class Airflow:
         return done.stdout
 
     def states(self, run):
-        """The state of each task of a run."""
+        """The state of each task of a run, which `make airflow` shows."""
         tasks = self.listed("tasks", "states-for-dag-run", DAG, run)
-        return {task["task_id"]: task["state"] for task in tasks}
+        states = {task["task_id"]: task["state"] for task in tasks}
+        print(f"\n{run}:", ", ".join(f"{task} {state}" for task, state in states.items()))
+        return states
 
     def runs(self):
         return self.listed("dags", "list-runs", "--dag-id", DAG)
@@ -65,7 +67,7 @@ def install(folder, *options, retry_delay="timedelta(minutes=5)", **values):
     """Has Airflow know the job, as its user would."""
     pairs = "".join(f"{word}\t{word[0]}\n" for word in words(1, 600))
     (folder / "pairs.tsv").write_text(pairs)
-    job = write_job(folder, "tiny", **{"epochs": 4, "worst": 0.9, **values})
+    job = write_job(folder, "tiny", **{"worst": 0.9, **values})
     schedule = ("schedule", "airflow", "--config", job, "--at", "2:30", *options)
     told = seq2seq(*schedule, cwd=folder)
     assert told.returncode == 0, told.stderr
