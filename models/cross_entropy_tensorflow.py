@@ -57,4 +57,3 @@ def _backward(
     wanted_NV = tf.where(is_label_NV, 1.0 - smoothing, 0.0)
     wanted_NV += smoothing / tf.cast(tf.shape(logits_NV)[1], tf.float32)
     return tf.cast((probabilities_NV - wanted_NV) * upstream_N[:, tf.newaxis], dtype)
-
