@@ -21,7 +21,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow worker-pools test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-gate-seeds bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow worker-pools test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,9 @@ bench-dashboard: setup  ## time the dashboard's pages on 100 runs and 100,000 se
 
 bench-evaluation: setup  ## time Evaluator beside decoding alone, with the newest model of output/g2p
 	$(PYTHON_BIN) benchmarks/evaluation.py
+
+bench-gate-seeds: setup  ## train a small job with 45 seeds, and count what the gate holds back (FOLDER=DIR goes on)
+	$(PYTHON_BIN) benchmarks/gate_seeds.py $(if $(FOLDER),--folder "$(FOLDER)")
 
 bench-serving: setup  ## load the local server with the newest model of output/, on an idle machine
 	$(PYTHON_BIN) benchmarks/serving_load.py

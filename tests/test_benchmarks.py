@@ -217,3 +217,30 @@ def test_the_dashboard_answers_every_page_of_a_small_store(tmp_path):
     told = asked("dashboard.py", "--runs", 3, "--sentences", 60, "--to", tmp_path / "result.json")
     assert len(told["pages"]) == 13 and told["sentences"] == 60
     assert json.loads((tmp_path / "result.json").read_text()) == told
+
+
+def test_trainings_of_a_small_job_are_judged_beside_each_other(benchmark, tmp_path):
+    sizes = ["--words", 400, "--epochs", 1, "--seeds", 2, "--folder", tmp_path]
+    told = asked("gate_seeds.py", *sizes, "--to", tmp_path / "result.json")
+    assert told["seeds"] == len(told["figures"]) == told["pairs"] == 2
+    assert told["margin"] == benchmark("gate_seeds").MARGIN
+    assert told["range"] == [min(told["figures"]), max(told["figures"])]
+    assert json.loads((tmp_path / "result.json").read_text()) == told
+
+
+def test_data_that_is_there_stays_the_file_of_which_trainings_are_cached(benchmark, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    benchmark("gate_seeds").write_pairs(path, 50)
+    os.utime(path, (1, 1))
+    benchmark("gate_seeds").write_pairs(path, 50)
+    assert path.stat().st_mtime == 1
+    benchmark("gate_seeds").write_pairs(path, 60)
+    assert path.read_text().count("\n") == 60 and path.stat().st_mtime != 1
+
+
+def test_seeds_of_the_gate_are_judged_by_the_shipped_margin(benchmark):
+    from seq2seq_tfx.pipeline.config import load_config
+
+    seeds = benchmark("gate_seeds")
+    shipped = load_config(FOLDER.parent / "pipeline_config.yaml", files=False).gate
+    assert shipped.max_loss == {seeds.METRIC: seeds.MARGIN}
