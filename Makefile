@@ -2,8 +2,8 @@
 
 PYTHON_BIN := .venv/bin/python
 ROOMS      := models report serving components pipeline
-UV         := scripts/uv.sh
-COMPILE    := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url \
+RUN_UV     := scripts/uv.sh
+COMPILE    := $(RUN_UV) pip compile --quiet --generate-hashes --no-emit-index-url \
               --custom-compile-command "make lock" --extra g2p --extra languages --extra dev $(UPGRADE) pyproject.toml
 
 # Tests run side by side: the quick ones wherever a worker is idle, the slow ones a
@@ -50,7 +50,7 @@ fuzz-serving: setup  ## send the local server 12,000 hostile requests
 	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s
 
 fuzz-readers: setup  ## fuzz the readers of pairs by coverage, five minutes (SECONDS_EACH=25 a format)
-	@test -d .cache/atheris/atheris || $(UV) pip install --quiet --python $(PYTHON_BIN) \
+	@test -d .cache/atheris/atheris || $(RUN_UV) pip install --quiet --python $(PYTHON_BIN) \
 	  --target .cache/atheris --no-deps 'atheris>=2.3,<4'
 	for kind in $(KINDS); do PYTHONPATH=.cache/atheris:. $(PYTHON_BIN) scripts/fuzz_readers.py \
 	  --kind $$kind --seconds $(or $(SECONDS_EACH),25) || exit 1; done
@@ -61,9 +61,9 @@ nights: setup  ## live through five unattended nights: two of them bad, and no h
 airflow: setup  ## run a small job by Airflow and its scheduler, in an environment of their own
 	@# Airflow 2.11 runs on Python 3.10 to 3.12; a venv of a try that failed is no use.
 	@test -x .cache/airflow/bin/airflow || { rm -rf --one-file-system .cache/airflow && \
-	  $(UV) venv --quiet .cache/airflow --python "$$($(PYTHON_BIN) -c \
+	  $(RUN_UV) venv --quiet .cache/airflow --python "$$($(PYTHON_BIN) -c \
 	  'import sys; print(sys.executable if sys.version_info < (3, 13) else ">=3.10,<3.13")')"; }
-	@$(UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
+	@$(RUN_UV) pip sync --quiet --python .cache/airflow/bin/python --require-hashes requirements/airflow.txt
 	SEQ2SEQ_AIRFLOW=$(CURDIR)/.cache/airflow/bin/airflow $(PYTHON_BIN) -m pytest -v -s tests/test_airflow.py
 
 worker-pools: setup  ## Beam's workers from an environment of the sdist alone beside one process, row for row
@@ -125,7 +125,7 @@ docs: setup  ## renew the pages' links to lines of code, and their pictures
 lock: setup  ## renew both lock files (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) --python-version 3.10 --python-platform x86_64-manylinux_2_17 -o requirements/wide.txt
 	$(COMPILE) --python-version 3.11 --universal -o requirements/modern.txt
-	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	$(RUN_UV) pip compile --quiet --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	  $(UPGRADE) --python-version 3.10 --universal -o requirements/airflow.txt requirements/airflow.in
 
 clean:  ## remove build products and tool caches; data, output and .venv stay
