@@ -1,7 +1,7 @@
-"""`token_losses` on TensorFlow: one pass over the logits each way, compiled by XLA.
+"""`token_losses` on TensorFlow: few passes over the logits each way, most compiled by XLA.
 
 Op by op, a loss over a large vocabulary reads and writes all logits a dozen times. XLA
-makes one loop of it, but compiles anew for every number of rows: batches pad theirs
+makes one loop of many ops, but compiles anew for every number of rows: batches pad theirs
 (`components.training_data`). Nothing here is in an exported model.
 
 Shape suffixes: N tokens, V vocabulary.
