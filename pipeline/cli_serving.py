@@ -30,6 +30,9 @@ COUNT = click.IntRange(min=1)
 )
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=256, show_default=True, help="Waiting at most.")
+@click.option(
+    "--queue-seconds", type=COUNT, default=4, show_default=True, help="That the queue may take."
+)
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
 @click.option(
     "--load-timeout", type=COUNT, default=300, show_default=True, help="Seconds a new version."
@@ -48,6 +51,7 @@ def serve(
     model_config: Path | None,
     batch_rows: int,
     queue_rows: int,
+    queue_seconds: int,
     timeout: int,
     load_timeout: int,
     grace: int,
@@ -74,7 +78,12 @@ def serve(
             host=host,
             grpc_port=grpc_port,
             rest_port=rest_port,
-            limits=Limits(batch_rows=batch_rows, queue_rows=queue_rows, seconds=float(timeout)),
+            limits=Limits(
+                batch_rows=batch_rows,
+                queue_rows=queue_rows,
+                queue_seconds=float(queue_seconds),
+                seconds=float(timeout),
+            ),
             load_seconds=load_timeout,
             grace_seconds=grace,
         )

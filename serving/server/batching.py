@@ -29,6 +29,7 @@ Run = Callable[[Arrays], Arrays]
 
 BOUNDS = (16, 48, 128, 384)  # of the bands: bytes of the longest string of a row
 BANDS = len(BOUNDS) + 1
+NEWEST = 0.3  # what a batch counts for in the pace
 
 
 @dataclass
@@ -72,6 +73,8 @@ class Lane:
         self._jobs: deque[Job] = deque()
         self._rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._since = 0.0  # the last batch ended, or the first of a time of work began
+        self._pace = 0.0  # seconds a row, of the last batches
 
     @property
     def is_busy(self) -> bool:
@@ -83,10 +86,14 @@ class Lane:
 
         Else a large one, that needs an empty queue, would never be taken among small ones.
         """
-        return not rows or self._rows < self._limits.queue_rows
+        limits = self._limits
+        soon = self._rows * self._pace < limits.queue_seconds or self._rows < limits.batch_rows
+        return not rows or (soon and self._rows < limits.queue_rows)
 
     def add(self, job: Job) -> None:
         """Takes a job that there is room for."""
+        if not self._tasks:
+            self._since = time.monotonic()
         self._jobs.append(job)
         self._count(job.rows)
         if len(self._tasks) < self._limits.batches:
@@ -101,10 +108,18 @@ class Lane:
                     outcomes = await loop.run_in_executor(self._pool, self._answer, batch)
                 except Exception as error:  # of ours; each job must hear of it
                     outcomes = [error] * len(batch)
+                self._keep_pace(sum(job.rows for job in batch))
                 for job, outcome in zip(batch, outcomes, strict=True):
                     _tell(job, outcome)
         finally:  # at once: what is added next must find that nobody looks any more
             self._tasks.discard(this)
+
+    def _keep_pace(self, rows: int) -> None:
+        """Learns of a batch that has ended; where two are decoded at once each counts for half."""
+        now = time.monotonic()
+        taken = (now - self._since) / max(rows, 1)
+        self._pace += NEWEST * (taken - self._pace) if self._pace else taken
+        self._since = now
 
     def _next_batch(self) -> list[Job]:
         batch: list[Job] = []

@@ -179,6 +179,29 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_it_has_room(asking, m
     asking(test, queue_rows=4)
 
 
+def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
+    gates = [model.hold(text) for text in ("slow", "next")]
+
+    async def test(ask, began):
+        slow = asyncio.create_task(ask("slow"))
+        await began()
+        await asyncio.sleep(0.2)  # a row takes as long at least, so two are more than may wait
+        gates[0].set()
+        await slow
+        held = asyncio.create_task(ask("next"))
+        await began()
+        waiting = [asyncio.create_task(ask(text)) for text in "ab"]  # a batch may always wait
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await asyncio.wait_for(ask("c"), SOON)
+        assert refused.value.code is StatusCode.UNAVAILABLE
+        gates[1].set()
+        await asyncio.gather(held, *waiting)
+        assert await ask("c") == ["C"]
+
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+
+
 def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
     gate = model.hold("first")
 
