@@ -118,7 +118,7 @@ def test_products_are_counted_as_weights_are(benchmark, monkeypatch):
         assert isinstance(config, ModelConfig)
         counted = count_parameters(config, vocabulary, vocabulary)
         embeddings, bridges = 2 * vocabulary * hidden, 2 * (2 * hidden + 1) * hidden
-        biases = 3 * 4 * hidden + vocabulary
+        biases = 3 * 4 * hidden + (vocabulary if config.output_bias else 0)
         additive = 2 * hidden if model == "twin" else 0  # v, and the query's bias
         products = counted - embeddings - bridges - biases - additive
         assert training.multiplications(model, hidden, fed) == products
