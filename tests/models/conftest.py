@@ -10,3 +10,9 @@ def policy():
     before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Weights that are drawn are the same in every run."""
+    keras.utils.set_random_seed(1)
