@@ -70,3 +70,18 @@ def sinusoids(positions: Any, width: int) -> Any:
     angles = ops.cast(positions, "float32")[..., None] * rates
     pairs = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
     return ops.reshape(pairs, (*ops.shape(angles)[:-1], width))
+
+
+def with_positions(embedding: TokenEmbedding, ids_BT: Any, dtype: str, first_B: Any = None) -> Any:
+    """Embeds ids [B, T] and adds where they stand: Vaswani et al. (2017), sections 3.4 and 3.5.
+
+    Args:
+      embedding: of width E.
+      ids_BT: the tokens.
+      dtype: of the answer.
+      first_B: the position of each row's first token; 0 if None.
+    """
+    positions = ops.arange(ops.shape(ids_BT)[1])[None]
+    if first_B is not None:
+        positions = positions + first_B[:, None]
+    return embedding(ids_BT) + ops.cast(sinusoids(positions, embedding.output_dim), dtype)

@@ -13,7 +13,7 @@ from .configuration import Section
 from .decoders import InitialState
 from .encoders import Bidirectional
 from .readout import ReadoutKind
-from .transformer import Norm
+from .sublayers import Norm
 
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -49,19 +49,7 @@ def usable(inputs_BTE: Any, training: bool | None) -> bool:
 def lstm(
     projection: Any, inputs_BTE: Any, kernel_HG: Any, states: list[Any], mask_BT: Any
 ) -> tuple[Any, list[Any]]:
-    """Runs `cells.LSTMCell` over time, in float32.
-
-    Args:
-      projection: the `Projection` W x + b, the gates i, f, o, g side by side.
-      inputs_BTE: x of every step.
-      kernel_HG: U.
-      states: h and c before the first step, each [B, H].
-      mask_BT: True where a position is real; None where all are. A masked position
-        leaves the state as it was.
-
-    Returns:
-      The outputs [B, T, H], and the last states.
-    """
+    """As `recurrence.recurrence` of a `cells.LSTMCell`, whose U is `kernel_HG`; in float32."""
     if not projection.built:
         projection.build(inputs_BTE.shape)
     dtype = inputs_BTE.dtype

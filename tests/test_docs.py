@@ -1,11 +1,13 @@
 """What the pages link to is there, in the line that they name, and drawn by its script."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "scripts"))  # as for a script that is run, which finds those beside it
 
 
 def script(name):

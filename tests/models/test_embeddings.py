@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from seq2seq_tfx.models.embeddings import TokenEmbedding, sinusoids
-from seq2seq_tfx.models.transformer import with_positions
+from seq2seq_tfx.models.embeddings import TokenEmbedding, sinusoids, with_positions
 
 from . import equations
 from .tiny import twin
