@@ -10,43 +10,15 @@ from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.pipeline import config as config_module
 from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
 
+from .configured import GOOD, load, problem_of, problems_of
+
+pytestmark = pytest.mark.usefixtures("pairs_file")
 ROOT = Path(__file__).parents[2]
 JOBS = [ROOT / "pipeline_config.yaml", *sorted((ROOT / "examples").glob("**/*.yaml"))]
-GOOD = """\
-name: job
-data:
-  input: pairs.tsv
-gate:
-  thresholds:
-    bleu: {min: 1}
-"""
 TOP = (
     "data, data_validation, deployment, evaluation, export, gate, infra_validation, model, name, "
     "notify, prediction, runner, search, serving, tokenizer, training, tuning, unattended"
 )
-
-
-@pytest.fixture(autouse=True)
-def _data(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("pairs.tsv").write_text("a\tb\n")
-
-
-def load(text):
-    Path("job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_config("job.yaml")
-
-
-def problems_of(text):
-    with pytest.raises(ConfigurationError) as caught:
-        load(text)
-    assert str(caught.value) == "\n".join(caught.value.problems)
-    return caught.value.problems
-
-
-def problem_of(text):
-    (problem,) = problems_of(text)
-    return problem
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
@@ -149,103 +121,6 @@ def test_a_bad_value_is_told_with_its_line_what_was_expected_and_what_came(added
     assert problem_of(f"{GOOD}{added}\n") == f"job.yaml:7: {problem}"
 
 
-FILES = (
-    "expected a path or a glob pattern, {source: ..., target: ...} of two aligned files, or a list"
-)
-
-
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        ("input: 3", f"data.input: {FILES} of such, received 3"),
-        ("input: {source: pairs.tsv}", f"data.input: {FILES} of such, received {{'source': "),
-        ("input: []", "data.input: expected a path or a glob pattern, received an empty list"),
-        (
-            "input: pairs.tsv, columns: {source: 0, target: b}",
-            "data.columns.source: expected a column's name, or its number from 1, received 0",
-        ),
-        *(
-            (
-                f"input: pairs.tsv, extra: {{{name}: x}}",
-                "data.extra: expected names of letters, digits and '_' other than file, line, "
-                f"references, source, target; received '{name}'",
-            )
-            for name in ("source", "file", "line")
-        ),
-        (
-            "input: [pairs.tsv, {source: pairs.tsv, target: pairs.tsv}], extra: {topic: 3}",
-            "data.extra: expected inputs with columns, such as tsv, received aligned files",
-        ),
-        (
-            "input: {train: pairs.tsv, validation: pairs.tsv, "
-            "test: {source: pairs.tsv, target: pairs.tsv}}, extra: {topic: 3}",
-            "data.extra: expected inputs with columns, such as tsv, received aligned files",
-        ),
-        (
-            "input: pairs.tsv, weight: confidence",
-            "data.weight: expected a name of data.extra (which is empty), received 'confidence'",
-        ),
-        (
-            "input: pairs.tsv, extra: {score: confidence, key: 4}, weight: confidence",
-            "data.weight: expected a name of data.extra (score, key), received 'confidence'",
-        ),
-        ("input: pairs.tsv, weight: 3", "data.weight: expected a string, received 3"),
-        (
-            "input: pairs.tsv, format: tatoeba, extra: {key: id}",
-            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
-            "target, or its number from 1 to 4), received 'id' for 'key'",
-        ),
-        (
-            "input: pairs.tsv, format: tatoeba, extra: {id: 9}",
-            "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
-            "target, or its number from 1 to 4), received 9 for 'id'",
-        ),
-        *(
-            (
-                f"input: '{pattern}'",
-                "data.input: expected {SPAN} once, or {YYYY}, {MM} and {DD} once each, and "
-                f"{{VERSION}} once or not at all beside them, received {came} in '{pattern}'",
-            )
-            for pattern, came in (
-                ("{YYYY}-{MM}.tsv", "{YYYY}, {MM}"),
-                ("{SPAN}/{SPAN}.tsv", "{SPAN}, {SPAN}"),
-                ("{SPAN}/{DD}.tsv", "{SPAN}, {DD}"),
-                ("{SPAN}/{VERSION}/{VERSION}.tsv", "{SPAN}, {VERSION}, {VERSION}"),
-                ("{VERSION}.tsv", "{VERSION}"),
-            )
-        ),
-        ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
-        ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),
-        (
-            "input: pairs.tsv, languages: {source: e n, target: de}",
-            "data.languages.source: String should match pattern",
-        ),
-        ("input: [pairs.tsv, '*.csv']", "data.input: expected a file, found none at '*.csv'"),
-        (
-            "input: [pairs.tsv, {source: a, target: pairs.tsv}]",
-            "data.input: expected a file, found none at 'a'",
-        ),
-    ],
-)
-def test_what_is_wrong_with_the_data_is_told(data, problem):
-    text = GOOD.replace("data:\n  input: pairs.tsv", f"data: {{{data}}}")
-    found = [told.partition(": ")[2] for told in problems_of(text)]
-    assert any(told.startswith(problem) for told in found), found
-
-
-def test_inputs_may_be_several_and_aligned(tmp_path):
-    Path("a.en").write_text("")
-    text = GOOD.replace(
-        "input: pairs.tsv",
-        "input: [pairs.tsv, 'gs://b/*.tsv', {source: a.en, target: 'pairs.{SPAN}tsv'}]",
-    )
-    Path("pairs.7tsv").write_text("")
-    assert load(text).data.patterns == [
-        str(tmp_path / "pairs.tsv"), "gs://b/*.tsv", str(tmp_path / "a.en"),
-        str(tmp_path / "pairs.{SPAN}tsv"),
-    ]  # fmt: skip
-
-
 def test_the_line_is_that_of_the_key_however_deep():
     text = GOOD.replace("gate:", "  splits:\n    train: 8\n    trian: 1\ngate:")
     expected = (
@@ -309,92 +184,10 @@ def test_a_model_is_not_pushed_beside_its_folder(name):
     assert problem.startswith("job.yaml:7: serving.model_name: ")
 
 
-def test_a_slice_by_a_column_that_is_not_read_is_told_before_anything_is_trained():
-    sliced = f"{GOOD}evaluation: {{slices: [source_length, topic]}}\n"
-    assert problem_of(sliced) == (
-        "job.yaml:7: evaluation.slices: expected source_length or rarest_word, as data.extra "
-        "names columns, received 'topic'"
-    )
-    load(sliced.replace("pairs.tsv", "pairs.tsv\n  extra: {topic: 3}"))
-
-
-def test_slices_are_combined_of_known_dimensions_and_may_be_critical():
-    entry = "evaluation: {slices: [source_length, 'source_length, topic']}\n"
-    critical = "  critical: {'topic, source_length=1-4': {bleu: 1}}\n"
-    assert problem_of(GOOD + critical + entry) == (
-        "job.yaml:8: evaluation.slices: expected source_length or rarest_word, as data.extra "
-        "names columns, received 'topic'"
-    )
-    good = GOOD.replace("pairs.tsv", "pairs.tsv\n  extra: {topic: 3}")
-    assert load(good + critical + entry).evaluation.dimensions == ["source_length", "topic"]
-    assert problem_of(good + critical.replace("topic, ", "topic, rarest_word, ") + entry) == (
-        "job.yaml:8: gate.critical.topic, rarest_word, source_length=1-4: expected a slice that "
-        "evaluation.slices names (source_length; source_length, topic), or 'set=NAME' of "
-        "evaluation.challenge_sets"
-    )
-    for twice in ("'topic, topic'", "'topic, source_length', 'source_length, topic'"):
-        text = f"{good}evaluation: {{slices: [{twice}]}}\n"
-        assert "once, received" in problem_of(text)
-
-
 @pytest.mark.parametrize("section", ["gate", "data", "name"])
 def test_a_missing_section_is_told(section):
     text = "".join(part for part in re.split(r"(?m)^(?=\w)", GOOD) if not part.startswith(section))
     assert problem_of(text) == f"job.yaml: {section}: required key is missing"
-
-
-def test_missing_data_is_told_with_where_it_was_sought(tmp_path):
-    assert problem_of(GOOD.replace("pairs", "pears")) == (
-        f"job.yaml:3: data.input: expected a file, found none at 'pears.tsv' (relative to "
-        f"{tmp_path}). `seq2seq data` obtains the data of the shipped jobs."
-    )
-    expected = "expected a path or a glob pattern, received an empty string"
-    assert problem_of(GOOD.replace("pairs.tsv", "' '")) == f"job.yaml:3: data.input: {expected}"
-
-
-def test_a_folder_is_no_file_of_pairs():
-    Path("folder").mkdir()
-    assert "data.input: expected a file" in problem_of(GOOD.replace("pairs.tsv", "folder"))
-
-
-def test_a_gate_judges_by_evaluated_metrics():
-    text = GOOD.replace("bleu", "token_error_rate") + "  max_loss: {sequence_error_rate: 1}\n"
-    needs = "the gate needs '{}', which evaluation.metrics does not name"
-    assert problems_of(text) == [
-        "job.yaml:6: gate.thresholds.token_error_rate: " + needs.format("token_error_rate"),
-        "job.yaml:7: gate.max_loss.sequence_error_rate: " + needs.format("sequence_error_rate"),
-    ]
-
-
-def test_a_gate_judges_slices_that_are_evaluated():
-    text = GOOD + "  critical: {domain: {bleu: 1}, source_length=1-4: {bleu: 1, ter: 1}}\n"
-    assert problems_of(text) == [
-        "job.yaml:7: gate.critical.domain: expected a slice that evaluation.slices names "
-        "(source_length), or 'set=NAME' of evaluation.challenge_sets",
-        "job.yaml:7: gate.critical.source_length=1-4.ter: the gate needs 'ter', which "
-        "evaluation.metrics does not name",
-    ]
-    assert problems_of(GOOD + "  critical: 1\n")[0].startswith(
-        "job.yaml:7: gate.critical: expected"
-    )
-
-
-def test_a_challenge_set_is_a_file_and_may_be_critical(tmp_path):
-    text = GOOD + "  critical: {set=names: {bleu: 1}}\n"
-    assert "gate.critical.set=names: expected a slice" in problem_of(text)
-    text += "evaluation: {challenge_sets: {names: names.tsv}}\n"
-    assert problem_of(text) == (
-        "job.yaml:8: evaluation.challenge_sets.names: expected a file, found none at 'names.tsv' "
-        f"(relative to {tmp_path})"
-    )
-    Path("names.tsv").write_text("a\tb\n")
-    assert load(text).evaluation.challenge_sets == {"names": str(tmp_path / "names.tsv")}
-    text = text.replace("names: names", "test: names").replace("set=names", "source_length")
-    assert "another name than 'test'" in problem_of(text)
-
-
-def test_what_is_always_measured_may_be_judged_unnamed():
-    assert load(GOOD + "  max_loss: {empty_rate: 0.01}\n").gate.max_loss == {"empty_rate": 0.01}
 
 
 def test_all_problems_are_told_at_once():
@@ -494,62 +287,11 @@ def test_every_fault_of_a_section_is_told_with_the_line_of_its_key():
     assert problem_of(text).startswith("job.yaml:9: model.size.heads: expected a divisor")
 
 
-SHARE = "needs one vocabulary for both sides (preset '{}'); set tokenizer.shared: true"
-ATTEND = "needs a model with attention, and preset '{}' as it is here has none"
-
-
-@pytest.mark.parametrize(
-    ("added", "problems"),
-    [
-        (
-            "model:\n  preset: transformer2017",
-            [f":7: model.tied_embeddings: {SHARE.format('transformer2017')}"],
-        ),
-        (
-            "model:\n  copy_head: true\n  tied_embeddings: all",
-            [
-                f":8: model.copy_head: {SHARE.format('default')}",
-                f":9: model.tied_embeddings: {SHARE.format('default')}",
-            ],
-        ),
-        (
-            "model: {preset: sutskever2014}\nsearch:\n  coverage_penalty: 0.2",
-            [f":9: search.coverage_penalty: {ATTEND.format('sutskever2014')}"],
-        ),
-        (
-            "search:\n  replace_unknown: true\nmodel: {attention: none, copy_head: false}",
-            [f":8: search.replace_unknown: {ATTEND.format('default')}"],
-        ),
-        (
-            "prediction: {input: pairs.tsv, nbest: 9}",
-            [":7: prediction.nbest: expected at most 4, all that search gives, received 9"],
-        ),
-        (
-            "export:\n  forms: [int8]",
-            [":8: export.forms: needs gate.max_loss: what loses more than that is left out"],
-        ),
-    ],
-)
-def test_sections_that_do_not_fit_each_other_are_told(added, problems):
-    assert problems_of(f"{GOOD}{added}\n") == [f"job.yaml{problem}" for problem in problems]
-
-
 def test_files_to_be_answered_are_looked_for():
     (problem,) = problems_of(f"{GOOD}prediction: {{input: [pairs.tsv, new/*.txt]}}\n")
     assert problem.startswith("job.yaml:7: prediction.input: expected a file, found none at 'new/*")
     found = load(f"{GOOD}prediction: {{input: '*.tsv', nbest: 4}}\n").prediction
     assert found.patterns == [str(Path("*.tsv").absolute())]
-
-
-def test_sections_that_fit_each_other_are_taken():
-    shared = "tokenizer: {shared: true}\n"
-    for added in (
-        f"{shared}model: {{preset: transformer2017}}\nsearch: {{coverage_penalty: 0.2}}",
-        f"{shared}model: {{copy_head: true}}\nsearch: {{replace_unknown: true}}",
-        "model: {tied_embeddings: output}",
-        "model: {preset: sutskever2014}\nsearch: {temperature: 1, max_beam_size: 64}",
-    ):
-        assert load(f"{GOOD}{added}\n")
 
 
 @pytest.mark.parametrize("name", Preset.__args__)
@@ -590,42 +332,6 @@ def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():
     Path("job.yaml").write_text(f"{GOOD}training: {{warm_start: versions}}\n")
     newest = str(Path("versions/10").absolute())
     assert load_config("job.yaml").training.warm_start == newest
-
-
-SCHEMA = "".join(
-    f'feature {{ name: "{name}" type: BYTES presence {{ min_count: 1 }} {shape} }}\n'
-    for name, shape in (
-        ("source", "shape { dim { size: 1 } }"), ("target", "shape { dim { size: 1 } }"),
-        ("references", "value_count { min: 1 }"),
-    )
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("schema", "message"),
-    [
-        (None, "expected a schema as text: [Errno 2] No such file or directory: 's.pbtxt'"),
-        ("feature {", "expected a schema as text, as SchemaGen writes it: "),
-        (SCHEMA.replace("BYTES", "INT", 1), "expected a feature 'source' of type BYTES, found INT"),
-        (SCHEMA.replace("target", "x"), "expected a feature 'target' of type BYTES, found nothing"),
-    ],
-)
-def test_a_schema_that_cannot_be_is_told(tmp_path, schema, message):
-    if schema is not None:
-        (tmp_path / "s.pbtxt").write_text(schema)
-    told = problem_of(GOOD + "data_validation: {schema_file: s.pbtxt}\n")
-    assert told.startswith(f"job.yaml:7: data_validation.schema_file: {message}")
-
-
-def test_a_schema_is_read_when_it_is_imported_so_that_a_changed_one_is_another_input(tmp_path):
-    from seq2seq_tfx.components.imported_schema import ImportedSchema
-
-    (tmp_path / "s.pbtxt").write_text(SCHEMA)
-    path = load(GOOD + "data_validation: {schema_file: s.pbtxt}\n").data_validation.schema_file
-    assert path == str(tmp_path / "s.pbtxt")
-    before = ImportedSchema(path).exec_properties
-    (tmp_path / "s.pbtxt").write_text(SCHEMA + "# curated\n")
-    assert ImportedSchema(path).exec_properties != before
 
 
 def test_what_tuning_cannot_try_is_told_with_the_line_of_its_key():
