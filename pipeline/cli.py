@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +91,9 @@ def run(
                 say(f"warning: {fault}", err=True)
         except OSError as error:
             fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
-    if output and re.match(r"[a-z0-9]+:/", str(output)):
+    from .runner_config import is_elsewhere
+
+    if output and is_elsewhere(str(output)):
         fail(f"--output: expected a folder of this machine, received {output}", 2)
     from .config import ConfigurationError, load_config
     from .run_end import tell_refused
@@ -105,7 +106,7 @@ def run(
     except ConfigurationError as error:
         tell_refused(config_path, output, error)
         refuse(error)
-    output = output or Path("output") / config.name
+    output = output or config.output
     log = output / LOG
     say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     if component and run_id:

@@ -70,7 +70,7 @@ def asks_a_job(command: Callable[..., None]) -> Callable[..., None]:
     output = click.option(
         "--output",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Where all that its runs make goes.  [default: output/NAME]",
+        help="Where all that its runs make goes.  [default: runner.output, or output/NAME]",
     )
     return asks_a_configuration(output(command))
 

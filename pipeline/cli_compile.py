@@ -84,7 +84,7 @@ def kubernetes(config_path: Path, output: Path) -> None:
             raise ConfigurationError(problems)
         text = config_path.read_text("utf-8")
         try:
-            made = manifests(config.name, config.runner.kubernetes, text)
+            made = manifests(config.name, config.output, config.runner.kubernetes, text)
         except ValueError as error:
             raise ConfigurationError([f"{config_path}: name: {error}"]) from error
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
         config = load_config(config_path)
     except ConfigurationError as error:
         refuse(error)
-    output = output or Path("output") / config.name
+    output = output or config.output
     try:
         print_calibrations(calibrate_gate(config, output, range(1, 1 + seeds)))
     except OutputBusy as error:

@@ -150,7 +150,7 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
         config = load_config(config_path, files=False)
     except ConfigurationError as error:
         refuse(error)
-    base = serving_dir(config, output or Path("output") / config.name)
+    base = serving_dir(config, output or config.output)
     try:
         check_name(base.name)
         promoted = read(base)

@@ -33,7 +33,7 @@ def train_worker(config_path: Path, output: Path | None, wait: float) -> None:
         from .config import ConfigurationError, load_config
 
         try:
-            output = Path("output") / load_config(config_path, files=False).name
+            output = load_config(config_path, files=False).output
         except ConfigurationError as error:
             refuse(error)
     with interruption.stoppable():

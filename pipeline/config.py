@@ -41,7 +41,7 @@ from .config_file import (
     read_document,
 )
 from .night_config import NotifyConfig, UnattendedConfig
-from .runner_config import RunnerConfig
+from .runner_config import RunnerConfig, output_folder
 
 
 class PipelineConfig(Section):
@@ -117,6 +117,11 @@ class PipelineConfig(Section):
         if problems:
             raise Misfits(problems)
         return self
+
+    @property
+    def output(self) -> Path:
+        """Where all that its runs make goes, unless --output says otherwise."""
+        return output_folder(self.name, self.runner.output)
 
     @property
     def trainer_settings(self) -> TrainerSettings:

@@ -8,6 +8,7 @@ Trainer and train along.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,11 +31,12 @@ exec seq2seq train-worker "$@"
 """
 
 
-def manifests(job: str, config: KubernetesConfig, text: str) -> list[Manifest]:
+def manifests(job: str, output: Path, config: KubernetesConfig, text: str) -> list[Manifest]:
     """The configuration, the Service and the Job, as documents of one YAML file.
 
     Args:
       job: its name.
+      output: of its runs.
       config: the `runner.kubernetes` section.
       text: of the whole configuration.
 
@@ -72,7 +74,7 @@ def manifests(job: str, config: KubernetesConfig, text: str) -> list[Manifest]:
         "podFailurePolicy": {"rules": [final]},
         "template": {
             "metadata": {"labels": _labels(name)},
-            "spec": _pod(name, f"output/{job}", config),
+            "spec": _pod(name, str(output), config),
         },
     }
     return [

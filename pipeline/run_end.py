@@ -19,6 +19,7 @@ from .night_config import Event, NotifyConfig
 from .notify import notify
 from .run_folder import LOG
 from .run_records import Verdict
+from .runner_config import output_of
 from .runners import RunFailed
 from .summary import RunSummary
 
@@ -100,7 +101,7 @@ def tell_refused(path: Path, output: Path | None, error: ConfigurationError) -> 
 
     Args:
       path: of the configuration.
-      output: of the runs; None for output/NAME.
+      output: of the runs; None for the configuration's.
       error: what is wrong with it, or with the files that it names.
     """
     try:
@@ -109,7 +110,7 @@ def tell_refused(path: Path, output: Path | None, error: ConfigurationError) -> 
     except (ConfigurationError, ValidationError):
         return
     job = str(document.get("name", path.stem))
-    night = Night(job, hooks, output or Path("output") / job, [])
+    night = Night(job, hooks, output or output_of(document, job), [])
     tell(night, Ended("failed", WRONG, "; ".join(error.problems)))
 
 

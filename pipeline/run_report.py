@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,13 +23,14 @@ REPORT = "report.html"
 SHOWN = 20  # sentences of a group
 
 
-def write_report(name: str, summary: RunSummary, output: Path) -> Path:
+def write_report(name: str, summary: RunSummary, output: Path, notes: Sequence[str] = ()) -> Path:
     """Writes the page of the newest run.
 
     Args:
       name: of the job.
       summary: of the run.
       output: its folder.
+      notes: what to know of the verdict.
 
     Returns:
       The page.
@@ -48,6 +49,7 @@ def write_report(name: str, summary: RunSummary, output: Path) -> Path:
             components=[Component(*node) for node in summary.nodes],
             counts=summary.counts,
             verdict=verdict,
+            notes=notes,
             faults=summary.infra["faults"],
             epochs=read_epochs(summary.model_run / HISTORY),
             groups=_groups(read_rows(str(summary.sentences)), metric),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..models.configuration import Section
 from .beam_args import BEAM_ARGS, BEAM_RUNNER, NO_PACKAGE
@@ -251,9 +254,39 @@ class KubernetesConfig(Section):
     retries: Annotated[int, Field(ge=0)] = 3  # of the whole training, for what may pass
 
 
+def _folder(named: str) -> str:
+    if not named.strip() or is_elsewhere(named):
+        raise ValueError(f"expected a folder of this machine, received '{named}'")
+    return named
+
+
+def is_elsewhere(path: str) -> bool:
+    """Whether a path is on storage that has to be asked by a URL."""
+    return re.match(r"[a-z0-9]+:/", path) is not None
+
+
+def output_folder(job: str, named: str | None) -> Path:
+    """Where all that a job's runs make goes, unless --output says otherwise.
+
+    Args:
+      job: its name.
+      named: `runner.output`; None for output/NAME.
+    """
+    return Path(named) if named else Path("output") / job
+
+
+def output_of(document: Mapping[str, Any], job: str) -> Path:
+    """The `output_folder` of a job as it is written, checked or not."""
+    runner = document.get("runner")
+    named = runner.get("output") if isinstance(runner, Mapping) else None
+    return output_folder(job, named if isinstance(named, str) else None)
+
+
 class RunnerConfig(Section):
     """The `runner` section: it says where work is done, and changes no result."""
 
+    # The folder of all that runs make, of this machine or a disk that it mounts.
+    output: Annotated[str, AfterValidator(_folder)] | None = None
     beam: AnyBeam = InMemory()
     kubeflow: KubeflowConfig | None = None
     kubernetes: KubernetesConfig | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .config_file import ConfigurationError, read_document
+from .runner_config import output_of
 from .schedule_files import Job, airflow_files, cron_files, systemd_files
 
 FILES: dict[str, Callable[[Job], dict[str, str]]] = {
@@ -30,7 +31,7 @@ def job_of(
 
     Args:
       config: its file.
-      output: of the runs; None for output/NAME.
+      output: of the runs; None for the configuration's.
       at: HH:MM.
       keep: runs that `gc` leaves.
       timezone: of Airflow, such as Europe/Berlin; None where no file names one.
@@ -39,14 +40,15 @@ def job_of(
       ConfigurationError: the file cannot be read, or names no job.
       CannotSchedule: the time or its zone is none, or a path has a line break.
     """
-    name = read_document(config).get("name")
+    document = read_document(config)
+    name = document.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise ConfigurationError([f"{config}: name: expected the job's name, received {name!r}"])
     clock = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", at)
     if clock is None:
         raise CannotSchedule(f"--at: expected a time such as 02:30, received '{at}'")
     folder = Path.cwd()
-    config, output = config.absolute(), (output or Path("output") / name).absolute()
+    config, output = config.absolute(), (output or output_of(document, name)).absolute()
     if any("\n" in str(path) for path in (config, output, folder)):
         raise CannotSchedule("a path has a line break, and no such file can name it")
     with suppress(ValueError, OSError, ZoneInfoNotFoundError):

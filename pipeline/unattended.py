@@ -147,7 +147,7 @@ def _conclude(
         with warned("the report cannot be written"):
             notes = told_of_margins(config, output, ended.summary.verdict)
             print_summary(ended.summary, config_path, notes)
-            say(f"report: {write_report(config.name, ended.summary, output)}")
+            say(f"report: {write_report(config.name, ended.summary, output, notes)}")
     elif ended.code != BUSY:
         with warned("the report of the run before cannot be marked"):
             mark_report(output, ended.verdict.replace("_", " "), ended.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .charts import Epoch, curve, metric_rows, rule_row, slice_rows
@@ -52,6 +53,7 @@ class Run(NamedTuple):
     epochs: list[Epoch]
     groups: list[Group]
     pictures: list[Picture]
+    notes: Sequence[str] = ()  # what to know of the verdict
 
 
 def render(run: Run, template: str = "report.html", metric: str = "", **more: Any) -> str:

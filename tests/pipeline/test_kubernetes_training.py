@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -14,13 +15,14 @@ from seq2seq_tfx.pipeline.runner_config import KubernetesConfig
 from ..jobs import write_job
 from ..serving.test_production import unknown
 
+OUTPUT = Path("runs/my_job")
 SECTION = {"image": "example.org/seq2seq:1", "workers": 3, "claim": "shared"}
 CLASSES = {"ConfigMap": "V1ConfigMap", "Service": "V1Service", "Job": "V1Job"}
 
 
 def of(**changes):
     config = KubernetesConfig.model_validate({**SECTION, **changes})
-    return {each["kind"]: each for each in manifests("my_job", config, "name: my_job\n")}
+    return {each["kind"]: each for each in manifests("my_job", OUTPUT, config, "name: my_job\n")}
 
 
 def pod_of(found):
@@ -71,7 +73,7 @@ def test_the_first_worker_runs_the_pipeline_and_the_others_train_along(tmp_path,
         text=True,
         check=True,
     )
-    assert done.stdout == f"{command} --config /config/job.yaml --output output/my_job\n"
+    assert done.stdout == f"{command} --config /config/job.yaml --output {OUTPUT}\n"
 
 
 def test_what_no_repetition_mends_ends_the_job():
@@ -91,7 +93,7 @@ def test_as_many_faults_are_borne_as_there_are_retries_each_of_all_workers():
 @pytest.mark.parametrize("job", ["g2p_", "g" * 55])
 def test_a_name_that_kubernetes_refuses_is_told(job):
     with pytest.raises(ValueError, match="letter or digit last"):
-        manifests(job, KubernetesConfig.model_validate(SECTION), "")
+        manifests(job, OUTPUT, KubernetesConfig.model_validate(SECTION), "")
 
 
 def test_the_command_writes_the_configuration_with_them(tmp_path):

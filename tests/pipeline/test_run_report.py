@@ -99,9 +99,10 @@ def test_the_report_is_one_file_in_the_output_folder(tmp_path, pushed):
         [NodeRun("Gate", "done", 0.1)], counts, verdict, {"faults": []}, pushed, sentences,
         model_run,
     )  # fmt: skip
-    page = write_report("job", summary, tmp_path)
+    page = write_report("job", summary, tmp_path, ["the margin of <b> is narrow"])
     assert page == tmp_path / "report.html"
     told = Path(page).read_text("utf-8")
     assert ("blessed and pushed" if pushed else "not blessed") in told
+    assert "Note: the margin of &lt;b&gt; is narrow." in told
     assert told.count("<figure>") == 1 and "<polyline" in told
     assert page.stat().st_size < 5_000_000

@@ -36,6 +36,12 @@ BEAMS = {
 }
 
 
+@pytest.mark.parametrize("folder", ["", " ", "gs://bucket/output"])
+def test_an_output_that_is_no_folder_of_this_machine_is_refused(folder):
+    with pytest.raises(ValidationError, match="expected a folder of this machine, received"):
+        RunnerConfig(output=folder)
+
+
 def beam(runner, **changes):
     settings = {"runner": runner, **BEAMS[runner], **changes}
     return RunnerConfig.model_validate({"beam": settings}).beam

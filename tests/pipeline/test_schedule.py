@@ -66,6 +66,12 @@ def test_the_line_for_cron_runs_the_job_as_cron_would(folder):
     assert not Path("harm").exists()
 
 
+def test_without_an_option_the_output_is_what_the_configuration_names(folder):
+    Path("job.yaml").write_text("name: job\nrunner: {output: on/disk}\n")
+    assert job_of(Path("job.yaml"), None, "3:07", 5).output == folder / "on" / "disk"
+    assert job_of(Path("job.yaml"), Path("x"), "3:07", 5).output == folder / "x"
+
+
 def test_units_are_what_systemd_takes(folder):
     told = seq2seq("schedule", "systemd", "--config", "job.yaml", "--output", "else/where")
     assert told.returncode == 0, told.stderr

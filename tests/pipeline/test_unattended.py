@@ -268,6 +268,17 @@ def test_a_night_that_cannot_begin_is_told(job, broken, reason):
     assert reason in payload["reason"] and payload["output"] == str(Path("out").absolute())
 
 
+def test_runs_go_where_the_configuration_says(monkeypatch, job):
+    Path("job.yaml").write_text(f"{JOB}runner: {{output: out}}\n")
+    given = runs_that(monkeypatch, job, PipelineError("no room"))
+    assert CliRunner().invoke(cli.main, ["run", "--config", "job.yaml"]).exit_code == 6
+    assert len(given) == 1 and read_runs(Path("out"))
+
+    Path("job.yaml").write_text(f"{JOB}runner: {{output: out}}\ntraining: {{epochs: many}}\n")
+    assert CliRunner().invoke(cli.main, ["run", "--config", "job.yaml"]).exit_code == 2
+    assert [one["output"] for one in told()] == [str(Path("out").absolute())] * 2
+
+
 def test_where_notify_cannot_be_read_nobody_is_told(job):
     Path("job.yaml").write_text(JOB.replace("notify: {", "notify: {timeout_seconds: never, "))
     result = run()
