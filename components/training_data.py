@@ -270,10 +270,10 @@ def _longest_sides(batch: dict[str, Any]) -> tf.Tensor:
 def _rounded(rows: tf.Tensor) -> tf.Tensor:
     """The next of few numbers of rows, for each that comes is compiled once.
 
-    Multiples of 64, and from 1,024 on of 1/16 of the power of two below.
+    Multiples of 32, and from 1,024 on of 1/32 of the power of two below.
     """
-    steps = tf.bitwise.left_shift(64, tf.range(16))
-    step = tf.reduce_max(tf.where(steps * 16 <= rows, steps, 64))
+    steps = tf.bitwise.left_shift(32, tf.range(16))
+    step = tf.reduce_max(tf.where(steps * 32 <= rows, steps, 32))
     return -(-rows // step) * step
 
 

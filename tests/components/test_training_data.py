@@ -115,13 +115,13 @@ def test_labels_are_of_real_tokens_rounded_up_to_a_number_that_often_comes(files
         tokens = int(real.sum())
         assert real[:tokens].all() and not real[tokens:].any()
         assert len(inputs["target_positions"]) == len(labels)
-        assert len(labels) % 64 == 0 and len(labels) - tokens < max(64, tokens / 8)
+        assert len(labels) % 32 == 0 and len(labels) - tokens < max(32, tokens / 16)
 
 
 @pytest.mark.slow
 def test_few_numbers_of_rows_are_compiled():
-    rows = {int(training_data._rounded(tf.constant(n))) for n in range(1, 20_000, 61)}
-    assert len(rows) < 90
+    rows = {int(training_data._rounded(tf.constant(n))) for n in range(1, 20_000, 29)}
+    assert len(rows) < 180
 
 
 def test_rows_of_a_batch_are_of_like_length(files, monkeypatch):
