@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 from .recurrence_packing_tensorflow import Packing, backward, forward, packing
-from .recurrence_tensorflow import lstm_back, lstm_factors, lstm_step, outer
+from .recurrence_tensorflow import few_rows_by, lstm_back, lstm_factors, lstm_step, outer
 
 
 def lstm(
@@ -37,11 +37,12 @@ def lstm(
         inputs_NE: Any, kernel_EG: Any, bias_G: Any, kernel_HG: Any, h_BH: Any, c_BH: Any
     ) -> Any:
         kernel_GH, units = tf.transpose(kernel_HG), kernel_HG.shape[0]
+        recurrent = few_rows_by(kernel_HG)
         projected_NG = tf.matmul(inputs_NE, kernel_EG) + bias_G
 
         def advance(now: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
             h_RH, c_RH = states
-            gates_RG = now[0] + tf.matmul(_times(h_RH, kept_BH), kernel_GH, transpose_b=True)
+            gates_RG = now[0] + recurrent(_times(h_RH, kept_BH))
             new, made = lstm_step(gates_RG, c_RH, axis=1)
             return new, [*new, *made]
 
@@ -99,14 +100,15 @@ def gru(
     def run(projected_NG: Any, gate_kernel: Any, candidate_kernel: Any, h_BH: Any) -> Any:
         to_gates, to_candidate = tf.transpose(gate_kernel), tf.transpose(candidate_kernel)
         units = gate_kernel.shape[0]
+        recurrent, recurrent_candidate = map(few_rows_by, (gate_kernel, candidate_kernel))
 
         def advance(now: list[Any], states: list[Any]) -> tuple[list[Any], list[Any]]:
             (h_RH,) = states
             gates, candidate = tf.split(now[0], [2 * units, units], axis=1)
             dropped_RH = _times(h_RH, kept_BH)
-            gates += tf.matmul(dropped_RH, to_gates, transpose_b=True)
+            gates += recurrent(dropped_RH)
             r_RH, z_RH = tf.split(tf.sigmoid(gates), 2, axis=1)
-            candidate += tf.matmul(r_RH * dropped_RH, to_candidate, transpose_b=True)
+            candidate += recurrent_candidate(r_RH * dropped_RH)
             g_RH = tf.tanh(candidate)
             h_RH = z_RH * h_RH + (1 - z_RH) * g_RH
             return [h_RH], [h_RH, r_RH, z_RH, g_RH]

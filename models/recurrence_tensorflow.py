@@ -21,6 +21,8 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from .devices import has_avx512
+
 
 def lstm(
     projection: Any,
@@ -317,6 +319,18 @@ def _masked(factors: list[Any], real_T1B: Any) -> tuple[list[Any], list[Any]]:
 def before(states_THB: Any, first_HB: Any) -> Any:
     """The state before each step."""
     return tf.concat([first_HB[tf.newaxis], states_THB[:-1]], axis=0)
+
+
+def few_rows_by(kernel: Any) -> Callable[[Any], Any]:
+    """The product of a step's rows by a kernel, the way round that the processor likes.
+
+    64 rows by 512 x 2,048: with AVX-512 107 GFLOP/s as it is and 87 turned round; with AVX2
+    49, for the kernel's rows lie a power of two apart, and 100.
+    """
+    if has_avx512():
+        return lambda rows: tf.matmul(rows, kernel)
+    turned = tf.transpose(kernel)
+    return lambda rows: tf.matmul(rows, turned, transpose_b=True)
 
 
 def outer(one_BTX: Any, other_BTY: Any) -> Any:

@@ -3,8 +3,7 @@
 LSTM layers, the additive score asked by the current state of the top layer, the
 attentional readout. TensorFlow's gradient of a loop adds up the gradient of every weight
 at every step; here a step back makes what the step before it needs, and the gradient of a
-weight is one product over all steps after the loop. The kernels of gates are multiplied
-turned round: TensorFlow takes twice the time for rows that lie a power of two apart.
+weight is one product over all steps after the loop.
 
 Shape suffixes: B batch, T target time, S source time, H hidden units, G gate features
 (4H), R readout features, A attention features, M memory features, J = H + M, X what a
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from .recurrence_tensorflow import before, lstm_back, lstm_factors, lstm_step, outer
+from .recurrence_tensorflow import before, few_rows_by, lstm_back, lstm_factors, lstm_step, outer
 from .scan_tensorflow import scan_arrays
 
 
@@ -61,6 +60,7 @@ def fed_lstm(
     def run(*flat: Any) -> Any:
         projected_TBG, own, start, keys_BSA, values_BSM = tf.nest.pack_sequence_as(given, flat)
         kernels_GZ = [tf.transpose(kernel_ZG) for kernel_ZG in own.kernels_ZG]
+        to_gates = [few_rows_by(kernel_ZG) for kernel_ZG in own.kernels_ZG]
         v_A1 = own.v_A[:, tf.newaxis]
 
         def advance(state: Any, now: Any) -> Any:
@@ -71,7 +71,7 @@ def fed_lstm(
                 if kept_BZ:
                     z_BZ *= kept_BZ[i]
                 base_BG = own.biases_G[i - 1] if i else projected_BG
-                gates_BG = base_BG + tf.matmul(z_BZ, kernels_GZ[i], transpose_b=True)
+                gates_BG = base_BG + to_gates[i](z_BZ)
                 (below_BX, c_BH), gates = lstm_step(gates_BG, c_BH, axis=1)
                 new.append([below_BX, c_BH])
                 made.append((z_BZ, c_BH, gates))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from seq2seq_tfx.models import recurrence_tensorflow
 from seq2seq_tfx.models.additive_score import additive_score, plain_additive_score
 from seq2seq_tfx.models.cells import CELLS
 from seq2seq_tfx.models.cross_entropy import plain_token_losses, token_losses
@@ -80,6 +81,14 @@ def test_a_recurrence_equals_the_plain_one(name, training, mask, drops, in_graph
         found.append((tf.function(measured) if in_graph else measured)())
     for one, other in zip(*found, strict=True):
         equal(one, other, 2e-5)
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["turned round", "as it is"])
+def test_on_every_processor_rows_are_multiplied_by_the_kernel(monkeypatch, wide):
+    monkeypatch.setattr(recurrence_tensorflow, "has_avx512", lambda: wide)
+    rows, kernel = np.random.default_rng(1).normal(size=(2, UNITS, UNITS))
+    product = recurrence_tensorflow.few_rows_by(tf.constant(kernel))(tf.constant(rows))
+    np.testing.assert_allclose(product, rows @ kernel)
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
