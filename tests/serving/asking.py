@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from seq2seq_tfx.models import features
@@ -169,3 +170,10 @@ def _log_softmax(logits):
 def _padded(rows):
     longest = max(map(len, rows))
     return np.array([[*row, *[features.PAD] * (longest - len(row))] for row in rows])
+
+
+def refusal(exported, texts, **options):
+    """Why a request is refused."""
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        decode(exported, texts, **options)
+    return caught.value.message
