@@ -1,62 +1,29 @@
-"""The dashboard as people use it: the command, in a real headless Chromium.
-
-Without Debian's chromium and chromium-driver these tests are skipped, or fail where
-SEQ2SEQ_BROWSER=required is set, as `.ci/run` does.
-"""
+"""The dashboard as people use it: the command, in a real headless Chromium."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
 from seq2seq_tfx.serving.promotion import promote
 
+from .browsing import NARROW, explained, found_browser, leaving, set_window
 from .jobs import COMMAND, seq2seq
-from .serving.conftest import exported, running  # noqa: F401  a small model, served
-from .serving.running import Running
+from .serving.conftest import exported  # noqa: F401  a small model
 
 pytestmark = [pytest.mark.slow]
 
 HOSTILE = "<img src=x onerror=document.title='broken'>\u202egnp.exe\u2066 </script>"
 LONG = "x" * 10_000
-NARROW = 390
-
-
-def found_browser():
-    missing = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
-    if missing and os.environ.get("SEQ2SEQ_BROWSER") == "required":
-        pytest.fail(f"SEQ2SEQ_BROWSER=required, and there is no {' and no '.join(missing)}")
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} (Debian: chromium, chromium-driver)")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found_browser()
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(120)
-    yield driver
-    driver.quit()
 
 
 def maker(folder, pipeline="translation"):
@@ -132,26 +99,6 @@ def look(browser, address):
     yield open_page
     told = [e["message"] for e in browser.get_log("browser") if "favicon" not in e["message"]]
     assert told == []
-
-
-def set_window(browser, width=1200, scheme="light"):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-
-
-@contextmanager
-def leaving(browser):
-    """Waits until what is done in it has brought another page."""
-    browser.execute_script("window.isOld = true")
-    yield
-    arrived = "return !window.isOld && document.readyState == 'complete'"
-    # In between, the driver may find no page at all.
-    wait = WebDriverWait(browser, 120, ignored_exceptions=[WebDriverException])
-    wait.until(lambda b: b.execute_script(arrived))
 
 
 def newest(look, browser):
@@ -299,32 +246,6 @@ def test_pages_fit_a_narrow_window_and_have_the_colours_of_the_reader(look, brow
         assert light == (scheme == "light")
 
 
-def explained(browser, beginning):
-    """How many answers are shown, each of which begins so and has its attention drawn."""
-    answers = browser.find_elements(By.CSS_SELECTOR, ".hypothesis")
-    for one in answers:
-        assert one.find_element(By.CSS_SELECTOR, "b").text.startswith(beginning)
-        image = one.find_element(By.CSS_SELECTOR, "figure img")
-        assert browser.execute_script("return arguments[0].naturalWidth", image) > 50
-    return len(answers)
-
-
-def test_the_page_of_a_server_explains_what_is_answered_with_options(running, browser):  # noqa: F811
-    set_window(browser, NARROW)
-    browser.get(f"http://{running.address.rest}/")
-    browser.switch_to.active_element.send_keys("the quick")
-    browser.find_element(By.CSS_SELECTOR, "summary").click()
-    browser.find_element(By.NAME, "beam_size").send_keys("2")
-    with leaving(browser):
-        browser.find_element(By.NAME, "prefix").send_keys("ab", Keys.ENTER)
-    assert explained(browser, beginning="ab") == 2
-    with leaving(browser):
-        browser.find_element(By.NAME, "beam_size").send_keys("9", Keys.ENTER)
-    refused = browser.find_element(By.CSS_SELECTOR, "[role=alert] p").text
-    assert refused.startswith("beam_size: expected")
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= NARROW
-
-
 def test_a_model_is_tried_with_options_and_explains_its_answers(look, browser):
     run = path_of(browser, look)
     look(f"{run}/try")
@@ -356,26 +277,6 @@ def test_a_model_is_tried_with_options_and_explains_its_answers(look, browser):
     with leaving(browser):
         browser.find_element(By.CSS_SELECTOR, "#model button").click()
     assert browser.find_elements(By.CSS_SELECTOR, "#model figure img")
-
-
-def test_the_local_server_has_the_same_page(browser, exported):  # noqa: F811
-    set_window(browser)
-    with Running(exported.directory.parent) as server:
-        browser.get(f"http://{server.address.rest}/")
-        browser.switch_to.active_element.send_keys("the quick")
-        with leaving(browser):
-            browser.find_element(By.CSS_SELECTOR, "form button").click()
-        assert len(browser.find_elements(By.CSS_SELECTOR, ".hypothesis")) == 3
-        assert browser.find_elements(By.CSS_SELECTOR, "figure img")
-        browser.find_element(By.CSS_SELECTOR, "summary").click()
-        with leaving(browser):
-            browser.find_element(By.NAME, "hypotheses").send_keys("9", Keys.ENTER)
-        alert = browser.find_element(By.CSS_SELECTOR, "[role=alert]")
-        assert "hypotheses: expected" in alert.text
-        status = server.address.request("/", b"text=a&top_p=x", method="POST").status
-        assert status == 400
-        reply = urllib.request.urlopen(f"http://{server.address.rest}/")
-        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
 
 
 @pytest.mark.parametrize(
