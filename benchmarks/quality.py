@@ -1,6 +1,6 @@
 """Time to quality: minutes of training until validation BLEU reaches its marks, beside JoeyNMT.
 
-    make bench-quality [DATA=DIR]
+    make bench-quality [DATA=DIR] [MINUTES=60]
 
 DIR has Moses-style pairs train.SRC, train.TGT, val.SRC and val.TGT, packed with gzip or
 not; without it the Home Assistant pairs are taken. Both sides train JoeyNMT's recurrent

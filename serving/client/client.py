@@ -88,6 +88,8 @@ class AsyncClient(_Asks):
             return _hypotheses(outputs, len(batch), nbest)
 
         batches = _batches(sources, self._batch_rows)
+        if len(batches) == 1:  # in this task: another takes its time
+            return await one(batches[0])
         tasks = [asyncio.create_task(one(batch)) for batch in batches]
         try:
             return [row for answers in await asyncio.gather(*tasks) for row in answers]
