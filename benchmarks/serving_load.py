@@ -43,6 +43,7 @@ from seq2seq_tfx.models import features
 from seq2seq_tfx.report.load_curve import Point, load_curve
 from seq2seq_tfx.report.svg import to_svg
 from seq2seq_tfx.serving.client import AsyncClient, load
+from seq2seq_tfx.serving.client.transports import connected
 from seq2seq_tfx.serving.local_model import newest_model
 from seq2seq_tfx.serving.server.servable import Servable
 
@@ -152,14 +153,14 @@ def curve(server: Address, sources: Sequence[str], saturating: float) -> list[lo
 
 async def recovery(server: Address, sources: Sequence[str], saturating: float) -> dict[str, Any]:
     """Loads at half the rate, at twice, and at half again, second by second."""
-    async with AsyncClient(server.grpc, attempts=1) as client:
-        before = await load.open_loop(client, sources, saturating / 2, 5.0, 1)
-        twice = await load.open_loop(client, sources, saturating * 2, 10.0, 2)
+    async with connected(server.grpc, "seq2seq") as transport:
+        before = await load.open_loop(transport, sources, saturating / 2, 5.0, 1)
+        twice = await load.open_loop(transport, sources, saturating * 2, 10.0, 2)
         # `open_loop` waits for its last answers, which is a part of the recovery.
         since = time.perf_counter() - (twice.seconds - 10.0)
         seconds = None
         while time.perf_counter() - since < RECOVERY:
-            after = await load.open_loop(client, sources, saturating / 2, 1.0, 3)
+            after = await load.open_loop(transport, sources, saturating / 2, 1.0, 3)
             if after.errors or after.latency_ms["p50"] > RECOVERED * before.latency_ms["p50"]:
                 continue
             seconds = time.perf_counter() - since - 1.0

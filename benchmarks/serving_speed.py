@@ -31,7 +31,9 @@ import numpy as np
 from local_server import local_server
 
 from seq2seq_tfx.models import features
-from seq2seq_tfx.serving.client import AsyncClient, Client
+from seq2seq_tfx.serving.client import Client
+from seq2seq_tfx.serving.client.load import SECONDS
+from seq2seq_tfx.serving.client.transports import connected
 from seq2seq_tfx.serving.server.servable import Servable
 
 BATCH = 32
@@ -70,16 +72,21 @@ def offline(servable: Servable, sources: Sequence[str]) -> float:
 
 async def saturated(server: str, sources: Sequence[str], rows: int) -> float:
     """Sources a second from a server that always has requests waiting."""
-    batches = iter([sources[first : first + rows] for first in range(0, len(sources), rows)])
+    async with connected(server, "seq2seq") as transport:
+        requests = iter(
+            [
+                transport.request(features.SERVING_SIGNATURE, sources[first : first + rows])
+                for first in range(0, len(sources), rows)
+            ]
+        )
 
-    async def one(client: AsyncClient) -> None:
-        for batch in batches:
-            await client.predict(batch)
+        async def one() -> None:
+            for request in requests:
+                await transport.send(request, SECONDS)
 
-    async with AsyncClient(server) as client:
-        await client.predict(sources[:1])
+        await transport.ask(features.SERVING_SIGNATURE, sources[:1], SECONDS)
         start = time.perf_counter()
-        await asyncio.gather(*(one(client) for _ in range(max(TOGETHER // rows, 4))))
+        await asyncio.gather(*(one() for _ in range(max(TOGETHER // rows, 4))))
         return len(sources) / (time.perf_counter() - start)
 
 

@@ -33,7 +33,7 @@ class BlockingGrpc:
         self._rpc_error = grpc.RpcError
         self._messages = GrpcMessages(name, version, label)
         self._channel = grpc.insecure_channel(target, OPTIONS)
-        self._call = self._channel.unary_unary(PREDICT, *self._messages.codec)
+        self._call = self._channel.unary_unary(PREDICT)  # bytes
 
     def ask(self, signature: str, sources: Sequence[str], seconds: float) -> dict[str, np.ndarray]:
         """See `Transport`."""

@@ -14,7 +14,15 @@ import numpy as np
 from ...models import features
 from ..local_model import Hypothesis, ModelError, hypotheses_of, too_many
 from .blocking import BlockingGrpc, BlockingRest, BlockingTransport
-from .transports import DEADLINE_EXCEEDED, UNAVAILABLE, Grpc, Rest, ServerError, Transport
+from .transports import (
+    DEADLINE_EXCEEDED,
+    UNAVAILABLE,
+    Grpc,
+    Rest,
+    ServerError,
+    Transport,
+    is_url,
+)
 
 ATTEMPTS = 6  # of one request, where it is answered UNAVAILABLE
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0  # seconds between them, at most
@@ -38,7 +46,7 @@ class _Asks:
         attempts: int = ATTEMPTS,
     ):
         over_rest, over_grpc = self._WAYS
-        way = over_rest if server.startswith(("http://", "https://")) else over_grpc
+        way = over_rest if is_url(server) else over_grpc
         self._transport = way(server, name, version, label)
         self._seconds = seconds
         self._batch_rows = batch_rows

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from ...models import features
+from ..local_model import ModelError
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 OPTIONS = [("grpc.max_receive_message_length", -1)]
@@ -35,13 +36,7 @@ class GrpcMessages:
         if label:
             self._spec.version_label = label
 
-    @property
-    def codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-        """What makes bytes of a request, and a reply of bytes."""
-        pb2 = self._predict_pb2
-        return pb2.PredictRequest.SerializeToString, pb2.PredictResponse.FromString
-
-    def request(self, signature: str, sources: Sequence[str]) -> Any:
+    def request(self, signature: str, sources: Sequence[str]) -> bytes:
         """A PredictRequest for a signature that takes text."""
         request = self._predict_pb2.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
@@ -49,8 +44,16 @@ class GrpcMessages:
         text.dtype = self._tf.string.as_datatype_enum
         text.tensor_shape.dim.add(size=len(sources))
         text.string_val.extend(source.encode() for source in sources)
-        return request
+        return request.SerializeToString()
 
-    def outputs(self, reply: Any) -> dict[str, np.ndarray]:
-        """The outputs of a PredictResponse, strings as bytes."""
-        return {name: self._tf.make_ndarray(value) for name, value in reply.outputs.items()}
+    def outputs(self, reply: bytes) -> dict[str, np.ndarray]:
+        """The outputs of a PredictResponse, strings as bytes.
+
+        Raises:
+          ModelError: it is none.
+        """
+        try:
+            outputs = self._predict_pb2.PredictResponse.FromString(reply).outputs
+        except DecodeError as error:
+            raise ModelError("expected a PredictResponse, received no such message") from error
+        return {name: self._tf.make_ndarray(value) for name, value in outputs.items()}

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .client import AsyncClient
-from .transports import ServerError
+from ...models import features
+from .transports import ServerError, Transport, connected
 
 PERCENTILES = (50, 90, 99)
+SECONDS = 60.0  # until an answer counts as DEADLINE_EXCEEDED
 
 
 class Load(NamedTuple):
@@ -41,29 +42,31 @@ class Load(NamedTuple):
 
 
 async def open_loop(
-    client: AsyncClient, sources: Sequence[str], rate: float, seconds: float, seed: int
+    transport: Transport, sources: Sequence[str], rate: float, seconds: float, seed: int
 ) -> Load:
     """Sends single sources at random times.
 
     Latency counts from the time at which a request was due, so that a sender that
-    falls behind hides nothing.
+    falls behind hides nothing. Requests are made before, and answers are not read: on the
+    machine of the server, what is done here is taken from it.
 
     Args:
-      client: without attempts beyond the first, or refusals would be waited out.
+      transport: to the server; refusals are not waited out.
       sources: drawn from at random.
       rate: requests a second, on average.
       seconds: how long requests are sent.
       seed: of times and sources.
     """
     generator = random.Random(seed)
+    requests = [transport.request(features.SERVING_SIGNATURE, [source]) for source in sources]
     latencies: list[float] = []
     late: list[float] = []
     errors: Counter[str] = Counter()
 
-    async def one(source: str, due: float) -> None:
+    async def one(request: bytes, due: float) -> None:
         late.append(time.perf_counter() - due)
         try:
-            await client.predict([source])
+            await transport.send(request, SECONDS)
             latencies.append(time.perf_counter() - due)
         except ServerError as error:
             errors[error.code] += 1
@@ -74,7 +77,7 @@ async def open_loop(
         while (due := due + generator.expovariate(rate)) < start + seconds:
             if (wait := due - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            tasks.append(asyncio.create_task(one(generator.choice(sources), due)))
+            tasks.append(asyncio.create_task(one(generator.choice(requests), due)))
         await asyncio.gather(*tasks)
         taken = max(time.perf_counter() - start, seconds)
     return Load(
@@ -99,7 +102,7 @@ async def load_curve(
     """Loads a server at one rate after another.
 
     Args:
-      server: as `AsyncClient` takes it.
+      server: HOST:PORT for gRPC, http://HOST:PORT for REST.
       name: of the model.
       sources: drawn from at random.
       rates: requests a second.
@@ -109,9 +112,9 @@ async def load_curve(
     Raises:
       ServerError: the server does not answer a first request.
     """
-    async with AsyncClient(server, name=name, attempts=1) as client:
-        await client.predict(list(sources[:1]))
-        return [await open_loop(client, sources, rate, seconds, seed) for rate in rates]
+    async with connected(server, name) as transport:
+        await transport.ask(features.SERVING_SIGNATURE, sources[:1], SECONDS)
+        return [await open_loop(transport, sources, rate, seconds, seed) for rate in rates]
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from .grpc_messages import OPTIONS, PREDICT, GrpcMessages
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 CANCELLED = "CANCELLED"
+_JSON = {"Content-Type": "application/json"}
 # The codes that upstream's statuses stand for, as far as they tell one.
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -55,8 +57,43 @@ class Transport(Protocol):
           ServerError: whatever the reason.
         """
 
+    def request(self, signature: str, sources: Sequence[str]) -> bytes:
+        """What `send` takes for these sources."""
+
+    async def send(self, request: bytes, seconds: float) -> bytes:
+        """Gives what came for a request, unread: all that must be done for each.
+
+        Raises:
+          ServerError: whatever the reason.
+        """
+
     async def close(self) -> None:
         """Closes the connections."""
+
+
+@asynccontextmanager
+async def connected(
+    server: str, name: str, version: int | None = None, label: str = ""
+) -> AsyncIterator[Transport]:
+    """A way to a server, closed at the end.
+
+    Args:
+      server: HOST:PORT for gRPC, http://HOST:PORT for REST.
+      name: of the model.
+      version: its number; None for the newest.
+      label: in place of the number.
+    """
+    way = Rest if is_url(server) else Grpc
+    transport = way(server, name, version, label)
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+def is_url(server: str) -> bool:
+    """Whether a server is asked over REST."""
+    return server.startswith(("http://", "https://"))
 
 
 class Rest:
@@ -79,27 +116,43 @@ class Rest:
         self, signature: str, sources: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """See `Transport`."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
+        content = await self.send(self.request(signature, sources), seconds)
+        try:
+            outputs = json.loads(content)["outputs"]
+            return {name: _array(values) for name, values in outputs.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._no_such_server(200) from error
+
+    def request(self, signature: str, sources: Sequence[str]) -> bytes:
+        """See `Transport`."""
         body = {"signature_name": signature, "inputs": {features.TEXT: list(sources)}}
+        return json.dumps(body).encode()
+
+    async def send(self, request: bytes, seconds: float) -> bytes:
+        """See `Transport`."""
+        if self._session is None:
+            # As many connections as requests: one that waited for another's would be told as slow.
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
             async with self._session.post(
-                self._url, data=json.dumps(body), timeout=aiohttp.ClientTimeout(seconds)
+                self._url, data=request, headers=_JSON, timeout=aiohttp.ClientTimeout(seconds)
             ) as reply:
                 status, content = reply.status, await reply.read()
         except asyncio.TimeoutError:
             raise ServerError(DEADLINE_EXCEEDED, f"no answer within {seconds:.3g} s") from None
         except aiohttp.ClientError as error:
             raise ServerError(UNAVAILABLE, str(error)) from error
+        if status == 200:
+            return content
         try:
-            answer = json.loads(content)
-            if status != 200:
-                raise ServerError(_CODES.get(status, "UNKNOWN"), str(answer["error"]))
-            outputs = answer["outputs"]
-            return {name: _array(values) for name, values in outputs.items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            code = _CODES.get(status, "UNKNOWN")
-            raise ServerError(code, f"no such server at {self._url} (status {status})") from error
+            message = str(json.loads(content)["error"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._no_such_server(status) from error
+        raise ServerError(_CODES.get(status, "UNKNOWN"), message)
+
+    def _no_such_server(self, status: int) -> ServerError:
+        code = _CODES.get(status, "UNKNOWN")
+        return ServerError(code, f"no such server at {self._url} (status {status})")
 
     async def close(self) -> None:
         """See `Transport`."""
@@ -123,15 +176,22 @@ class Grpc:
         self._rpc_error = grpc.RpcError
         self._messages = GrpcMessages(name, version, label)
         self._channel = grpc.aio.insecure_channel(target, OPTIONS)
-        self._call = self._channel.unary_unary(PREDICT, *self._messages.codec)
+        self._call = self._channel.unary_unary(PREDICT)  # bytes
 
     async def ask(
         self, signature: str, sources: Sequence[str], seconds: float
     ) -> dict[str, np.ndarray]:
         """See `Transport`."""
-        request = self._messages.request(signature, sources)
+        return self._messages.outputs(await self.send(self.request(signature, sources), seconds))
+
+    def request(self, signature: str, sources: Sequence[str]) -> bytes:
+        """See `Transport`."""
+        return self._messages.request(signature, sources)
+
+    async def send(self, request: bytes, seconds: float) -> bytes:
+        """See `Transport`."""
         try:
-            return self._messages.outputs(await self._call(request, timeout=seconds))
+            return await self._call(request, timeout=seconds)
         except self._rpc_error as error:
             raise ServerError(error.code().name, error.details() or "") from error
 

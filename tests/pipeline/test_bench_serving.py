@@ -54,7 +54,6 @@ def _sources(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_what_was_sent_answered_and_refused_is_counted_and_drawn(server):
     address, asked = server
     result = bench(

@@ -1,6 +1,7 @@
 """The client: what it sends, what it sends again, when it gives up."""
 
 import asyncio
+import gc
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from aiohttp import web
 from tensorflow_serving.apis import predict_pb2
 
 from seq2seq_tfx.serving.client import AsyncClient, Client
+from seq2seq_tfx.serving.client.load import load_curve
 from seq2seq_tfx.serving.client.transports import ServerError
 from seq2seq_tfx.serving.local_model import Hypothesis, LocalModel, ModelError
 
@@ -247,6 +249,16 @@ def test_to_close_it_ends_what_other_threads_ask(start):
     client.close()
     with pytest.raises(ServerError, match="CANCELLED"):
         client.predict(["a"])
+
+
+def test_load_counts_what_is_answered_and_what_is_refused(start):
+    script = Script(200, *[503] * 5)  # the first request is before the load
+    (measured,) = asyncio.run(load_curve(start(script), "seq2seq", ["a", "b"], [100.0], 0.5))
+    assert measured.sent == len(script.asked) - 1 > 5
+    assert measured.errors == {"UNAVAILABLE": 5}
+    assert measured.answered == measured.sent - 5
+    assert {tuple(texts) for _, texts in script.asked} == {("a",), ("b",)}
+    assert gc.get_freeze_count() == 0  # the collector is as it was
 
 
 @pytest.mark.slow
