@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from ..serving.local_model import ModelError, newest_model
 from ..serving.server.log import log_to_stderr
@@ -45,7 +46,7 @@ def serve_model(
     log_to_stderr(log_text)
     page = ServedTryPage(name)
     served = ServerSettings(base, name, policy, model_config, page=page, **settings)
-    asyncio.run(serve(served))
+    uvloop.run(serve(served))
 
 
 def _versions_of(model: Path) -> tuple[Path, Policy]:

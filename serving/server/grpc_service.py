@@ -84,7 +84,9 @@ class GrpcService:
                 return reply.SerializeToString()
             except RequestError as error:
                 code = error.code
-                await context.abort(code, error.message[:MOST_CHARACTERS])
+                context.set_code(code)
+                context.set_details(error.message[:MOST_CHARACTERS])
+                return b""
             except asyncio.CancelledError:  # whoever asked has gone
                 code = StatusCode.CANCELLED
                 raise
