@@ -132,17 +132,25 @@ def speed(model: Path, server: Address, sources: Sequence[str]) -> dict[str, Any
         with plain_client(server, way) as ask:
             found[way] = {"one sentence": overhead(servable, ask, sources[:500])}
         for rows in (1, BATCH):
-            rates = [
-                (offline(servable, sources), asyncio.run(saturated(address, sources, rows)))
+            rounds = [
+                (offline(servable, sources), *at_saturation(address, sources, rows))
                 for _ in range(3)
             ]
             found[way][f"requests of {rows}"] = {
-                "offline_per_s": statistics.median(before for before, _ in rates),
-                "server_per_s": statistics.median(after for _, after in rates),
-                "ratio": statistics.median(after / before for before, after in rates),
+                "offline_per_s": statistics.median(before for before, _, _ in rounds),
+                "server_per_s": statistics.median(after for _, after, _ in rounds),
+                "ratio": statistics.median(after / before for before, after, _ in rounds),
+                "client_cores": statistics.median(cores for _, _, cores in rounds),
             }
     servable.close()
     return found
+
+
+def at_saturation(address: str, sources: Sequence[str], rows: int) -> tuple[float, float]:
+    """Sources a second at saturation, and how many cores this process took of the server's."""
+    began, used = time.perf_counter(), time.process_time()
+    rate = asyncio.run(saturated(address, sources, rows))
+    return rate, (time.process_time() - used) / (time.perf_counter() - began)
 
 
 def curve(server: Address, sources: Sequence[str], saturating: float) -> list[load.Load]:

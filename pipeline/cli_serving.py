@@ -31,7 +31,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=256, show_default=True, help="Waiting at most.")
 @click.option(
-    "--queue-seconds", type=COUNT, default=4, show_default=True, help="That the queue may take."
+    "--queue-seconds", type=COUNT, default=2, show_default=True, help="That the queue may take."
 )
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
 @click.option(

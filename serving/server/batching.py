@@ -29,7 +29,7 @@ Run = Callable[[Arrays], Arrays]
 
 BOUNDS = (16, 48, 128, 384)  # of the bands: bytes of the longest string of a row
 BANDS = len(BOUNDS) + 1
-NEWEST = 0.3  # what a batch counts for in the pace
+NEWEST = 0.3  # what a full batch counts for in the pace
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Lane:
         self._rows = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._since = 0.0  # the last batch ended, or the first of a time of work began
-        self._pace = 0.0  # seconds a row, of the last batches
+        self._pace = 0.0  # seconds a row, of the last full batches
 
     @property
     def is_busy(self) -> bool:
@@ -104,21 +104,27 @@ class Lane:
         assert this is not None
         try:
             while batch := self._next_batch():
+                full = bool(self._jobs)
                 try:
                     outcomes = await loop.run_in_executor(self._pool, self._answer, batch)
                 except Exception as error:  # of ours; each job must hear of it
                     outcomes = [error] * len(batch)
-                self._keep_pace(sum(job.rows for job in batch))
+                self._keep_pace(sum(job.rows for job in batch), full)
                 for job, outcome in zip(batch, outcomes, strict=True):
                     _tell(job, outcome)
         finally:  # at once: what is added next must find that nobody looks any more
             self._tasks.discard(this)
 
-    def _keep_pace(self, rows: int) -> None:
-        """Learns of a batch that has ended; where two are decoded at once each counts for half."""
+    def _keep_pace(self, rows: int, full: bool) -> None:
+        """Learns of a batch that has ended; where two are decoded at once each counts for half.
+
+        One that left nothing waiting tells nothing of how soon a queue is answered: a row
+        by itself takes several times what it takes among others.
+        """
         now = time.monotonic()
-        taken = (now - self._since) / max(rows, 1)
-        self._pace += NEWEST * (taken - self._pace) if self._pace else taken
+        if full:
+            taken = (now - self._since) / max(rows, 1)
+            self._pace += NEWEST * (taken - self._pace) if self._pace else taken
         self._since = now
 
     def _next_batch(self) -> list[Job]:

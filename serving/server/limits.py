@@ -21,9 +21,9 @@ class Limits:
     # Waiting, of one lane; more are answered UNAVAILABLE at once. Fewer would refuse a burst
     # that is answered in a third of a second, more make everybody wait under overload.
     queue_rows: int = 256
-    # What those rows may take by the pace of the last batches: as many are soon answered by a
+    # What those rows may take by the pace of the last full batches: as many are soon answered by a
     # fast model and not by a slow one. A batch's worth may always wait.
-    queue_seconds: float = 4.0
+    queue_seconds: float = 2.0
     seconds: float = 30.0  # of one request, unless its own deadline is shorter
     body_seconds: float = 10.0  # for a REST body to arrive
 

@@ -183,11 +183,11 @@ def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
     gates = [model.hold(text) for text in ("slow", "next")]
 
     async def test(ask, began):
-        slow = asyncio.create_task(ask("slow"))
+        slow = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
         await began()
-        await asyncio.sleep(0.2)  # a row takes as long at least, so two are more than may wait
+        await asyncio.sleep(0.2)  # a row takes half of that at least
         gates[0].set()
-        await slow
+        await asyncio.gather(*slow)
         held = asyncio.create_task(ask("next"))
         await began()
         waiting = [asyncio.create_task(ask(text)) for text in "ab"]  # a batch may always wait
@@ -198,6 +198,22 @@ def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
         gates[1].set()
         await asyncio.gather(held, *waiting)
         assert await ask("c") == ["C"]
+
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+
+
+def test_how_long_a_row_by_itself_took_refuses_none_of_a_burst(asking, model):
+    gate = model.hold("alone")
+
+    async def test(ask, began):
+        alone = asyncio.create_task(ask("alone"))
+        await began()
+        await asyncio.sleep(0.2)
+        gate.set()
+        await alone
+        texts = [f"t{i}" for i in range(20)]
+        answers = await asyncio.gather(*(ask(text) for text in texts))
+        assert answers == [[text.upper()] for text in texts]
 
     asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
 
