@@ -13,6 +13,10 @@ from ..graph_errors import said_of_graph
 from ..warm_up import WarmUp, read_warm_up, warm_up_requests
 from .errors import RequestError, code_of, invalid
 
+# A batch is decoded in the thread that asks for it. TensorFlow's own threads would hand
+# on each of its thousands of small operations, take turns with those of other batches,
+# and would not give way to the thread that talks to clients; benchmarks/LOG.md, "Serving".
+OPTIONS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
 INIT_SIGNATURE = "__saved_model_init_op"  # the loader's own; no client may call it
 
 
@@ -64,7 +68,7 @@ class Servable:
     def __init__(self, version: int, directory: Path):
         self.version = version
         self.directory = directory
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=OPTIONS)
         try:
             with self._session.graph.as_default():
                 graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
