@@ -36,7 +36,7 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from local_server import Address, local_server
-from serving_speed import BATCH, TOGETHER, offline, saturated
+from serving_speed import BATCH, TOGETHER, as_tensorflow_would, offline, saturated
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from seq2seq_tfx.models import features
@@ -125,8 +125,7 @@ def _ms(ask: Callable[[str], Any], source: str) -> float:
 
 def speed(model: Path, server: Address, sources: Sequence[str]) -> dict[str, Any]:
     """One sentence and saturation, by both interfaces."""
-    servable = Servable(1, model)
-    servable.warm_up()
+    servable = as_tensorflow_would(model)
     found: dict[str, Any] = {}
     for way, address in (("gRPC", server.grpc), ("REST", server.rest)):
         with plain_client(server, way) as ask:

@@ -15,7 +15,6 @@ from .composite import Composite
 from .projection import Projection
 from .recurrence import recurrence
 
-
 FORGET_BIAS = 2.0  # that an LSTM starts with
 
 

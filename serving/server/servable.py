@@ -60,15 +60,21 @@ class Servable:
     Args:
       version: its number.
       directory: where it is.
+      options: of its session.
 
     Raises:
       BrokenModel: it cannot be loaded.
     """
 
-    def __init__(self, version: int, directory: Path):
+    def __init__(
+        self,
+        version: int,
+        directory: Path,
+        options: tf.compat.v1.ConfigProto = OPTIONS,
+    ):
         self.version = version
         self.directory = directory
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=OPTIONS)
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=options)
         try:
             with self._session.graph.as_default():
                 graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
