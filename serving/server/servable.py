@@ -13,9 +13,9 @@ from ..graph_errors import said_of_graph
 from ..warm_up import WarmUp, read_warm_up, warm_up_requests
 from .errors import RequestError, code_of, invalid
 
-# A batch is decoded in the thread that asks for it. TensorFlow's own threads would hand
-# on each of its thousands of small operations, take turns with those of other batches,
-# and would not give way to the thread that talks to clients; benchmarks/LOG.md, "Serving".
+# A batch is decoded in the thread that asks for it. TensorFlow's own threads hand each of
+# its thousands of small operations on, and those of several batches take turns: see
+# serving/README.md, "What was measured".
 OPTIONS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
 INIT_SIGNATURE = "__saved_model_init_op"  # the loader's own; no client may call it
 
