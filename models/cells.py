@@ -15,35 +15,6 @@ from .composite import Composite
 from .projection import Projection
 from .recurrence import recurrence
 
-FORGET_BIAS = 2.0  # that an LSTM starts with
-
-
-@keras.saving.register_keras_serializable(package="seq2seq_tfx")
-class EachGate(keras.initializers.Initializer):
-    """Matrices of several gates side by side, each started by itself.
-
-    As one matrix that is G times as wide they would start weaker: those of an LSTM whose
-    input is as wide as its state by 0.5 where they are orthogonal, by 0.63 where their
-    range is Glorot's.
-
-    Args:
-      start: what each starts as, by Keras's name.
-      gates: G.
-    """
-
-    def __init__(self, start: str, gates: int):
-        self.start, self.gates = start, gates
-        # Each has a seed of its own, which it keeps.
-        self._each = [keras.initializers.get(start) for _ in range(gates)]
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        rows, columns = shape
-        one = (rows, columns // self.gates)
-        return ops.concatenate([each(one, dtype) for each in self._each], axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"start": self.start, "gates": self.gates}
-
 
 class Cell(keras.layers.Layer):
     """One step of a recurrence, given its input already projected.
@@ -126,9 +97,7 @@ class GRUCell(Cell):
 
     def build(self, *_: Any) -> None:
         self.gate_kernel = self.add_weight(
-            shape=(self.units, 2 * self.units),
-            initializer=EachGate("orthogonal", 2),
-            name="gate_kernel",
+            shape=(self.units, 2 * self.units), initializer="orthogonal", name="gate_kernel"
         )
         self.candidate_kernel = self.add_weight(
             shape=(self.units, self.units), initializer="orthogonal", name="candidate_kernel"
@@ -160,7 +129,7 @@ class LSTMCell(Cell):
     def build(self, *_: Any) -> None:
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, self.GATES * self.units),
-            initializer=EachGate("orthogonal", self.GATES),
+            initializer="orthogonal",
             name="recurrent_kernel",
         )
 
@@ -176,24 +145,20 @@ class LSTMCell(Cell):
 
     @staticmethod
     def initial_bias(units: int) -> keras.initializers.Initializer:
-        """A forget gate that starts open: Gers et al. (2000), Jozefowicz et al. (2015).
-
-        At 2 it keeps 0.88 of the memory a step, at 1 it keeps 0.73, of which nothing is
-        left after ten; `benchmarks/LOG.md` has both, "How soon it is good".
-        """
+        """A forget gate that starts open (Jozefowicz et al., 2015)."""
         return _ForgetGateOpen(units)
 
 
 @keras.saving.register_keras_serializable(package="seq2seq_tfx")
 class _ForgetGateOpen(keras.initializers.Initializer):
-    """Zeros for the gates i, o, g and `FORGET_BIAS` for f."""
+    """Zeros for the gates i, o, g and ones for f."""
 
     def __init__(self, units: int):
         self.units = units
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         zeros = ops.zeros((self.units,), dtype)
-        return ops.concatenate([zeros, zeros + FORGET_BIAS, zeros, zeros])
+        return ops.concatenate([zeros, ops.ones((self.units,), dtype), zeros, zeros])
 
     def get_config(self) -> dict[str, Any]:
         return {"units": self.units}
@@ -223,7 +188,6 @@ class Recurrent(Composite):
         self.cell = cell_class(units, dtype=self.dtype_policy, name="cell", **settings)
         self.input_projection = Projection(
             cell_class.GATES * units,
-            kernel_initializer=EachGate("glorot_uniform", cell_class.GATES),
             bias_initializer=cell_class.initial_bias(units),
             dtype=self.dtype_policy,
             name="input_projection",
