@@ -104,12 +104,13 @@ class Lane:
         assert this is not None
         try:
             while batch := self._next_batch():
-                full = bool(self._jobs)
+                rows = sum(job.rows for job in batch)
+                full = bool(self._jobs) or rows >= self._limits.batch_rows
                 try:
                     outcomes = await loop.run_in_executor(self._pool, self._answer, batch)
                 except Exception as error:  # of ours; each job must hear of it
                     outcomes = [error] * len(batch)
-                self._keep_pace(sum(job.rows for job in batch), full)
+                self._keep_pace(rows, full)
                 for job, outcome in zip(batch, outcomes, strict=True):
                     _tell(job, outcome)
         finally:  # at once: what is added next must find that nobody looks any more
@@ -118,8 +119,8 @@ class Lane:
     def _keep_pace(self, rows: int, full: bool) -> None:
         """Learns of a batch that has ended; where two are decoded at once each counts for half.
 
-        One that left nothing waiting tells nothing of how soon a queue is answered: a row
-        by itself takes several times what it takes among others.
+        One that had room for more, and found nothing more, tells nothing of how soon a queue
+        is answered: a row by itself takes several times what it takes among others.
         """
         now = time.monotonic()
         if full:

@@ -218,6 +218,29 @@ def test_how_long_a_row_by_itself_took_refuses_none_of_a_burst(asking, model):
     asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
 
 
+def test_a_queue_that_was_slow_once_has_its_room_again_when_its_model_is_fast(asking, model):
+    slow, last = model.hold("slow"), model.hold("last")
+
+    async def test(ask, began):
+        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        await began()
+        await asyncio.sleep(0.2)
+        slow.set()
+        await asyncio.gather(*first)
+        await began()
+        for _ in range(10):  # full ones, which leave nothing waiting
+            await ask("a", "b")
+            await began()
+        held = asyncio.create_task(ask("last"))
+        await began()
+        waiting = [asyncio.create_task(ask(text)) for text in "abcdef"]
+        await asyncio.sleep(0)
+        last.set()
+        await asyncio.gather(held, *waiting)
+
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+
+
 def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
     gate = model.hold("first")
 
