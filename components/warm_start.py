@@ -115,6 +115,7 @@ def _matters(config: ModelConfig) -> dict[str, Any]:
     """What decides what a network does with its weights, beside their shapes."""
     kinds = config.encoder, config.decoder
     unused = {"preset", "size", "dropout", "variational_dropout"}
+    unused |= {"forget_bias", "recurrent_initializer"}  # what weights start as
     if "transformer" not in kinds:
         unused.add("norm")
     if "recurrent" not in kinds:

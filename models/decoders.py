@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from keras import ops
 
 from .attention import ATTENTIONS
-from .cells import CELLS, Recurrent
+from .cells import CELLS, Recurrent, RecurrentInitializer
 from .composite import Composite
 from .devices import on_cpu
 from .dropout import SequenceDropout
@@ -84,6 +84,8 @@ class RecurrentDecoder(Composite):
       tied_output: the embedding is the output layer as well.
       dropout: share of each layer's input that is dropped while training.
       variational_dropout: the same features at all steps, and of states as well.
+      forget_bias: what the bias of an LSTM's forget gate starts as.
+      recurrent_initializer: what the recurrent weights start as: see `cells.Cell`.
       embedding: shared with another layer; None makes one. Not in the config.
     """
 
@@ -110,6 +112,8 @@ class RecurrentDecoder(Composite):
         tied_output: bool = False,
         dropout: float = 0.0,
         variational_dropout: bool = False,
+        forget_bias: float = 1.0,
+        recurrent_initializer: RecurrentInitializer = "orthogonal",
         embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
@@ -136,6 +140,8 @@ class RecurrentDecoder(Composite):
             "tied_output": tied_output,
             "dropout": dropout,
             "variational_dropout": variational_dropout,
+            "forget_bias": forget_bias,
+            "recurrent_initializer": recurrent_initializer,
         }
         self.units, self.readout_units = units, readout_units or units
         self.attends = attention != "none"
@@ -149,7 +155,17 @@ class RecurrentDecoder(Composite):
         self.embedding = embedding or TokenEmbedding(
             vocabulary_size, embedding_size, name="embedding", **same
         )
-        self.layers = [Recurrent(cell, units, name=f"layer_{i}", **same) for i in range(layers)]
+        self.layers = [
+            Recurrent(
+                cell,
+                units,
+                forget_bias=forget_bias,
+                recurrent_initializer=recurrent_initializer,
+                name=f"layer_{i}",
+                **same,
+            )
+            for i in range(layers)
+        ]
         # A plain list: Keras would not save layers of lists within lists.
         self.bridges = [
             Projection(units, activation="tanh", name=f"bridge_{i}_{j}", **same)

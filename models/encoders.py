@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from keras import ops
 
 from . import features
-from .cells import Recurrent
+from .cells import Recurrent, RecurrentInitializer
 from .composite import Composite
 from .dropout import SequenceDropout
 from .embeddings import TokenEmbedding
@@ -51,6 +51,8 @@ class RecurrentEncoder(Composite):
         Wu et al. (2016), section 3.1. None for no such layer.
       dropout: share of each layer's input that is dropped while training.
       variational_dropout: the same features at all steps, and of states as well.
+      forget_bias: what the bias of an LSTM's forget gate starts as.
+      recurrent_initializer: what the recurrent weights start as: see `cells.Cell`.
       embedding: shared with another layer; None makes one. Not in the config.
     """
 
@@ -66,6 +68,8 @@ class RecurrentEncoder(Composite):
         residual_from: int | None = None,
         dropout: float = 0.0,
         variational_dropout: bool = False,
+        forget_bias: float = 1.0,
+        recurrent_initializer: RecurrentInitializer = "orthogonal",
         embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ):
@@ -81,19 +85,23 @@ class RecurrentEncoder(Composite):
             "residual_from": residual_from,
             "dropout": dropout,
             "variational_dropout": variational_dropout,
+            "forget_bias": forget_bias,
+            "recurrent_initializer": recurrent_initializer,
         }
         self.reverse_source, self.residual_from = reverse_source, residual_from
         self.embedding = embedding or TokenEmbedding(
             vocabulary_size, embedding_size, dtype=self.dtype_policy, name="embedding"
         )
         both_ways = {"none": 0, "first": 1, "all": layers}[bidirectional]
+        same: dict[str, Any] = {
+            "forget_bias": forget_bias,
+            "recurrent_initializer": recurrent_initializer,
+            "dtype": self.dtype_policy,
+        }
         # Two plain lists: Keras would not save layers of lists within lists.
-        self.forward = [
-            Recurrent(cell, units, dtype=self.dtype_policy, name=f"forward_{i}")
-            for i in range(layers)
-        ]
+        self.forward = [Recurrent(cell, units, name=f"forward_{i}", **same) for i in range(layers)]
         self.backward = [
-            Recurrent(cell, units, reverse=True, dtype=self.dtype_policy, name=f"backward_{i}")
+            Recurrent(cell, units, reverse=True, name=f"backward_{i}", **same)
             for i in range(both_ways)
         ]
         self.dropout = SequenceDropout(dropout, variational_dropout, dtype=self.dtype_policy)

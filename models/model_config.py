@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
+from .cells import RecurrentInitializer
 from .configuration import Section
 from .decoders import InitialState
 from .encoders import Bidirectional
@@ -17,6 +18,7 @@ from .sublayers import Norm
 
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Bias = Annotated[float, Field(ge=-10, le=10)]
 Preset = Literal[
     "default",
     "sutskever2014",
@@ -51,6 +53,8 @@ class ModelConfig(Section):
     encoder: Literal["recurrent", "transformer"] = "recurrent"
     decoder: Literal["recurrent", "transformer"] = "recurrent"
     cell: Literal["rnn_tanh", "rnn_relu", "gru", "lstm"] = "lstm"
+    forget_bias: Bias = 1.0  # that an LSTM's forget gate starts with
+    recurrent_initializer: RecurrentInitializer = "orthogonal"
     bidirectional: Bidirectional = "all"
     reverse_source: bool = False
     residual_from: Annotated[int, Field(ge=2)] | None = None
@@ -163,6 +167,11 @@ class ModelConfig(Section):
             (
                 self.variational_dropout and not recurrent and self.encoder == "transformer",
                 "variational_dropout: belongs to a recurrent encoder or decoder",
+            ),
+            (
+                self.forget_bias != 1
+                and (self.cell != "lstm" or "recurrent" not in (self.encoder, self.decoder)),
+                "forget_bias: belongs to cell: lstm of a recurrent encoder or decoder",
             ),
             (
                 self.initial_state == "copy"

@@ -76,10 +76,11 @@ def test_steps_one_after_the_other_equal_the_full_run(cell):
         np.testing.assert_allclose(state, expected, atol=1e-5)
 
 
-def test_the_forget_gate_alone_starts_open():
-    layer = started(Recurrent("lstm", UNITS))
+@pytest.mark.parametrize("forget", [1.0, 2.0])
+def test_the_forget_gate_alone_starts_open(forget):
+    layer = started(Recurrent("lstm", UNITS, forget_bias=forget))
     i, f, o, g = np.split(ops.convert_to_numpy(layer.input_projection.bias), 4)
-    np.testing.assert_array_equal(f, 1.0)
+    np.testing.assert_array_equal(f, forget)
     np.testing.assert_array_equal([i, o, g], 0.0)
     # Which quarter is f shows in what it does: a closed one empties the memory.
     bias = np.zeros(4 * UNITS, "float32")
@@ -87,6 +88,16 @@ def test_the_forget_gate_alone_starts_open():
     memory = np.full((1, UNITS), 3.0, "float32")
     _, (_, kept) = layer.cell(bias[None], [np.zeros((1, UNITS), "float32"), memory])
     np.testing.assert_allclose(kept, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", sorted(set(CELLS) - {"rnn_relu"}))
+def test_each_gate_starts_orthogonal_by_itself(cell):
+    layer = started(Recurrent(cell, UNITS, recurrent_initializer="orthogonal_gates"))
+    kernels = np.concatenate([ops.convert_to_numpy(each) for each in layer.cell.weights], axis=1)
+    gates = np.split(kernels, layer.cell.GATES, axis=1)
+    for gate in gates:
+        np.testing.assert_allclose(gate.T @ gate, np.eye(UNITS), atol=1e-5)
+    assert len({gate.tobytes() for gate in gates}) == layer.cell.GATES
 
 
 @pytest.mark.parametrize("cell", sorted(set(CELLS) - {"lstm"}))
@@ -126,7 +137,7 @@ def test_a_cell_made_from_its_config_computes_the_same(cell):
 
 
 def test_the_initial_bias_survives_serialization():
-    bias = LSTMCell.initial_bias(UNITS)
+    bias = LSTMCell.initial_bias(UNITS, 2.0)
     twin = keras.initializers.deserialize(keras.initializers.serialize(bias))
     np.testing.assert_array_equal(twin((4 * UNITS,)), bias((4 * UNITS,)))
 

@@ -110,6 +110,16 @@ MISFITS = {
         "variational_dropout: belongs to a recurrent encoder or decoder",
         {"variational_dropout": True},
     ),
+    "forget_bias-gru": (
+        {"cell": "gru", "forget_bias": 2},
+        "forget_bias: belongs to cell: lstm of a recurrent encoder or decoder",
+        {"forget_bias": 2},
+    ),
+    "forget_bias-transformer": (
+        {**TRANSFORMER, "encoder": "transformer", "forget_bias": 2},
+        "forget_bias: belongs to cell: lstm of a recurrent encoder or decoder",
+        {"forget_bias": 2},
+    ),
     "copy-both_ways": (
         {"initial_state": "copy"},
         "initial_state: 'copy' needs a recurrent encoder in one direction (bidirectional: none) "

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seq2seq_tfx.models import features
+from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.seq2seq import Seq2Seq, build_seq2seq
 
 from .tiny import KINDS, SOURCES, TARGETS, config_of, every_kind, slow_but, tiny, twin, whole
@@ -58,6 +59,18 @@ def test_every_setting_reaches_its_part(kind):
     ):
         expected = {**said, "vocabulary_size": vocabulary, "layers": layers}
         assert part.settings == {key: expected[key] for key in part.settings}
+
+
+def test_every_recurrent_layer_starts_as_the_settings_say():
+    size = {"embedding": 3, "units": 4, "encoder_layers": 2, "decoder_layers": 2}
+    config = ModelConfig(size=size, forget_bias=2.0, recurrent_initializer="orthogonal_gates")
+    model = build_seq2seq(config, 9, 11)
+    layers = [*model.encoder.forward, *model.encoder.backward, *model.decoder.layers]
+    biases = [np.asarray(layer.input_projection.bias) for layer in layers]
+    np.testing.assert_array_equal(biases, [[0.0] * 4 + [2.0] * 4 + [0.0] * 8] * 6)
+    for layer in layers:
+        forget = np.asarray(layer.cell.recurrent_kernel)[:, 4:8]
+        np.testing.assert_allclose(forget.T @ forget, np.eye(4), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["transformer2017", "tied_all"])

@@ -23,7 +23,7 @@ DEEP = {"sutskever2014": TWO, "luong2015": TWO, "gnmt2016": THREE, "transformer2
 PRESETS = {name: {"preset": name, "size": DEEP.get(name, {})} for name in Preset.__args__}
 ODD = {
     "additive-fed": {"attention": "additive", "readout": "attentional", "input_feeding": True}
-    | {"output_bias": False},
+    | {"output_bias": False, "forget_bias": 2.0, "recurrent_initializer": "orthogonal_gates"},
     "coverage-fed": {"attention": "additive", "coverage": True, "input_feeding": True},
     "pointer": {"attention": "additive", "coverage": True, "copy_head": True},
     "copy": {"copy_head": True, "cell": "gru"},
