@@ -81,8 +81,8 @@ bench-training-memory: setup  ## memory of a training's data, of 400,000 pairs a
 bench-decoding: setup  ## sentences per CPU second of beam search beside JoeyNMT's, on an idle machine
 	$(PYTHON_BIN) benchmarks/decoding.py
 
-bench-quality: setup  ## minutes until validation BLEU, beside JoeyNMT's (DATA=DIR MINUTES=60 a side), on an idle machine
-	$(PYTHON_BIN) benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES))
+bench-quality: setup  ## minutes until validation BLEU, beside JoeyNMT's (DATA=DIR MINUTES=60 a side TEST=NAME), on an idle machine
+	$(PYTHON_BIN) benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(if $(MINUTES),--minutes $(MINUTES)) $(if $(TEST),--test $(TEST))
 
 bench-data: setup  ## measure ingestion and cleaning (PAIRS="100000 1000000" ALONE_FROM=10000000), on an idle machine
 	$(PYTHON_BIN) benchmarks/data.py --pairs $(PAIRS) $(if $(ALONE_FROM),--alone-from $(ALONE_FROM))

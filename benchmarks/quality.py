@@ -1,6 +1,6 @@
 """Time to quality: minutes of training until validation BLEU reaches its marks, beside JoeyNMT.
 
-    make bench-quality [DATA=DIR] [MINUTES=60]
+    make bench-quality [DATA=DIR] [MINUTES=60] [TEST=test_2016_flickr]
 
 DIR has Moses-style pairs train.SRC, train.TGT, val.SRC and val.TGT, packed with gzip or
 not; without it the Home Assistant pairs are taken. Both sides train JoeyNMT's recurrent
@@ -8,9 +8,10 @@ model on the same pieces of one SentencePiece model, in equal sizes, with Adam a
 constant rate, dropout and label smoothing alike, one after the other with all cores to
 itself. After each epoch the validation split is answered greedily and scored by
 sacreBLEU, cased; that time counts, the start of the process does not. A side ends when it
-reaches the last mark or its minutes are over. Writes benchmarks/results/quality.json
-after each side, so that a fault of the second does not lose the first; its `ratios` are
-our minutes over JoeyNMT's.
+reaches the last mark or its minutes are over; with TEST.SRC and TEST.TGT in DIR the
+weights that validated best then answer these, by a beam of 5. Writes
+benchmarks/results/quality.json after each side, so that a fault of the second does not
+lose the first; its `ratios` are our minutes over JoeyNMT's.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import sacrebleu
 from side_by_side import ROOT, machine, peer_python, write
 
 HERE = Path(__file__).parent
 MARKS = (20, 25, 30, 33)
 SPLITS = ("train", "val")
+TEST = "test"  # the split of the last answers, where there is one
 # What both sides train with.
 SETTINGS = {"dropout": 0.3, "smoothing": 0.1, "rate": 1e-3, "batch": 80, "longest": 100}
+BEAM = {"beam": 5, "length_penalty": 1.0}  # of the last answers, by Wu et al. (2016), equation 14
 
 
 def lines_of(folder: Path, name: str) -> list[str]:
@@ -39,13 +43,22 @@ def lines_of(folder: Path, name: str) -> list[str]:
     return content.decode("utf-8").splitlines()
 
 
-def pairs_of(folder: Path, source: str, target: str) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of each split; both sides must have text."""
+def pairs_of(
+    folder: Path, source: str, target: str, test: str | None = None
+) -> dict[str, list[tuple[str, str]]]:
+    """The pairs of each split; both sides must have text.
+
+    Args:
+      folder: of the files.
+      source: how those of the sources end.
+      target: how those of the targets end.
+      test: how those of the test split begin, if there shall be one.
+    """
     found = {}
-    for split in SPLITS:
-        sides = [lines_of(folder, f"{split}.{language}") for language in (source, target)]
+    for split, name in (*((split, split) for split in SPLITS), *([(TEST, test)] if test else [])):
+        sides = [lines_of(folder, f"{name}.{language}") for language in (source, target)]
         if len(sides[0]) != len(sides[1]):
-            sys.exit(f"{folder}/{split}: {len(sides[0])} and {len(sides[1])} lines")
+            sys.exit(f"{folder}/{name}: {len(sides[0])} and {len(sides[1])} lines")
         found[split] = [pair for pair in zip(*sides, strict=True) if all(map(str.strip, pair))]
     return found
 
@@ -72,14 +85,20 @@ def minutes_to(course: list[dict], mark: float) -> float | None:
     return next((round(one["minutes"], 2) for one in course if one["bleu"] >= mark), None)
 
 
-def described(record: dict) -> dict:
-    """A side's figures."""
-    course = record["course"]
-    return {
+def described(record: dict, references: list[str] | None = None) -> dict:
+    """A side's figures; with references those of its last answers, too."""
+    course, answers = record["course"], record.get("answers")
+    best = max(course, key=lambda one: one["bleu"], default={"bleu": None, "minutes": None})
+    told = {
         "minutes_to": {str(mark): minutes_to(course, mark) for mark in MARKS},
-        "best_bleu": max((one["bleu"] for one in course), default=None),
-        **record,
+        "best_bleu": best["bleu"],
     }
+    if answers and references:
+        bleu = sacrebleu.BLEU()
+        score = bleu.corpus_score(answers, [references]).score
+        told["test"] = {"bleu": round(score, 2), "after_minutes": round(best["minutes"], 1)}
+        told["test"]["signature"] = str(bleu.get_signature())
+    return {**told, **{name: value for name, value in record.items() if name != "answers"}}
 
 
 def ratios_of(measured: dict[str, dict]) -> dict[str, float]:
@@ -99,13 +118,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--source", default="en")
     parser.add_argument("--target", default="de")
+    parser.add_argument("--test", help="how the files of the last answers begin: NAME.SRC")
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--vocabulary", type=int, default=8000)
     parser.add_argument("--minutes", type=float, default=60, help="of each side")
     parser.add_argument("--sides", nargs="*", default=["ours", "joeynmt"])
     arguments = parser.parse_args()
     pairs = (
-        pairs_of(arguments.data, arguments.source, arguments.target)
+        pairs_of(arguments.data, arguments.source, arguments.target, arguments.test)
         if arguments.data
         else home_assistant()
     )
@@ -126,7 +146,8 @@ def main() -> None:
                 text = "".join(f"{line}\n" for line in lines)
                 (task / f"{split}.{side}").write_text(text, "utf-8")
         asked = {name: getattr(arguments, name) for name in ("hidden", "vocabulary", "minutes")}
-        settings = {**SETTINGS, **asked, "mark": MARKS[-1]}
+        settings = {**SETTINGS, **asked, "mark": MARKS[-1], **(BEAM if TEST in pairs else {})}
+        references = [target for _, target in pairs.get(TEST, [])]
         (task / "settings.json").write_text(json.dumps(settings))
         # Ours first, for it learns the pieces; JoeyNMT is given them.
         scripts = {"ours": "quality_ours.py", "joeynmt": "peers/joeynmt_quality.py"}
@@ -136,8 +157,10 @@ def main() -> None:
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 sys.exit(f"{scripts[side]} ended with {done.returncode}; what it said is above")
-            measured[side] = described(json.loads(done.stdout.splitlines()[-1]))
+            measured[side] = described(json.loads(done.stdout.splitlines()[-1]), references)
             print(f"{side:8} best {measured[side]['best_bleu']}  {measured[side]['minutes_to']}")
+            if TEST in pairs:
+                print(f"{'':8} {arguments.test}: {measured[side]['test']}")
             told = {"settings": settings, "ratios": ratios_of(measured), "measured": measured}
             print(f"written: {write('quality', {**record, **told})}")
 

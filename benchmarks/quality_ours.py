@@ -30,6 +30,7 @@ from seq2seq_tfx.models.seq2seq import build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer, source_ids, target_ids
 
+BATCH = 64  # of answers
 PIECES, VOCABULARY = "pieces.model", "pieces.txt"
 
 
@@ -48,8 +49,17 @@ def write_examples(path: Path, tokenizer: Tokenizer, sources: list[str], targets
                 writer.write(example.SerializeToString())
 
 
+def answers_of(predictor: Predictor, sources: list[str]) -> list[str]:
+    """The best answer to each."""
+    answers: list[str] = []
+    for start in range(0, len(sources), BATCH):
+        found = predictor.best(tf.constant(sources[start : start + BATCH]))[features.TEXT].numpy()
+        answers += [answer.decode("utf-8", "replace") for answer in found]
+    return answers
+
+
 def main() -> None:
-    """Prints the course of validation BLEU as JSON."""
+    """Prints the course of validation BLEU as JSON, and the last answers if they are asked for."""
     folder = Path(sys.argv[1])
     settings = json.loads((folder / "settings.json").read_text())
     batch, longest = settings["batch"], settings["longest"]
@@ -87,11 +97,7 @@ def main() -> None:
     while (time.monotonic() - began) / 60 < settings["minutes"]:
         data = batches(files, batch, longest, seed=1, epoch=epoch).apply(known)
         loss = model.fit(data, verbose=0).history["loss"][0]
-        answers: list[str] = []
-        for start in range(0, len(text["val", "source"]), 64):
-            some = tf.constant(text["val", "source"][start : start + 64])
-            found = predictor.best(some)[features.TEXT].numpy()
-            answers += [answer.decode("utf-8", "replace") for answer in found]
+        answers = answers_of(predictor, text["val", "source"])
         bleu = sacrebleu.corpus_bleu(answers, [text["val", "target"]]).score
         epoch += 1
         course.append(
@@ -102,10 +108,18 @@ def main() -> None:
             }
         )
         print(f"  epoch {epoch}: {course[-1]}", file=sys.stderr, flush=True)
+        if bleu >= max(one["bleu"] for one in course):
+            best = model.get_weights()
         if bleu >= settings["mark"]:
             break
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-    print(json.dumps({"course": course, "parameters": model.count_params(), "versions": versions}))
+    told = {"course": course, "parameters": model.count_params(), "versions": versions}
+    if "beam" in settings:
+        model.set_weights(best)
+        search = SearchConfig(beam_size=settings["beam"], length_penalty=settings["length_penalty"])
+        last = Predictor(model, tokenizer, tokenizer, search, longest)
+        told["answers"] = answers_of(last, (folder / "test.source").read_text("utf-8").splitlines())
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_both_sides_of_decoding_write_answers_of_the_full_length(benchmark, tmp_
 
 
 def test_our_side_of_time_to_quality_tells_bleu_by_minutes(benchmark, tmp_path):
-    for split, rows in (("train", 120), ("val", 5)):
+    for split, rows in (("train", 120), ("val", 5), ("test", 3)):
         for side, line in (("source", "{0} a b c"), ("target", "c b a {0}")):
             text = "".join(
                 line.format("xyz"[row % 3] * (1 + row % 5)) + "\n" for row in range(rows)
@@ -150,14 +150,17 @@ def test_our_side_of_time_to_quality_tells_bleu_by_minutes(benchmark, tmp_path):
             (tmp_path / f"{split}.{side}").write_text(text)
     quality = benchmark("quality")
     settings = {**quality.SETTINGS, "hidden": 8, "vocabulary": 20, "minutes": 1e-6, "mark": 33}
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    (tmp_path / "settings.json").write_text(json.dumps({**settings, **quality.BEAM}))
     record = asked("quality_ours.py", tmp_path)
     (first,) = record["course"]
     assert first["minutes"] > 0 and 0 <= first["bleu"] <= 100 and first["loss"] > 0
     assert (tmp_path / "pieces.txt").read_text("utf-8").count("\n") == 20 - 4
-    told = quality.described({"course": [first, {"minutes": 9.5, "bleu": 26.0}]})
+    assert len(record["answers"]) == 3
+    course = [first, {"minutes": 9.5, "bleu": 26.0}, {"minutes": 12.0, "bleu": 25.0}]
+    told = quality.described({"course": course, "answers": ["a b c d"]}, ["a b c d"])
     assert told["minutes_to"] == {"20": 9.5, "25": 9.5, "30": None, "33": None}
-    assert told["best_bleu"] == 26.0
+    assert told["best_bleu"] == 26.0 and "answers" not in told
+    assert (told["test"]["bleu"], told["test"]["after_minutes"]) == (100.0, 9.5)
 
 
 def test_our_side_of_time_to_quality_is_written_before_its_peer_fails(
@@ -193,6 +196,7 @@ def test_pairs_of_moses_files_stand_line_by_line(benchmark, tmp_path):
     (tmp_path / "val.en.gz").write_bytes(gzip.compress(b"c\n"))
     found = quality.pairs_of(tmp_path, "en", "de")
     assert found == {"train": [("a", "1"), ("b", "3")], "val": [("c", "4")]}
+    assert quality.pairs_of(tmp_path, "en", "de", "train") == {**found, "test": found["train"]}
     (tmp_path / "val.de").write_text("4\n5\n")
     with pytest.raises(SystemExit, match="1 and 2 lines"):
         quality.pairs_of(tmp_path, "en", "de")
