@@ -88,7 +88,7 @@ def minutes_to(course: list[dict], mark: float) -> float | None:
 def described(record: dict, references: list[str] | None = None) -> dict:
     """A side's figures; with references those of its last answers, too."""
     course, answers = record["course"], record.get("answers")
-    best = max(course, key=lambda one: one["bleu"], default={"bleu": None, "minutes": None})
+    best = max(course, key=lambda one: one["bleu"], default={"bleu": None, "minutes": 0.0})
     told = {
         "minutes_to": {str(mark): minutes_to(course, mark) for mark in MARKS},
         "best_bleu": best["bleu"],
@@ -124,6 +124,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="of each side")
     parser.add_argument("--sides", nargs="*", default=["ours", "joeynmt"])
     arguments = parser.parse_args()
+    if arguments.test and not arguments.data:
+        parser.error("--test: names files of --data, which was not given")
     pairs = (
         pairs_of(arguments.data, arguments.source, arguments.target, arguments.test)
         if arguments.data
