@@ -155,16 +155,12 @@ class RecurrentDecoder(Composite):
         self.embedding = embedding or TokenEmbedding(
             vocabulary_size, embedding_size, name="embedding", **same
         )
+        start: dict[str, Any] = {
+            "forget_bias": forget_bias,
+            "recurrent_initializer": recurrent_initializer,
+        }
         self.layers = [
-            Recurrent(
-                cell,
-                units,
-                forget_bias=forget_bias,
-                recurrent_initializer=recurrent_initializer,
-                name=f"layer_{i}",
-                **same,
-            )
-            for i in range(layers)
+            Recurrent(cell, units, name=f"layer_{i}", **start, **same) for i in range(layers)
         ]
         # A plain list: Keras would not save layers of lists within lists.
         self.bridges = [
