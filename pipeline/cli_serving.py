@@ -31,7 +31,11 @@ COUNT = click.IntRange(min=1)
 @click.option("--batch-rows", type=COUNT, default=32, show_default=True, help="Decoded together.")
 @click.option("--queue-rows", type=COUNT, default=256, show_default=True, help="Waiting at most.")
 @click.option(
-    "--queue-seconds", type=COUNT, default=2, show_default=True, help="That the queue may take."
+    "--queue-seconds",
+    type=click.FloatRange(min=0),
+    default=0.3,
+    show_default=True,
+    help="That the queue may take, once 128 rows are in hand.",
 )
 @click.option("--timeout", type=COUNT, default=30, show_default=True, help="Seconds a request.")
 @click.option(
@@ -51,7 +55,7 @@ def serve(
     model_config: Path | None,
     batch_rows: int,
     queue_rows: int,
-    queue_seconds: int,
+    queue_seconds: float,
     timeout: int,
     load_timeout: int,
     grace: int,
@@ -81,7 +85,7 @@ def serve(
             limits=Limits(
                 batch_rows=batch_rows,
                 queue_rows=queue_rows,
-                queue_seconds=float(queue_seconds),
+                queue_seconds=queue_seconds,
                 seconds=float(timeout),
             ),
             load_seconds=load_timeout,

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,18 @@ class _Asks:
         self._batch_rows = batch_rows
         self._attempts = attempts
 
+    def _call(self, seconds: float | None) -> _Call:
+        seconds = self._seconds if seconds is None else seconds
+        return _Call(self._attempts, time.monotonic() + seconds)
+
 
 class AsyncClient(_Asks):
     """Asks a server.
 
     Sources are sent in batches. A request that is answered UNAVAILABLE, as by a full
     queue or a server that is starting, is sent again after a random while that grows;
-    no other failure is.
+    no other failure is. A call of several batches goes on for as long as some of them
+    are answered.
 
     Args:
       server: HOST:PORT for gRPC, http://HOST:PORT for REST.
@@ -67,7 +73,7 @@ class AsyncClient(_Asks):
       label: in place of the number.
       seconds: how long a call may take in all.
       batch_rows: sources in a request, at most.
-      attempts: how often a request is sent at most.
+      attempts: how often a request is sent at most, since one of its call was answered.
     """
 
     _WAYS = (Rest, Grpc)
@@ -87,12 +93,12 @@ class AsyncClient(_Asks):
           ServerError: the server did not answer, or not in time.
           ModelError: more hypotheses were asked for than the model gives.
         """
-        deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
+        call = self._call(seconds)
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one(batch: Sequence[str]) -> list[list[Hypothesis]]:
             async with room:
-                outputs = await self._ask(_signature(nbest), batch, deadline)
+                outputs = await self._ask(_signature(nbest), batch, call)
             return _hypotheses(outputs, len(batch), nbest)
 
         batches = _batches(sources, self._batch_rows)
@@ -116,12 +122,14 @@ class AsyncClient(_Asks):
         await self.close()
 
     async def _ask(
-        self, signature: str, batch: Sequence[str], deadline: float
+        self, signature: str, batch: Sequence[str], call: _Call
     ) -> dict[str, np.ndarray]:
-        attempts = _Attempts(self._attempts, deadline)
+        attempts = _Attempts(call)
         while True:
             try:
-                return await self._transport.ask(signature, batch, attempts.seconds_left())
+                answer = await self._transport.ask(signature, batch, attempts.seconds_left())
+                call.answered += 1
+                return answer
             except ServerError as error:
                 await asyncio.sleep(attempts.seconds_to_wait(error))
 
@@ -136,10 +144,10 @@ class Client(_Asks):
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
     ) -> list[list[Hypothesis]]:
         """See `AsyncClient.predict`."""
-        deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
+        call = self._call(seconds)
 
         def one(batch: Sequence[str]) -> list[list[Hypothesis]]:
-            outputs = self._ask(_signature(nbest), batch, deadline)
+            outputs = self._ask(_signature(nbest), batch, call)
             return _hypotheses(outputs, len(batch), nbest)
 
         batches = _batches(sources, self._batch_rows)
@@ -164,38 +172,51 @@ class Client(_Asks):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, signature: str, batch: Sequence[str], deadline: float) -> dict[str, np.ndarray]:
-        attempts = _Attempts(self._attempts, deadline)
+    def _ask(self, signature: str, batch: Sequence[str], call: _Call) -> dict[str, np.ndarray]:
+        attempts = _Attempts(call)
         while True:
             try:
-                return self._transport.ask(signature, batch, attempts.seconds_left())
+                answer = self._transport.ask(signature, batch, attempts.seconds_left())
+                call.answered += 1
+                return answer
             except ServerError as error:
                 time.sleep(attempts.seconds_to_wait(error))
+
+
+@dataclass
+class _Call:
+    """What the requests of one call share."""
+
+    attempts: int  # of each, at most, since one was answered
+    deadline: float  # of `time.monotonic`
+    answered: int = 0
 
 
 class _Attempts:
     """How often, and until when, one request is sent."""
 
-    def __init__(self, most: int, deadline: float):
-        self._most = most
-        self._deadline = deadline  # of `time.monotonic`
+    def __init__(self, call: _Call):
+        self._call = call
+        self._answered = call.answered  # when the first of these was made
         self._made = 0
 
     def seconds_left(self) -> float:
         """What the next attempt may take."""
         self._made += 1
-        left = self._deadline - time.monotonic()
+        left = self._call.deadline - time.monotonic()
         if left <= 0:
             raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")
         return left
 
     def seconds_to_wait(self, error: ServerError) -> float:
         """How long until the next attempt; raises the error where there is none."""
-        if error.code != UNAVAILABLE or self._made >= self._most:
+        if self._call.answered > self._answered:  # the server gets on with the call
+            self._answered, self._made = self._call.answered, 1
+        if error.code != UNAVAILABLE or self._made >= self._call.attempts:
             raise error
         # A random while, so that clients that were refused together do not come back together.
         wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**self._made))
-        if time.monotonic() + wait >= self._deadline:
+        if time.monotonic() + wait >= self._call.deadline:
             raise error
         return wait
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,18 @@ class Limits:
     rows: int = 256  # of one request
     text_bytes: int = 16_384  # of one string
     batch_rows: int = 32  # decoded together
-    batches: int = 2  # decoded at once, of one lane
-    # Waiting, of one lane; more are answered UNAVAILABLE at once. Fewer would refuse a burst
-    # that is answered in a third of a second, more make everybody wait under overload.
+    batches: int = max(2, os.cpu_count() or 1)  # decoded at once; of a band that has none, one more
+    # What may wait in a band; more is answered UNAVAILABLE at once. Fewer rows would refuse a
+    # burst that is answered in a third of a second, more make everybody wait under overload.
     queue_rows: int = 256
-    # What those rows may take by the pace of the last full batches: as many are soon answered by a
-    # fast model and not by a slow one. A batch's worth may always wait.
-    queue_seconds: float = 2.0
+    # What those rows may take by the pace of the last full batches, so that who is taken under
+    # overload has an answer about as soon as before it.
+    queue_seconds: float = 0.3
+    # While a version has fewer rows in hand than these they may take longer: so many clients
+    # that ask one thing after another are all answered, as by a server that is just busy.
+    burst_rows: int = 128
+    burst_seconds: float = 3.0
+    few_rows: int = 8  # may wait in any case: many long ones do not keep short ones out
     seconds: float = 30.0  # of one request, unless its own deadline is shorter
     body_seconds: float = 10.0  # for a REST body to arrive
 

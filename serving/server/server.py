@@ -31,7 +31,8 @@ from .try_service import TryPage
 from .versions import LOAD_SECONDS, Policy, Versions
 
 LOG = logging.getLogger(__name__)
-# Lanes that answer at once; others wait. Every band of a few signatures has its own.
+# Lanes that answer at once; others wait. Every band of a few signatures has its own. Besides
+# there are those of idle cores.
 THREADS = 8 * BANDS
 LAST_SECONDS = 5.0  # of the time to end: for versions to be unloaded
 
@@ -88,7 +89,8 @@ async def serve(settings: ServerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
     metrics, limits = Metrics(), settings.limits
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer", initializer=give_way)
+    threads = THREADS + limits.batches
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="answer", initializer=give_way)
 
     def new_batcher(servable: Servable) -> Batcher:
         return Batcher(counting(servable, metrics), limits, pool, metrics)

@@ -190,7 +190,7 @@ def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
         await asyncio.gather(*slow)
         held = asyncio.create_task(ask("next"))
         await began()
-        waiting = [asyncio.create_task(ask(text)) for text in "ab"]  # a batch may always wait
+        waiting = [asyncio.create_task(ask(text)) for text in "ab"]  # a few may always wait
         await asyncio.sleep(0)
         with pytest.raises(RequestError) as refused:
             await asyncio.wait_for(ask("c"), SOON)
@@ -199,7 +199,87 @@ def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
         await asyncio.gather(held, *waiting)
         assert await ask("c") == ["C"]
 
-    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1, burst_rows=1, few_rows=2)
+
+
+def test_a_burst_may_take_longer_than_what_comes_beyond_it(asking, model):
+    slow, last = model.hold("slow"), model.hold("last")
+
+    async def test(ask, began):
+        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        await began()
+        await asyncio.sleep(0.2)  # a row takes half of that at least, so three rows 0.3 s
+        slow.set()
+        await asyncio.gather(*first)
+        held = asyncio.create_task(ask("last"))
+        await began()
+        waiting = []
+        for text in "abcd":
+            waiting.append(asyncio.create_task(ask(text)))
+            await asyncio.sleep(0)
+        with pytest.raises(RequestError):  # six in hand
+            await asyncio.wait_for(ask("e", "f"), SOON)
+        last.set()
+        await asyncio.gather(held, *waiting)
+
+    asking(test, batch_rows=2, queue_seconds=0.1, burst_rows=5, burst_seconds=60, few_rows=0)
+
+
+def test_a_model_that_is_too_slow_for_a_burst_refuses_it(asking, model):
+    slow, last = model.hold("slow"), model.hold("last")
+
+    async def test(ask, began):
+        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        await began()
+        await asyncio.sleep(0.2)  # a row takes half of that at least
+        slow.set()
+        await asyncio.gather(*first)
+        held = asyncio.create_task(ask("last"))
+        await began()
+        waiting = asyncio.create_task(ask("a"))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError):
+            await asyncio.wait_for(ask("b"), SOON)
+        last.set()
+        await asyncio.gather(held, waiting)
+
+    asking(test, batch_rows=2, burst_rows=100, burst_seconds=0.05, few_rows=0)
+
+
+def test_many_long_rows_in_hand_do_not_keep_short_ones_out(asking, model):
+    gate = model.hold(LONG)
+
+    async def test(ask, began):
+        long = asyncio.create_task(ask(*(LONG + str(i) for i in range(20)), LONG))
+        held = asyncio.create_task(ask(LONG))
+        await began()
+        assert await ask("a", "b") == ["A", "B"]
+        gate.set()
+        await asyncio.gather(long, held)
+
+    asking(test, burst_rows=4, few_rows=2)
+
+
+def test_a_band_begins_a_second_batch_where_a_core_is_idle_and_not_else(asking, model):
+    gates = {text: model.hold(text) for text in ("first", "second", LONG)}
+
+    async def test(ask, began):
+        held = {}
+        for text in ("first", LONG):
+            held[text] = asyncio.create_task(ask(text))
+            await began()
+        held["second"] = asyncio.create_task(ask("second"))
+        await asyncio.sleep(0.05)
+        assert model.batches == [["first"], [LONG]]
+        gates[LONG].set()
+        await held[LONG]
+        await began()  # though the first is still being decoded
+        assert model.batches == [["first"], [LONG], ["second"]]
+        for gate in gates.values():
+            gate.set()
+        await asyncio.gather(*held.values())
+
+    asking(test, batches=2)
 
 
 def test_how_long_a_row_by_itself_took_refuses_none_of_a_burst(asking, model):
@@ -215,7 +295,7 @@ def test_how_long_a_row_by_itself_took_refuses_none_of_a_burst(asking, model):
         answers = await asyncio.gather(*(ask(text) for text in texts))
         assert answers == [[text.upper()] for text in texts]
 
-    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1, few_rows=0)
 
 
 def test_a_queue_that_was_slow_once_has_its_room_again_when_its_model_is_fast(asking, model):
@@ -238,7 +318,7 @@ def test_a_queue_that_was_slow_once_has_its_room_again_when_its_model_is_fast(as
         last.set()
         await asyncio.gather(held, *waiting)
 
-    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1)
+    asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1, burst_rows=1, few_rows=2)
 
 
 def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
