@@ -6,12 +6,13 @@ r"""The local server under load: what it adds, what it reaches, how it refuses a
 
 Without `--soak`: what the server adds to one sentence, source by source beside the same
 SavedModel in this process, in turns, by the plainest clients there are (upstream's blocking stub,
-Python's own HTTP), so that little of a client is counted; saturation as `serving_speed.py`
-has it; by gRPC latencies at shares of the saturating rate up to twice it, and how long after
-that a server answers at half the rate as it did before. Writes benchmarks/results/serving.json
-and docs/pictures/serving_load.svg, or by the name of `--to`. With it: so many requests of one
-source, `TOGETHER` under way, and the server's memory after every tenth of them; joins the same
-file.
+Python's own HTTP), so that little of a client is counted, for sentences that come one right
+after another and for those that come `PAUSE` after the last answer; saturation as
+`serving_speed.py` has it; by gRPC latencies at shares of the saturating rate up to twice it, and
+by both interfaces how long after that a server answers at half the rate as it did before.
+Writes benchmarks/results/serving.json and docs/pictures/serving_load.svg, or by the name of
+`--to`. With it: so many requests of one source, `TOGETHER` under way, and the server's memory
+after every tenth of them; joins the same file.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ RESULT = HERE / "results" / "serving.json"
 PICTURES = HERE.parent / "docs" / "pictures"
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0)  # of the saturating rate
 TURN, REST = 25, 0.2  # sources, and seconds before them
+PAUSE = 0.02  # seconds before a sentence that comes by itself
 RECOVERED = 1.5  # times the median before counts as recovered
 RECOVERY = 15.0  # seconds that are looked at
 
@@ -88,11 +90,14 @@ def plain_client(server: Address, way: str) -> Iterator[Callable[[str], Any]]:
     connection.close()
 
 
-def overhead(servable: Servable, ask: Callable[[str], Any], sources: Sequence[str]) -> Any:
+def overhead(
+    servable: Servable, ask: Callable[[str], Any], sources: Sequence[str], pause: float
+) -> Any:
     """Milliseconds of one sentence, in this process and from the server, in turns.
 
-    A turn is `TURN` sources, and a rest comes before it: TensorFlow's threads look for work
-    for some time before they sleep, and would take the cores from the other process.
+    Each comes so many seconds after the last was answered. A turn is `TURN` sources, and a
+    rest comes before it: TensorFlow's threads look for work for some time before they sleep,
+    and would take the cores from the other process.
     """
 
     def here(source: str) -> None:
@@ -106,7 +111,7 @@ def overhead(servable: Servable, ask: Callable[[str], Any], sources: Sequence[st
         some = sources[start : start + TURN]
         for way, found in zip((here, ask), turns, strict=True):
             time.sleep(REST)
-            found.append([_ms(way, source) for source in some])
+            found.append([_ms(way, source, pause) for source in some])
     times = np.array([np.concatenate(way) for way in turns]).T
     added = times[:, 1] - times[:, 0]
     return {
@@ -117,7 +122,8 @@ def overhead(servable: Servable, ask: Callable[[str], Any], sources: Sequence[st
     }
 
 
-def _ms(ask: Callable[[str], Any], source: str) -> float:
+def _ms(ask: Callable[[str], Any], source: str, pause: float) -> float:
+    time.sleep(pause)
     start = time.perf_counter()
     ask(source)
     return (time.perf_counter() - start) * 1e3
@@ -129,7 +135,10 @@ def speed(model: Path, server: Address, sources: Sequence[str]) -> dict[str, Any
     found: dict[str, Any] = {}
     for way, address in (("gRPC", server.grpc), ("REST", server.rest)):
         with plain_client(server, way) as ask:
-            found[way] = {"one sentence": overhead(servable, ask, sources[:500])}
+            found[way] = {
+                "one sentence": overhead(servable, ask, sources[:500], 0),
+                "one sentence by itself": overhead(servable, ask, sources[:500], PAUSE),
+            }
         for rows in (1, BATCH):
             rounds = [
                 (offline(servable, sources), *at_saturation(address, sources, rows))
@@ -158,10 +167,12 @@ def curve(server: Address, sources: Sequence[str], saturating: float) -> list[lo
     return asyncio.run(load.load_curve(server.grpc, "seq2seq", sources, rates, 10.0))
 
 
-async def recovery(server: Address, sources: Sequence[str], saturating: float) -> dict[str, Any]:
-    """Loads at half the rate, at twice, and at half again, second by second."""
-    async with connected(server.grpc, "seq2seq") as transport:
+async def recovery(address: str, sources: Sequence[str]) -> dict[str, Any]:
+    """Loads at half the saturating rate, at it, at twice, and at half again, second by second."""
+    saturating = await saturated(address, sources, 1)
+    async with connected(address, "seq2seq") as transport:
         before = await load.open_loop(transport, sources, saturating / 2, 5.0, 1)
+        at_it = await load.open_loop(transport, sources, saturating, 10.0, 1)
         twice = await load.open_loop(transport, sources, saturating * 2, 10.0, 2)
         # `open_loop` waits for its last answers, which is a part of the recovery.
         since = time.perf_counter() - (twice.seconds - 10.0)
@@ -174,6 +185,7 @@ async def recovery(server: Address, sources: Sequence[str], saturating: float) -
             break
     return {
         "before": before.as_json(),
+        "the saturating rate": at_it.as_json(),
         "twice the rate": twice.as_json(),
         "seconds_until_as_before": seconds,
     }
@@ -250,12 +262,14 @@ def main() -> None:
             found = speed(model, server, sources)
             # Asked again each time, for a machine is not as fast at all times.
             loads = curve(server, sources, asyncio.run(saturated(server.grpc, sources, 1)))
-            saturating = asyncio.run(saturated(server.grpc, sources, 1))
             result["load"] = part = {
                 **machine,
                 **found,
                 "curve": [measured.as_json() for measured in loads],
-                "overload": asyncio.run(recovery(server, sources, saturating)),
+                "overload": {
+                    way: asyncio.run(recovery(address, sources))
+                    for way, address in (("gRPC", server.grpc), ("REST", server.rest))
+                },
             }
             _draw(loads, arguments.to.stem)
     part["took_s"] = round(time.perf_counter() - start, 1)
