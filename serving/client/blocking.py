@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from .grpc_messages import OPTIONS, PREDICT, GrpcMessages
-from .transports import CANCELLED, Rest, ServerError
+from .transports import CANCELLED, Rest, ServerError, of_grpc
 
 
 class BlockingTransport(Protocol):
@@ -41,7 +41,7 @@ class BlockingGrpc:
         try:
             reply = self._call(request, timeout=seconds)
         except self._rpc_error as error:
-            raise ServerError(error.code().name, error.details() or "") from error
+            raise of_grpc(error.code().name, error.details() or "") from error
         except ValueError as error:  # what gRPC says of a channel that is closed
             raise ServerError(CANCELLED, "the client is closed") from error
         return self._messages.outputs(reply)

@@ -45,6 +45,16 @@ class ServerError(ModelError):
         self.code = code
 
 
+def of_grpc(code: str, details: str) -> ServerError:
+    """What gRPC tells, where a call that a busy server dropped unread is UNAVAILABLE.
+
+    It says CANCELLED in both places then, and so whoever ends a call here does not.
+    """
+    if code == details == CANCELLED:
+        return ServerError(UNAVAILABLE, "dropped by the server, which had not read it")
+    return ServerError(code, details)
+
+
 class Transport(Protocol):
     """A way to a server."""
 
@@ -193,7 +203,7 @@ class Grpc:
         try:
             return await self._call(request, timeout=seconds)
         except self._rpc_error as error:
-            raise ServerError(error.code().name, error.details() or "") from error
+            raise of_grpc(error.code().name, error.details() or "") from error
 
     async def close(self) -> None:
         """See `Transport`."""

@@ -50,6 +50,25 @@ def columns(signature, sources):
     return texts, scores
 
 
+def reply(signature, sources):
+    answered, scores = columns(signature, sources)
+    message = predict_pb2.PredictResponse()
+    message.outputs["text"].CopyFrom(tf.make_tensor_proto(answered))
+    for name in ("score", "log_prob"):
+        message.outputs[name].CopyFrom(tf.make_tensor_proto(scores, tf.float32))
+    return message
+
+
+def prediction_service(predict):
+    handler = grpc.unary_unary_rpc_method_handler(
+        predict,
+        predict_pb2.PredictRequest.FromString,
+        predict_pb2.PredictResponse.SerializeToString,
+    )
+    service = "tensorflow.serving.PredictionService"
+    return grpc.method_handlers_generic_handler(service, {"Predict": handler})
+
+
 @pytest.fixture
 def rest_server():
     """A server of REST that follows a script."""
@@ -106,22 +125,10 @@ def grpc_server():
                 time.sleep(act)
             elif act != 200:
                 context.abort(getattr(grpc.StatusCode, CODES[act]), "no")
-            answered, scores = columns(request.model_spec.signature_name, texts)
-            reply = predict_pb2.PredictResponse()
-            reply.outputs["text"].CopyFrom(tf.make_tensor_proto(answered))
-            for name in ("score", "log_prob"):
-                reply.outputs[name].CopyFrom(tf.make_tensor_proto(scores, tf.float32))
-            return reply
+            return reply(request.model_spec.signature_name, texts)
 
-        handler = grpc.unary_unary_rpc_method_handler(
-            predict,
-            predict_pb2.PredictRequest.FromString,
-            predict_pb2.PredictResponse.SerializeToString,
-        )
         server = grpc.server(futures.ThreadPoolExecutor(8))
-        service = "tensorflow.serving.PredictionService"
-        generic = grpc.method_handlers_generic_handler(service, {"Predict": handler})
-        server.add_generic_rpc_handlers((generic,))
+        server.add_generic_rpc_handlers((prediction_service(predict),))
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         servers.append(server)
@@ -160,6 +167,32 @@ def test_unavailable_is_asked_again(start):
     with Client(start(script)) as client:
         assert client.predict(["a"])[0][0].text == "A"
     assert len(script.asked) == 3
+
+
+def test_what_a_busy_server_of_grpc_drops_unread_is_asked_again():
+    unread = "grpc.server.max_pending_requests"
+
+    async def predict(request, context):
+        return reply("serving_default", ["a"])
+
+    async def main():
+        server = grpc.aio.server(options=[(unread, 1), (f"{unread}_hard_limit", 2)])
+        server.add_generic_rpc_handlers((prediction_service(predict),))
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+
+        def ask():
+            with Client(address, attempts=20) as client:
+                return client.predict(["a"])[0][0].text
+
+        with futures.ThreadPoolExecutor(20) as pool:
+            asked = [asyncio.wrap_future(pool.submit(ask)) for _ in range(20)]
+            time.sleep(0.5)  # it looks at nothing meanwhile
+            answers = await asyncio.gather(*asked)
+        await server.stop(0)
+        return answers
+
+    assert asyncio.run(main()) == ["A"] * 20
 
 
 def test_nothing_else_is_asked_again(start):
