@@ -73,7 +73,8 @@ class AsyncClient(_Asks):
       label: in place of the number.
       seconds: how long a call may take in all.
       batch_rows: sources in a request, at most.
-      attempts: how often a request is sent at most, since one of its call was answered.
+      attempts: how often a request is sent at most, counted anew whenever another of its
+        call was answered.
     """
 
     _WAYS = (Rest, Grpc)
@@ -197,12 +198,13 @@ class _Attempts:
 
     def __init__(self, call: _Call):
         self._call = call
-        self._answered = call.answered  # when the first of these was made
-        self._made = 0
+        self._answered = call.answered  # of the call, as these were last counted anew
+        self._made = self._counted = 0
 
     def seconds_left(self) -> float:
         """What the next attempt may take."""
         self._made += 1
+        self._counted += 1
         left = self._call.deadline - time.monotonic()
         if left <= 0:
             raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")
@@ -211,8 +213,8 @@ class _Attempts:
     def seconds_to_wait(self, error: ServerError) -> float:
         """How long until the next attempt; raises the error where there is none."""
         if self._call.answered > self._answered:  # the server gets on with the call
-            self._answered, self._made = self._call.answered, 1
-        if error.code != UNAVAILABLE or self._made >= self._call.attempts:
+            self._answered, self._counted = self._call.answered, 1
+        if error.code != UNAVAILABLE or self._counted >= self._call.attempts:
             raise error
         # A random while, so that clients that were refused together do not come back together.
         wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**self._made))

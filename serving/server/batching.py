@@ -78,10 +78,7 @@ class Batcher:
         if len(parts) == 1:
             return await self._one(signature, True, int(bands[0]), inputs, deadline)
         lanes = [self._lane(signature, True, int(bands[rows[0]])) for rows in parts]
-        waiting: dict[Lane, int] = {}
-        for lane, rows in zip(lanes, parts, strict=True):
-            waiting[lane] = waiting.get(lane, 0) + len(rows)
-        _refuse_if_full(waiting)
+        _refuse_if_full(*lanes)
         jobs = [
             Job({name: values[rows] for name, values in inputs.items()}, len(rows), deadline)
             for rows in parts
@@ -89,11 +86,13 @@ class Batcher:
         for lane, job in zip(lanes, jobs, strict=True):
             lane.add(job)
         try:
-            answers = await asyncio.gather(*(job.answered() for job in jobs))
+            answers = await asyncio.gather(*map(Lane.answered, lanes, jobs))
         except RequestError as error:
             if error.code != StatusCode.INVALID_ARGUMENT:
                 raise
             # The model told of a row by its number in a part: ask it of the whole.
+            for job in jobs:
+                job.answer.cancel()
             return await self._one(signature, False, int(bands.max()), inputs, deadline)
         finally:
             for job in jobs:
@@ -105,9 +104,9 @@ class Batcher:
     ) -> Arrays:
         lane = self._lane(signature, joins, band)
         job = Job(inputs, len(next(iter(inputs.values()))), deadline)
-        _refuse_if_full({lane: job.rows})
+        _refuse_if_full(lane)
         lane.add(job)
-        return await job.answered()
+        return await lane.answered(job)
 
     def _lane(self, signature: str, joins: bool, band: int) -> Lane:
         key = signature, joins, band
@@ -138,7 +137,6 @@ def _in_order(parts: list[np.ndarray], answers: list[Arrays]) -> Arrays:
     }
 
 
-def _refuse_if_full(waiting: dict[Lane, int]) -> None:
-    for lane, rows in waiting.items():
-        if not lane.has_room(rows):
-            raise RequestError(StatusCode.UNAVAILABLE, "the queue is full; ask again later")
+def _refuse_if_full(*lanes: Lane) -> None:
+    if not all(lane.has_room() for lane in lanes):
+        raise RequestError(StatusCode.UNAVAILABLE, "the queue is full; ask again later")

@@ -1,8 +1,8 @@
 """Lanes, in which rows of like length wait, and what a version decodes of them at a time.
 
-Every lane that has something to do decodes a batch; cores that are idle then decode a
-second one of the lane whose rows wait longest. Whatever came meanwhile is the next
-batch: nobody waits for a timer, and batches grow with the load.
+Every lane that has something to do decodes a batch; cores that are idle then decode more
+of the lane whose rows wait longest. Whatever came meanwhile is the next batch: nobody
+waits for a timer, and batches grow with the load.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
 NEWEST = 0.3  # what a full batch counts for in the pace
+SLOW = 3.0  # seconds after which a batch no longer keeps its lane from another
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """Rows of one request that go into one batch."""
 
@@ -36,18 +37,10 @@ class Job:
     rows: int
     deadline: float  # of `time.monotonic`
     came: float = field(default_factory=time.monotonic)
+    waits: bool = False  # in a lane
     answer: asyncio.Future[Arrays] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-
-    async def answered(self) -> Arrays:
-        """Waits for the answer, until the deadline at most."""
-        # The loop's clock is that of the deadline.
-        alarm = asyncio.get_running_loop().call_at(self.deadline, _tell, self, _late())
-        try:
-            return await self.answer
-        finally:
-            alarm.cancel()
 
 
 class Workload:
@@ -66,17 +59,30 @@ class Workload:
         self.lanes: list[Lane] = []
         self.rows = 0  # that wait or are being decoded
         self.batches: set[asyncio.Task[None]] = set()  # that are being decoded
+        self._is_called = False
+
+    def begin_soon(self) -> None:
+        """Begins once all that has come together waits, so that it is one batch."""
+        if not self._is_called:
+            self._is_called = True
+            asyncio.get_running_loop().call_soon(self.begin)
 
     def begin(self) -> None:
-        """Decodes a batch of every lane that decodes none, and more where cores are idle."""
+        """Decodes a batch of every lane that decodes none, and more where cores are idle.
+
+        One that takes very long counts for neither: it may hang.
+        """
+        self._is_called = False
+        quick = 0
         for lane in self.lanes:
-            if not lane.batches:
+            if not lane.quick_batches():
                 lane.begin()
-        while len(self.batches) < self.limits.batches:
+            quick += lane.quick_batches()
+        while quick < self.limits.batches:
             lane = min(self.lanes, key=lambda lane: lane.waits_since)
-            if lane.waits_since == math.inf:
+            if not lane.begin():
                 return
-            lane.begin()
+            quick += 1
 
 
 class Lane:
@@ -95,78 +101,95 @@ class Lane:
         self._limits = workload.limits
         self._jobs: deque[Job] = deque()
         self._rows = 0  # that wait
-        self._since = 0.0  # the last batch ended, or the first of a time of work began
-        self._pace = math.inf  # seconds a row, of the last full batches
-        self.batches = 0  # that are being decoded
+        self._begun: list[float] = []  # when what is being decoded was
+        self._ended = 0.0  # the last full batch
+        self._pace = 0.0  # seconds a row where batches are full; 0 until it is known
         workload.lanes.append(self)
 
     @property
     def waits_since(self) -> float:
-        """When the first job that waits came; infinite where none waits."""
-        return self._jobs[0].came if self._jobs else math.inf
+        """When the first job came that may be begun; infinite where none is."""
+        may_begin = self._jobs and len(self._begun) < self._limits.batches
+        return self._jobs[0].came if may_begin else math.inf
 
-    def has_room(self, rows: int) -> bool:
-        """Whether so many rows more may wait: a request that is larger than what is left, too.
+    def quick_batches(self) -> int:
+        """How many of its batches are being decoded, and have not been for very long."""
+        now = time.monotonic()
+        return sum(now - begun < SLOW for begun in self._begun)
+
+    def has_room(self) -> bool:
+        """Whether a job may wait, however many rows it has.
 
         Else a large one, that needs an empty queue, would never be taken among small ones.
+        The rules are those of `Limits`.
         """
-        limits, workload = self._limits, self._workload
-        if not rows:
-            return True
+        limits = self._limits
         if self._rows >= limits.queue_rows:
             return False
         if self._rows < limits.few_rows:
             return True
-        seconds = self._rows * self._pace
-        if workload.rows < limits.burst_rows:
-            return seconds < limits.burst_seconds or self._pace == math.inf
-        return seconds < limits.queue_seconds
+        is_burst = self._workload.rows < limits.burst_rows
+        most = max(limits.queue_seconds, limits.burst_seconds if is_burst else 0)
+        return self._rows * self._pace < most
 
     def add(self, job: Job) -> None:
-        """Takes a job that there is room for."""
-        if not self.batches:
-            self._since = time.monotonic()
+        """Takes a job that there is room for; it must be waited for by `answered`."""
         self._jobs.append(job)
-        self._count(job.rows)
-        self._workload.rows += job.rows
-        self._workload.begin()
+        self._count(job, 1)
+        self._workload.begin_soon()
 
-    def begin(self) -> None:
-        """Decodes what came first, if anybody still waits for it."""
-        if batch := self._next_batch():
-            self.batches += 1
-            self._workload.batches.add(asyncio.create_task(self._decode(batch)))
+    async def answered(self, job: Job) -> Arrays:
+        """Waits for the answer of a job, until its deadline at most."""
+        # The loop's clock is that of the deadline.
+        alarm = asyncio.get_running_loop().call_at(job.deadline, _tell, job, _late())
+        try:
+            return await job.answer
+        finally:
+            alarm.cancel()
+            if job.waits:  # and nobody for its answer
+                self._jobs.remove(job)
+                self._count(job, -1)
 
-    async def _decode(self, batch: list[Job]) -> None:
+    def begin(self) -> bool:
+        """Decodes what came first, if there is something and no limit forbids it."""
+        batch = self._next_batch() if self.waits_since < math.inf else []
+        if batch:
+            begun = time.monotonic()
+            self._begun.append(begun)
+            self._workload.batches.add(asyncio.create_task(self._decode(batch, begun)))
+        return bool(batch)
+
+    async def _decode(self, batch: list[Job], begun: float) -> None:
         loop, this = asyncio.get_running_loop(), asyncio.current_task()
         assert this is not None
         rows = sum(job.rows for job in batch)
-        full = bool(self._jobs) or rows >= self._limits.batch_rows
         try:
             outcomes = await loop.run_in_executor(self._workload.pool, self._answer, batch)
         except Exception as error:  # of ours; each job must hear of it
             outcomes = [error] * len(batch)
         finally:
+            self._begun.remove(begun)
             self._workload.batches.discard(this)
             self._workload.rows -= rows
-            self.batches -= 1
-        self._keep_pace(rows, full)
+        self._keep_pace(rows, begun)
         self._workload.begin()
         for job, outcome in zip(batch, outcomes, strict=True):
             _tell(job, outcome)
 
-    def _keep_pace(self, rows: int, full: bool) -> None:
+    def _keep_pace(self, rows: int, begun: float) -> None:
         """Learns of a batch that has ended; where two are decoded at once each counts for half.
 
-        One that had room for more, and found nothing more, tells nothing of how soon a queue
-        is answered: a row by itself takes several times what it takes among others.
+        A row by itself takes several times what it takes among others, so a batch that had
+        room for many more only tells how slow its lane is not.
         """
-        now = time.monotonic()
-        if full:
-            taken = (now - self._since) / max(rows, 1)
-            known = self._pace < math.inf
-            self._pace = self._pace + NEWEST * (taken - self._pace) if known else taken
-        self._since = now
+        now, most = time.monotonic(), self._limits.batch_rows
+        if not self._joins or rows > most // 2:
+            taken = (now - max(begun, self._ended)) / max(rows, 1)
+            weight = NEWEST * min(rows / most, 1) if self._joins else NEWEST
+            self._pace += (weight if self._pace else 1) * (taken - self._pace)
+            self._ended = now
+        elif rows:
+            self._pace = min(self._pace, (now - begun) / rows)
 
     def _next_batch(self) -> list[Job]:
         batch: list[Job] = []
@@ -175,14 +198,14 @@ class Lane:
             job = self._jobs[0]
             if batch and (not self._joins or rows + job.rows > self._limits.batch_rows):
                 break
-            self._count(-self._jobs.popleft().rows)
+            self._jobs.popleft()
+            self._count(job, -1)
             if not job.answer.done() and time.monotonic() >= job.deadline:
                 _tell(job, _late())
-            if job.answer.done():
-                self._workload.rows -= job.rows
-                continue
-            batch.append(job)
-            rows += job.rows
+            if not job.answer.done():
+                batch.append(job)
+                rows += job.rows
+        self._workload.rows += rows
         return batch
 
     def _answer(self, batch: list[Job]) -> list[Arrays | Exception]:
@@ -205,8 +228,11 @@ class Lane:
         parts = {name: np.split(values, ends) for name, values in outputs.items()}
         return [{name: parts[name][i] for name in parts} for i in range(len(batch))]
 
-    def _count(self, rows: int) -> None:
+    def _count(self, job: Job, sign: int) -> None:
+        job.waits = sign > 0
+        rows = sign * job.rows
         self._rows += rows
+        self._workload.rows += rows
         self._workload.metrics.queue_rows.inc(rows)
 
 

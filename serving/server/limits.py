@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,12 +18,13 @@ class Limits:
     rows: int = 256  # of one request
     text_bytes: int = 16_384  # of one string
     batch_rows: int = 32  # decoded together
-    batches: int = max(2, os.cpu_count() or 1)  # decoded at once; of a band that has none, one more
+    # Decoded at once by a version; a band that decodes none begins one all the same.
+    batches: int = field(default_factory=lambda: max(2, _cores()))
     # What may wait in a band; more is answered UNAVAILABLE at once. Fewer rows would refuse a
     # burst that is answered in a third of a second, more make everybody wait under overload.
     queue_rows: int = 256
-    # What those rows may take by the pace of the last full batches, so that who is taken under
-    # overload has an answer about as soon as before it.
+    # What those rows may take by the pace of the last full batches, where it is known, so that
+    # who is taken under overload has an answer about as soon as before it.
     queue_seconds: float = 0.3
     # While a version has fewer rows in hand than these they may take longer: so many clients
     # that ask one thing after another are all answered, as by a server that is just busy.
@@ -71,3 +72,10 @@ class Limits:
             raise invalid(
                 f"expected a request of at most {self.request_bytes} bytes, received {received}"
             )
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -31,8 +31,8 @@ from .try_service import TryPage
 from .versions import LOAD_SECONDS, Policy, Versions
 
 LOG = logging.getLogger(__name__)
-# Lanes that answer at once; others wait. Every band of a few signatures has its own. Besides
-# there are those of idle cores.
+# Lanes that answer at once; others wait. Every band of a few signatures has its own, and idle
+# cores have `Limits.batches` more.
 THREADS = 8 * BANDS
 LAST_SECONDS = 5.0  # of the time to end: for versions to be unloaded
 

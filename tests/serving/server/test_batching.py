@@ -183,11 +183,11 @@ def test_a_queue_holds_no_more_than_its_model_can_soon_answer(asking, model):
     gates = [model.hold(text) for text in ("slow", "next")]
 
     async def test(ask, began):
-        slow = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        slow = asyncio.create_task(ask("slow", "too"))
         await began()
         await asyncio.sleep(0.2)  # a row takes half of that at least
         gates[0].set()
-        await asyncio.gather(*slow)
+        await slow
         held = asyncio.create_task(ask("next"))
         await began()
         waiting = [asyncio.create_task(ask(text)) for text in "ab"]  # a few may always wait
@@ -206,11 +206,11 @@ def test_a_burst_may_take_longer_than_what_comes_beyond_it(asking, model):
     slow, last = model.hold("slow"), model.hold("last")
 
     async def test(ask, began):
-        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        first = asyncio.create_task(ask("slow", "too"))
         await began()
-        await asyncio.sleep(0.2)  # a row takes half of that at least, so three rows 0.3 s
+        await asyncio.sleep(0.2)  # a row takes half of that at least
         slow.set()
-        await asyncio.gather(*first)
+        await first
         held = asyncio.create_task(ask("last"))
         await began()
         waiting = []
@@ -229,11 +229,11 @@ def test_a_model_that_is_too_slow_for_a_burst_refuses_it(asking, model):
     slow, last = model.hold("slow"), model.hold("last")
 
     async def test(ask, began):
-        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        first = asyncio.create_task(ask("slow", "too"))
         await began()
         await asyncio.sleep(0.2)  # a row takes half of that at least
         slow.set()
-        await asyncio.gather(*first)
+        await first
         held = asyncio.create_task(ask("last"))
         await began()
         waiting = asyncio.create_task(ask("a"))
@@ -243,7 +243,7 @@ def test_a_model_that_is_too_slow_for_a_burst_refuses_it(asking, model):
         last.set()
         await asyncio.gather(held, waiting)
 
-    asking(test, batch_rows=2, burst_rows=100, burst_seconds=0.05, few_rows=0)
+    asking(test, batch_rows=2, queue_seconds=0.01, burst_seconds=0.05, few_rows=0)
 
 
 def test_many_long_rows_in_hand_do_not_keep_short_ones_out(asking, model):
@@ -302,12 +302,11 @@ def test_a_queue_that_was_slow_once_has_its_room_again_when_its_model_is_fast(as
     slow, last = model.hold("slow"), model.hold("last")
 
     async def test(ask, began):
-        first = [asyncio.create_task(ask("slow", "too")), asyncio.create_task(ask("left"))]
+        first = asyncio.create_task(ask("slow", "too"))
         await began()
         await asyncio.sleep(0.2)
         slow.set()
-        await asyncio.gather(*first)
-        await began()
+        await first
         for _ in range(10):  # full ones, which leave nothing waiting
             await ask("a", "b")
             await began()
@@ -319,6 +318,94 @@ def test_a_queue_that_was_slow_once_has_its_room_again_when_its_model_is_fast(as
         await asyncio.gather(held, *waiting)
 
     asking(test, queue_rows=100, batch_rows=2, queue_seconds=0.1, burst_rows=1, few_rows=2)
+
+
+def test_batches_with_room_left_tell_as_well_that_a_model_is_fast_again(asking, model):
+    slow, last = model.hold("slow"), model.hold("last")
+
+    async def test(ask, began):
+        first = asyncio.create_task(ask("slow", "b", "c", "d"))
+        await began()
+        await asyncio.sleep(0.4)
+        slow.set()
+        await first
+        await ask("alone")
+        await began()
+        held = asyncio.create_task(ask("last"))
+        await began()
+        waiting = [asyncio.create_task(ask(text)) for text in "abcdef"]
+        await asyncio.sleep(0)
+        last.set()
+        await asyncio.gather(held, *waiting)
+
+    asking(test, batch_rows=4, queue_seconds=0.1, burst_rows=1, few_rows=1)
+
+
+def test_what_comes_together_is_one_batch(asking, model):
+    async def test(ask, began):
+        await asyncio.gather(*(ask(text) for text in "abcdef"))
+
+    asking(test)
+    assert model.batches == [[*"abcdef"]]
+
+
+def test_what_nobody_waits_for_takes_no_room(asking, model):
+    gate = model.hold("hangs")
+
+    async def test(ask, began):
+        hangs = asyncio.create_task(ask("hangs"))
+        await began()
+        with pytest.raises(RequestError):
+            await ask("a", "b", seconds=0.05)
+        gone = asyncio.create_task(ask("c", "d"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait({gone})
+        waiting = asyncio.create_task(ask("e"))
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(hangs, waiting)
+
+    asking(test, queue_rows=2)
+    assert model.batches == [["hangs"], ["e"]]
+
+
+def test_a_batch_that_hangs_does_not_end_its_band_while_others_are_busy(asking, model, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.serving.server.lanes.SLOW", 0.1)
+    gates = [model.hold(text) for text in ("hangs", LONG)]
+
+    async def test(ask, began):
+        held = []
+        for text in ("hangs", LONG):
+            held.append(asyncio.create_task(ask(text)))
+            await began()
+        await asyncio.sleep(0.2)
+        assert await ask("short") == ["SHORT"]
+        for gate in gates:
+            gate.set()
+        await asyncio.gather(*held)
+
+    asking(test, batches=2)
+
+
+def test_a_band_that_hangs_takes_no_more_threads_than_idle_cores(asking, model, monkeypatch):
+    monkeypatch.setattr("seq2seq_tfx.serving.server.lanes.SLOW", 0)
+    gates = [model.hold(text) for text in ("first", "second")]
+
+    async def test(ask, began):
+        held = []
+        for text in ("first", "second"):
+            held.append(asyncio.create_task(ask(text)))
+            await began()
+        with pytest.raises(RequestError):
+            await ask("third", seconds=0.1)
+        assert await ask(LONG) == [LONG.upper()]
+        for gate in gates:
+            gate.set()
+        await asyncio.gather(*held)
+
+    asking(test, batches=2)
+    assert ["third"] not in model.batches
 
 
 def test_no_part_of_a_request_is_queued_where_another_is_refused(asking, model):
