@@ -27,6 +27,7 @@ Run = Callable[[Arrays], Arrays]
 
 NEWEST = 0.3  # what a full batch counts for in the pace
 SLOW = 3.0  # seconds after which a batch no longer keeps its lane from another
+TICK = 0.01  # seconds by which a timer may be early
 
 
 @dataclass(eq=False)
@@ -80,9 +81,9 @@ class Workload:
             quick += lane.quick_batches()
         while quick < self.limits.batches:
             lane = min(self.lanes, key=lambda lane: lane.waits_since)
-            if not lane.begin():
+            if lane.waits_since == math.inf:
                 return
-            quick += 1
+            quick += lane.begin()
 
 
 class Lane:
@@ -151,7 +152,7 @@ class Lane:
                 self._count(job, -1)
 
     def begin(self) -> bool:
-        """Decodes what came first, if there is something and no limit forbids it."""
+        """Decodes what came first, if anybody waits for it and no limit forbids it."""
         batch = self._next_batch() if self.waits_since < math.inf else []
         if batch:
             begun = time.monotonic()
@@ -163,11 +164,13 @@ class Lane:
         loop, this = asyncio.get_running_loop(), asyncio.current_task()
         assert this is not None
         rows = sum(job.rows for job in batch)
+        alarm = loop.call_later(SLOW + TICK, self._workload.begin)
         try:
             outcomes = await loop.run_in_executor(self._workload.pool, self._answer, batch)
         except Exception as error:  # of ours; each job must hear of it
             outcomes = [error] * len(batch)
         finally:
+            alarm.cancel()
             self._begun.remove(begun)
             self._workload.batches.discard(this)
             self._workload.rows -= rows
