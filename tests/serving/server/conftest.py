@@ -1,6 +1,7 @@
 """What the tests of the server share: as a process, and of its versions alone."""
 
 import asyncio
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,7 @@ from seq2seq_tfx.serving.server.limits import Limits
 from seq2seq_tfx.serving.server.metrics import Metrics
 from seq2seq_tfx.serving.server.versions import Policy, Versions
 
-from . import toys
+from . import asking_batcher, toys
 
 
 @pytest.fixture(scope="package")
@@ -57,3 +58,15 @@ def serving(base):
         asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def model():
+    return asking_batcher.Model()
+
+
+@pytest.fixture
+def asking(model):
+    """Runs a test's coroutine with a way to ask a batcher of the model."""
+    with ThreadPoolExecutor(8) as pool:
+        yield functools.partial(asking_batcher.run, model, pool)
