@@ -213,10 +213,10 @@ def test_it_gives_up_after_a_few_attempts(start, monkeypatch):
 
 
 def test_it_goes_on_for_as_long_as_batches_of_its_call_are_answered(start, monkeypatch):
-    monkeypatch.setattr("seq2seq_tfx.serving.client.client.LONGEST_WAIT", 0.05)
-    sources = [f"s{i}" for i in range(30)]
-    script = Script(*[503, 503, 200] * 30)
-    with Client(start(script), batch_rows=1, attempts=3) as client:
+    monkeypatch.setattr("seq2seq_tfx.serving.client.client.LONGEST_WAIT", 0.2)
+    sources = [f"s{i}" for i in range(40)]
+    script = Script(*[*[503] * 4, 200] * 40)
+    with Client(start(script), batch_rows=1, attempts=6) as client:
         assert [row[0].text for row in client.predict(sources)] == [s.upper() for s in sources]
 
 
