@@ -19,6 +19,7 @@ from aiohttp import web
 
 from .batching import BANDS, Batcher
 from .errors import RequestError
+from .grpc_server import GrpcServer
 from .grpc_service import GrpcService
 from .limits import Limits
 from .metrics import Metrics
@@ -119,8 +120,8 @@ async def serve(settings: ServerSettings) -> None:
         handler_cancellation=True,
         shutdown_timeout=settings.grace_seconds,
     )
-    server = grpc.aio.server(
-        options=[
+    server = GrpcServer(
+        [
             ("grpc.so_reuseport", 0),  # a second server must not share the port in silence
             # Above ours, so that a request a little too large is told what the limit is.
             ("grpc.max_receive_message_length", 2 * limits.request_bytes),
