@@ -4,7 +4,8 @@
 for the next. On busy cores that is some 2,000 calls a second, however little is done for each;
 what comes faster waits unread, for half a second and more, and is dropped once a thousand wait.
 Here `AT_ONCE` calls have been asked for before they come. The library has no setting for it, so
-this stands on names of its own that are not public; its test tells when they change.
+this stands on names of its own that are not public; its tests fail where a release no longer
+asks for calls or ends by them.
 """
 
 from __future__ import annotations
