@@ -128,15 +128,16 @@ def _array(name: str, values: Any, expected: Tensor) -> np.ndarray:
     """An array of nested lists; its rank is known, so that no depth is followed beyond."""
     shape: list[int] = []
     flat = [values]
-    for _ in range(expected.shape.rank or 1):
+    depth = len(expected.shape or ()) or 1
+    for _ in range(depth):
         if not all(isinstance(value, list) for value in flat):
-            raise invalid(f"{name}: expected lists, {expected.shape.rank} deep")
+            raise invalid(f"{name}: expected lists, {depth} deep")
         lengths = {len(value) for value in flat}
         if len(lengths) > 1:
             raise invalid(f"{name}: expected lists of one length, received {sorted(lengths)[:5]}")
         shape.append(lengths.pop() if lengths else 0)
         flat = [part for value in flat for part in value]
-    if not expected.shape.is_compatible_with(shape):
+    if not expected.takes(shape):
         raise invalid(f"{name}: expected the shape {expected.shape}, received {shape}")
     if expected.dtype == tf.string:
         array = np.empty(len(flat), object)

@@ -66,7 +66,7 @@ def _array(
     if (
         proto.tensor_shape.unknown_rank
         or min(shape, default=0) < 0
-        or not expected.shape.is_compatible_with(shape)
+        or not expected.takes(shape)
         # The first axis is rows.
         or not shape
     ):

@@ -12,9 +12,7 @@ from seq2seq_tfx.serving.server.servable import Signature, Tensor
 
 
 def signature(**dtypes):
-    return Signature(
-        {name: Tensor(name, dtype, tf.TensorShape([None])) for name, dtype in dtypes.items()}, {}
-    )
+    return Signature({name: Tensor(name, dtype, (None,)) for name, dtype in dtypes.items()}, {})
 
 
 def read(content, **dtypes):
@@ -86,7 +84,7 @@ def test_half_a_surrogate_pair_and_other_encodings_are_refused():
 
 
 def test_lists_of_different_lengths_are_refused():
-    matrix = Signature({"m": Tensor("m", tf.int32, tf.TensorShape([None, None]))}, {})
+    matrix = Signature({"m": Tensor("m", tf.int32, (None, None))}, {})
     assert read_inputs(read_body(b'{"inputs": [[1, 2], [3, 4]]}'), matrix)["m"].shape == (2, 2)
     with pytest.raises(RequestError, match="one length"):
         read_inputs(read_body(b'{"inputs": [[1, 2], [3]]}'), matrix)

@@ -15,9 +15,7 @@ TAKES = {"text": tf.string, "n": tf.int32}
 
 
 def read(**protos):
-    takes = {
-        name: Tensor(name, TAKES[name], tf.TensorShape([None])) for name in protos if name in TAKES
-    }
+    takes = {name: Tensor(name, TAKES[name], (None,)) for name in protos if name in TAKES}
     return read_inputs(protos, Signature(takes, {}), LIMITS)
 
 
