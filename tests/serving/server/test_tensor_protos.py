@@ -100,3 +100,10 @@ def test_an_output_is_what_tensorflow_reads(values):
     read_back = tf.make_ndarray(written)
     assert read_back.dtype == values.dtype and read_back.shape == values.shape
     assert read_back.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("expected", [None, (), (None,), (2,), (None, 3), (None, None)])
+def test_an_input_takes_the_shapes_that_tensorflow_says_fit(expected):
+    tensor = Tensor("text", tf.string, expected)
+    for shape in ([], [0], [2], [3], [0, 3], [2, 3], [2, 2], [1, 2, 3]):
+        assert tensor.takes(shape) == tf.TensorShape(expected).is_compatible_with(shape)
