@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class CannotClean(Exception):
 
 
 class Item(NamedTuple):
-    """One folder that goes."""
+    """One folder that goes, or file beside checkpoints."""
 
     kind: str
     folder: Path
@@ -68,9 +69,13 @@ def plan(output: Path, keep: int) -> Plan:
     kept |= set(graph.blessed()[-1:])  # the baseline of the next candidate
 
     pushed = {_here(output, folder): model for folder, model in graph.pushed_to.items()}
-    versions = set(_served(output)) | {f for f, model in pushed.items() if model in kept}
+    served = _served(output)
+    versions = served[SERVING] | {f for f, model in pushed.items() if model in kept}
     for folder in versions & pushed.keys():
         kept |= {pushed[folder], *graph.copies(pushed[folder])}
+    # Where a kept run is repeated it must begin where it began.
+    models = [a for a in kept if graph.artifacts[a].type == "Model"]
+    kept |= {start for model in models if (start := graph.began_with(model)) is not None}
     # Without its blessing no candidate would be compared with a model.
     kept |= set(graph.blessings(kept))
 
@@ -85,8 +90,7 @@ def plan(output: Path, keep: int) -> Plan:
     items = [
         Item(kind, folder, bytes_below(folder))
         for kind, folder in _on_disk(output, executions, oldest)
-        if folder not in folders and folder not in versions
-        if not _is_form_of(folder, versions)
+        if folder not in folders and not _stays(folder, versions, served[EXPORTS])
     ]
     marked = [
         artifact
@@ -108,20 +112,33 @@ def clean(output: Path, planned: Plan, tell: Callable[[Item], None] = lambda ite
         artifact.state = pb.Artifact.DELETED
     if planned.marked:
         open_store(output, writable=True).put_artifacts(planned.marked)
-    serving = output.resolve() / SERVING
+    output = output.resolve()
     for item in planned.items:
         going = item.folder
         if not going.name.startswith(_GOING):
-            if item.kind in (VERSIONS, FORMS) and serving.is_dir():
-                with alone(serving / item.folder.parent.name):
-                    served = set(_served(output.resolve()))
-                    if item.folder in served or _is_form_of(item.folder, served):
+            if item.kind in (VERSIONS, FORMS):
+                with _no_promotions(output):
+                    served = _served(output)
+                    if _stays(item.folder, served[SERVING], served[EXPORTS]):
                         continue  # promoted since
                     going = _put_aside(item.folder)
             else:
                 going = _put_aside(item.folder)
-        shutil.rmtree(going)
+        if going.is_dir():
+            shutil.rmtree(going)
+        else:
+            going.unlink()
         tell(item)
+
+
+@contextmanager
+def _no_promotions(output: Path) -> Iterator[None]:
+    """Holds promotions of versions and of their other forms."""
+    with ExitStack() as held:
+        for place in (SERVING, EXPORTS):
+            if (output / place).is_dir():
+                held.enter_context(alone(output / place / "any"))
+        yield
 
 
 def _put_aside(folder: Path) -> Path:
@@ -140,14 +157,20 @@ def _here(output: Path, recorded: str) -> Path:
     return path
 
 
-def _served(output: Path) -> Iterator[Path]:
-    """The versions that have a label, had `stable` before, or are the newest."""
-    for base in sorted(p for p in (output / SERVING).glob("*") if p.is_dir()):
-        promoted = read_promotion(base)
-        there = versions_in(base)
-        for version in {*promoted.labels.values(), promoted.before, *there[:1]}:
-            if version is not None:
-                yield base / str(version)
+def _served(output: Path) -> dict[str, set[Path]]:
+    """By place, the versions that have a label, had `stable` before, or are the newest."""
+    served: dict[str, set[Path]] = {SERVING: set(), EXPORTS: set()}
+    for place, versions in served.items():
+        for base in (p for p in (output / place).glob("*") if p.is_dir()):
+            promoted = read_promotion(base)
+            numbers = {*promoted.labels.values(), promoted.before, *versions_in(base)[:1]}
+            versions |= {base / str(number) for number in numbers if number is not None}
+    return served
+
+
+def _stays(folder: Path, versions: set[Path], forms: set[Path]) -> bool:
+    """Whether a folder is one of the versions, or another form that is served or is of one."""
+    return folder in versions or folder in forms or _is_form_of(folder, versions)
 
 
 def _is_form_of(folder: Path, versions: set[Path]) -> bool:

@@ -46,9 +46,10 @@ def runs(output: Path, last: int, lineage: str | None, as_json: bool) -> None:
 def gc(output: Path, keep: int, dry_run: bool) -> None:
     """Remove what only older runs need.
 
-    What stays: the last runs with all they made and read, the last blessed model, every
-    version that has a label, was stable before, or is the newest, with its model and its other
-    forms, and all metadata. Killed half way, it is gone on with by the same command.
+    What stays: the last runs with all they made and read, the models that these began with,
+    the last blessed model, every version that has a label, was stable before, or is the
+    newest, with its model and its other forms, such forms themselves, and all metadata. Killed
+    half way, it is gone on with by the same command.
     """
     from ..serving.promotion import PromotionError
     from .cleanup import CannotClean

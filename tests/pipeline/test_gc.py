@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 
 from seq2seq_tfx.pipeline import run_folder
 from seq2seq_tfx.pipeline.cleanup import CannotClean, clean, plan
-from seq2seq_tfx.pipeline.lineage import lineage
+from seq2seq_tfx.pipeline.lineage import last_blessed, lineage
 from seq2seq_tfx.serving import promotion
 
 from .recorded import SIZE, Recorded
@@ -70,6 +70,32 @@ def test_other_forms_of_a_version_go_and_stay_with_it(recorded):
     for form in ("seq2seq-int8", "seq2seq-float16"):
         assert sorted(path.name for path in (exports / form).iterdir()) == versions(recorded)
     assert plan(recorded.output, 1).items == []
+
+
+def test_another_form_that_is_served_stays_where_its_version_goes(recorded):
+    form = recorded.output / "exports/seq2seq-int8"
+    for version in (12, 13, 14):
+        (form / str(version)).mkdir(parents=True)
+        (form / str(version) / "saved_model.pb").touch()
+    promotion.promote(recorded.output / "serving/seq2seq", 14)
+    promotion.promote(form, 13)
+    clean(recorded.output, plan(recorded.output, 1))
+    assert versions(recorded) == ["11", "14"]
+    assert sorted(path.name for path in form.iterdir()) == ["13", "14"]
+    assert plan(recorded.output, 1).items == []
+
+
+def test_the_model_that_a_kept_run_began_with_stays(tmp_path):
+    recorded = Recorded(tmp_path / "out")
+    first = recorded.run(["1"])
+    start = Path(recorded.artifacts[first, "Model"].uri)
+    for span in (2, 3):
+        recorded.run([str(span)], blessed=False)
+    recorded.run(["4"], warm_start=str(start / "Format-Serving"))
+    clean(recorded.output, plan(recorded.output, 1))
+    # So that the run, repeated, begins there again and comes from the cache.
+    found = last_blessed(recorded.output, 4)
+    assert found and Path(found[0]) == start and start in recorded.live()
 
 
 def test_a_version_that_is_promoted_meanwhile_stays_with_its_forms(recorded):
@@ -155,9 +181,13 @@ def test_checkpoints_and_unfinished_outputs_of_runs_that_are_kept_stay(recorded)
     checkpoints = recorded.output / "artifacts/Trainer/checkpoints"
     for name in ("old", "new"):
         (checkpoints / name).mkdir(parents=True)
-    os.utime(checkpoints / "old", (1, 1))
+    # The pairs of a training that ended in NaN lie beside them.
+    (checkpoints / "a-not-finite.tsv").write_text("a\tb\n")
+    for name in ("old", "a-not-finite.tsv"):
+        os.utime(checkpoints / name, (1, 1))
     clean(recorded.output, plan(recorded.output, 1))
     assert [path.name for path in checkpoints.iterdir()] == ["new"]
+    assert versions(recorded) == ["11", "12", "14"]  # nothing of the plan is left over
 
 
 def test_a_model_that_was_judged_anew_and_not_blessed_is_no_baseline(tmp_path):
