@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from glob import escape
 from itertools import islice
 from typing import IO, NamedTuple
 from uuid import uuid4
@@ -119,7 +120,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 def pieces_in(folder: str) -> list[str]:
     """The answers that are in a folder, in the order of the lines."""
-    (found,) = FileSystems.match([FileSystems.join(folder, f"{PREFIX}-*{SUFFIX}")])
+    (found,) = FileSystems.match([FileSystems.join(escape(folder), f"{PREFIX}-*{SUFFIX}")])
     return sorted((one.path for one in found.metadata_list), key=os.path.basename)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from .bitext_statistics import LENGTHS, RATIOS
 from .curated_schema import schema_breaches
 from .data_config import DataConfig, files_of
 from .drift import drift
+from .errors import PipelineError
 from .gathered import Gather, Merges, gathered
 from .ingestion import PairRow, ReadFiles, check_read, compared_in_part
 from .measure_bitext import STATISTICS, MeasureBitext, merge_statistics
@@ -78,9 +80,10 @@ def check_pairs(
       before: the statistics of other pairs, to tell the drift from them.
 
     Raises:
-      PipelineError: a file cannot be found or read.
+      PipelineError: a file cannot be found or read, or what is written would replace it.
     """
     files = files_of(config)
+    _refuse_to_replace([path for file in files for path in file.paths], folder)
     folder.mkdir(parents=True, exist_ok=True)
     # A folder of its own name: what stands in `folder` already is the user's.
     with tempfile.TemporaryDirectory(prefix=".seq2seq-", dir=folder) as scratch:
@@ -133,6 +136,18 @@ def check_pairs(
     (folder / REPORT).write_text(f"{text}\n", "utf-8")
     (folder / PAGE).write_text(bitext_page(report._asdict(), LENGTHS, RATIOS), "utf-8")
     return report
+
+
+def _refuse_to_replace(read: list[str], folder: Path) -> None:
+    """What was kept of an earlier check may be checked again, but not be its own output."""
+    for name in (KEPT, REJECTED, REPORT, PAGE):
+        written = folder / name
+        for path in read:
+            if written.exists() and os.path.exists(path) and written.samefile(path):
+                raise PipelineError(
+                    f"expected an output folder other than that of the input, received {folder}: "
+                    f"{name} would replace {path}"
+                )
 
 
 def _pairs_in(path: Path) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,7 @@ def predict_file(
       CannotPredict: the input cannot be read, or the partial output belongs to
         something else.
     """
-    check_source(source)
+    check_files(source, target)
     partial = target.with_name(f"{target.name}.partial")
     record = partial.with_name(f"{partial.name}.json")
     try:
@@ -101,19 +101,25 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     return answered, rejected
 
 
-def check_source(source: Path) -> None:
-    """Makes sure that an input can be read twice: for its digest, and for its lines.
+def check_files(source: Path, target: Path) -> None:
+    """Makes sure that an input can be read twice, for its digest and its lines, and stays.
 
     Args:
       source: the input.
+      target: where the answers go.
 
     Raises:
-      CannotPredict: it is no regular file, such as a pipe.
+      CannotPredict: the input is no regular file, such as a pipe, or is the target.
     """
     if not source.is_file():
         raise CannotPredict(
             f"expected --input to be a regular file, received {source}: write its lines to one, "
             "or pipe them into `seq2seq predict` without --input"
+        )
+    if target.exists() and target.samefile(source):
+        raise CannotPredict(
+            f"expected another file for --output, received --input itself, {source}, which the "
+            "answers would replace"
         )
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from ..components.batch_answers import AnswerFiles, pieces_in
+from ..components.batch_answers import AnswerFiles, Counts, pieces_in, total
 from ..components.decoding import let_go_of_models
 from ..components.readers.compression import DAMAGE
 from ..serving.answered_lines import count
-from .predict_file import CannotPredict, Done, check_job, check_source, digest_of
+from .predict_file import CannotPredict, Done, check_files, check_job, digest_of
 
 
 def predict_on_beam(
@@ -35,23 +35,18 @@ def predict_on_beam(
     Raises:
       CannotPredict: the input cannot be read, or what was begun belongs to something else.
     """
-    check_source(source)
+    check_files(source, target)
     folder = target.with_name(f"{target.name}.pieces").absolute()
-    record, told = folder / "job.json", folder / "counts.json"
+    record = folder / "job.json"
     try:
         job = {"input": digest_of(source), "model": str(model), "nbest": nbest}
         folder.mkdir(parents=True, exist_ok=True)
         if record.exists():
             check_job(folder, json.loads(record.read_text()), job)
         record.write_text(json.dumps(job))
-        before = sum(sum(_count(piece)) for piece in pieces_in(str(folder)))
+        before = sum(_counts_in(folder))
         with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
-            _ = (
-                pipeline
-                | AnswerFiles([str(source.absolute())], str(model), str(folder), nbest)
-                | "AsJson" >> beam.Map(json.dumps)
-                | "Write" >> beam.io.WriteToText(str(told), shard_name_template="")
-            )
+            _ = pipeline | AnswerFiles([str(source.absolute())], str(model), str(folder), nbest)
         let_go_of_models()
         partial = target.with_name(f"{target.name}.partial")
         with partial.open("wb") as answers:
@@ -61,7 +56,7 @@ def predict_on_beam(
             answers.flush()
             os.fsync(answers.fileno())
         os.replace(partial, target)
-        answered, rejected = json.loads(told.read_text())
+        answered, rejected = _counts_in(folder)
         shutil.rmtree(folder)
     except (*DAMAGE, RuntimeError) as error:  # the last is a runner's, of whatever failed there
         raise CannotPredict(
@@ -71,6 +66,11 @@ def predict_on_beam(
     return Done(answered, rejected, before)
 
 
-def _count(piece: str) -> tuple[int, int]:
-    with open(piece, "rb") as file:
-        return count(file)
+def _counts_in(folder: Path) -> Counts:
+    """How many lines of the pieces that are there are answered, and rejected."""
+
+    def count_in(piece: str) -> Counts:
+        with open(piece, "rb") as file:
+            return count(file)
+
+    return total(map(count_in, pieces_in(str(folder))))

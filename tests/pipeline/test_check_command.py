@@ -37,6 +37,17 @@ def test_it_says_what_was_read_kept_and_rejected():
     assert sorted(Path().iterdir()) == [Path("a.tsv")]
 
 
+def test_what_is_checked_is_never_replaced():
+    Path("out").mkdir()
+    for name in ("kept.jsonl", "rejected.jsonl"):
+        given = Path("out", name)
+        given.write_text('{"source": "one", "target": "eins"}\n' * 2)
+        before = given.read_bytes()
+        result = check(str(given), "--output", "out")
+        assert result.exit_code == 1 and f"{name} would replace" in result.stderr
+        assert given.read_bytes() == before
+
+
 @pytest.mark.slow
 @pytest.mark.modern
 def test_json_is_one_object_and_what_was_kept_and_rejected_lies_in_the_output():

@@ -193,6 +193,21 @@ def test_a_pipe_is_refused_and_the_answers_that_are_there_stay(tmp_path):
     assert target.read_text() == "kept"
 
 
+def test_answers_do_not_replace_their_input(tmp_path):
+    source, link = tmp_path / "in.txt", tmp_path / "link.txt"
+    source.write_text("one\n")
+    link.symlink_to(source)
+    for target in (source, link):
+        for way in (
+            lambda target=target: predict_file(Echo(), "model", source, target),
+            lambda target=target: predict_on_beam(tmp_path / "model", source, target, 1, []),
+        ):
+            with pytest.raises(CannotPredict, match="another file for --output"):
+                way()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "link.txt"]
+    assert source.read_text() == link.read_text() == "one\n"
+
+
 @every_packing
 def test_a_damaged_archive_is_told(tmp_path, ending):
     packed = tmp_path / f"in.{ending}"

@@ -39,12 +39,15 @@ def source(tmp_path):
     return path
 
 
-def test_the_file_is_that_of_one_process(tmp_path, source):
-    predict_file(Echo(""), "m", source, tmp_path / "one.jsonl")
-    done = predict_on_beam(tmp_path / "m", source, tmp_path / "two.jsonl", 1, list(BEAM_ARGS))
+@pytest.mark.parametrize("folder", ["runs", "runs[1]"])  # the latter is a pattern, too
+def test_the_file_is_that_of_one_process(tmp_path, source, folder):
+    there = tmp_path / folder
+    there.mkdir()
+    predict_file(Echo(""), "m", source, there / "one.jsonl")
+    done = predict_on_beam(tmp_path / "m", source, there / "two.jsonl", 1, list(BEAM_ARGS))
     assert done == (50, 1, 0)
-    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "one.jsonl", "two.jsonl"]
+    assert (there / "two.jsonl").read_bytes() == (there / "one.jsonl").read_bytes()
+    assert sorted(path.name for path in there.iterdir()) == ["one.jsonl", "two.jsonl"]
 
 
 def test_what_was_stopped_is_gone_on_with_and_with_nothing_else(tmp_path, source, monkeypatch):
