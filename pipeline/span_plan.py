@@ -35,12 +35,26 @@ def due(
             targets = apart or targets
         elif taken:
             targets = [span for span in available if span.number >= min(taken)] or targets
+    return windows(targets, available, runs, window)
+
+
+def windows(
+    targets: Sequence[Span], available: Sequence[Span], runs: Sequence[RunRecord], window: int
+) -> list[list[Span]]:
+    """What a run of each span reads: those before it, too, but what the data gate has refused.
+
+    Args:
+      targets: the newest span of each run.
+      available: what is there, oldest first.
+      runs: the runs so far, oldest first.
+      window: so many spans are read together.
+    """
     without = refused(runs)
-    nights = []
+    found = []
     for target in targets:
         earlier = [s for s in available if s.number < target.number and s not in without]
-        nights.append([*(earlier[1 - window :] if window > 1 else []), target])
-    return nights
+        found.append([*(earlier[1 - window :] if window > 1 else []), target])
+    return found
 
 
 def too_late(

@@ -32,7 +32,7 @@ from .run_records import (
     run_named,
 )
 from .run_report import mark_report, write_report
-from .span_plan import due, too_late
+from .span_plan import due, too_late, windows
 from .summary import RunSummary, summarize
 
 PUSHER = "Pusher"  # which says whether a model is released
@@ -58,16 +58,22 @@ def run_job(config: PipelineConfig, config_path: Path, output: Path, runner: str
     code = 0
     _tell_of_a_killed_run(config, output)
     try:
+        available = available_spans(config.data)
         nights = spans_due(config, output)
     except Exception as error:
         return close(_of(config, output, []), failed(error))
-    for number, spans in enumerate(nights, start=1):
+    for number in range(len(nights)):
+        spans = nights[number]
         if spans:
-            of = f" (run {number} of {len(nights)})" if len(nights) > 1 else ""
+            of = f" (run {number + 1} of {len(nights)})" if len(nights) > 1 else ""
             say(f"spans: {', '.join(map(str, spans))}{of}")
-        code, goes_on = _night(config, config_path, output, runner, spans)
-        if not goes_on:
+        code, verdict = _night(config, config_path, output, runner, spans)
+        if verdict not in SETTLED:
             break
+        if verdict == "data_gate" and spans:
+            # What was refused is not read by the runs that are left either.
+            targets = [each[-1] for each in nights]
+            nights = windows(targets, available, _runs_of(output), config.data.window)
     return code
 
 
@@ -84,9 +90,7 @@ def spans_due(config: PipelineConfig, output: Path) -> list[list[Span]]:
     available = available_spans(config.data)
     if not available:
         return [[]]
-    runs: list[RunRecord] = []
-    with suppress(NoRuns):
-        runs = read_runs(output)
+    runs = _runs_of(output)
     nights = due(available, runs, config.data.window, config.unattended.catch_up)
     if late := too_late(available, runs, nights):
         say(
@@ -119,10 +123,17 @@ def resolved(config: PipelineConfig, output: Path, spans: list[Span]) -> Pipelin
     return config.model_copy(update={"data": data, "training": training})
 
 
+def _runs_of(output: Path) -> list[RunRecord]:
+    try:
+        return read_runs(output)
+    except NoRuns:
+        return []
+
+
 def _night(
     config: PipelineConfig, config_path: Path, output: Path, runner: str, spans: list[Span]
-) -> tuple[int, bool]:
-    """One run and its repetitions: exit code, and whether a next one may follow."""
+) -> tuple[int, str]:
+    """One run and its repetitions: exit code and verdict."""
     settings = config.unattended
     for attempt in range(settings.retries + 1):
         ended, run = _run_once(config, output, runner, spans)
@@ -131,7 +142,7 @@ def _night(
         wait = settings.backoff_seconds * 2**attempt
         failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
         time.sleep(wait)
-    return _conclude(config, config_path, output, run, ended, spans), ended.verdict in SETTLED
+    return _conclude(config, config_path, output, run, ended, spans), ended.verdict
 
 
 def _conclude(

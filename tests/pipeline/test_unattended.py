@@ -152,6 +152,19 @@ def test_missed_nights_are_run_oldest_first_each_from_the_last_blessed_model(mon
     assert "spans: 3 (run 2 of 3)" in result.stdout
 
 
+def test_runs_that_catch_up_do_not_read_what_was_refused_among_them(monkeypatch, job):
+    Path("job.yaml").write_text(JOB.replace('.tsv"', '.tsv", window: 3'))
+    runs_that(monkeypatch, job, 11)
+    run()
+    for span in (2, 3, 4, 5):
+        Path(f"pairs-{span}.tsv").write_text("a\tb\n")
+    given = runs_that(monkeypatch, job, 12, BadData("no"), 14, 15)
+    assert run().exit_code == 0
+    read = [config.data.spans for config in given]
+    # As by one call a night.
+    assert read == [["1", "2"], ["1", "2", "3"], ["1", "2", "4"], ["2", "4", "5"]]
+
+
 def test_an_error_ends_the_catching_up_and_the_next_call_goes_on_there(monkeypatch, job):
     runs_that(monkeypatch, job, 11)
     run()
