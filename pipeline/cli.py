@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import click
 from .cli_common import (
     ERROR,
     EXIT_CODES,
+    STOPPED,
     asks_a_job,
     asks_a_model,
     fail,
@@ -109,9 +111,12 @@ def run(
     output = output or config.output
     log = output / LOG
     say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
-    if component and run_id:
-        sys.exit(run_one(config, config_path, output, component, run_id))
-    sys.exit(run_job(config, config_path, output, runner))
+    try:
+        if component and run_id:
+            sys.exit(run_one(config, config_path, output, component, run_id))
+        sys.exit(run_job(config, config_path, output, runner))
+    except KeyboardInterrupt:  # between the runs, where nothing is left to put away
+        fail("stopped by SIGINT", STOPPED + signal.SIGINT)
 
 
 @main.command()

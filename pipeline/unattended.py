@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ..components import interruption
 from ..components.data_config import available_spans, is_local, with_spans
 from ..components.spans import Span
 from ..components.trainer import LAST_BLESSED
@@ -141,8 +143,21 @@ def _night(
             break
         wait = settings.backoff_seconds * 2**attempt
         failure(f"{ended.reason}\nretry {attempt + 1} of {settings.retries} in {wait:g} s")
-        time.sleep(wait)
+        if by := _stopped_in(wait):
+            reason = f"stopped by {by.name} while it waited to try again, after: {ended.reason}"
+            ended = ended._replace(verdict="stopped", code=STOPPED + by, reason=reason)
+            break
     return _conclude(config, config_path, output, run, ended, spans), ended.verdict
+
+
+def _stopped_in(seconds: float) -> signal.Signals | None:
+    """Waits; gives the signal that asked this process to stop meanwhile."""
+    try:
+        with interruption.stoppable():
+            time.sleep(seconds)
+    except interruption.Interrupted as asked:
+        return signal.Signals[str(asked)]
+    return None
 
 
 def _conclude(

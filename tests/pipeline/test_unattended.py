@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -125,6 +126,25 @@ def test_what_may_pass_is_tried_again_and_told_once(monkeypatch, job):
     assert "retry 1 of 2 in 0.01 s" in result.stderr and "retry 2 of 2 in 0.02 s" in result.stderr
     assert [each.verdict for each in read_runs(Path("out"))] == ["failed", "failed", "pushed"]
     assert [each["event"] for each in told()] == ["blessed"]
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_it_waits_it_says_why_and_ends_with_the_code_of_the_signal(
+    monkeypatch, job, by
+):
+    given = runs_that(monkeypatch, job, OSError("no route"))
+    monkeypatch.setattr(unattended.time, "sleep", lambda seconds: signal.raise_signal(by))
+    result = run()
+    assert result.exit_code == 128 + by and len(given) == 1
+    assert f"stopped by {by.name} while it waited to try again, after: Trainer" in result.stderr
+
+
+def test_stopped_by_hand_between_the_runs_it_ends_with_the_code_of_the_signal(monkeypatch, job):
+    def run_pipeline(config, output, runner):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runners, "run_pipeline", run_pipeline)
+    assert run().exit_code == 128 + signal.SIGINT
 
 
 def test_tries_end(monkeypatch, job):
