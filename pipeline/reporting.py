@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..components.batch_predictor import COUNTS
+from ..serving.server.version_folder import versions_in
 from .summary import RunSummary
 
 
@@ -44,12 +45,26 @@ def print_summary(summary: RunSummary, config_path: Path, notes: Sequence[str] =
     if summary.released:
         place = os.path.relpath(summary.pushed_to or "")
         console.print(f"[bold green]BLESSED[/] and pushed to {place}")
+        if note := _newer_than(Path(summary.pushed_to or "")):
+            console.print(f"[bold yellow]note[/]: {note}")
         console.print(f"next: echo hello | seq2seq predict --model {place}")
     else:
         blessed = summary.verdict["blessed"]
         why = "blessed, but not servable" if blessed else "NOT BLESSED"
         console.print(f"[bold red]{why}[/]: nothing was pushed")
         console.print(f"next: mend the data, the model or the gate's rules in {config_path}")
+
+
+def _newer_than(pushed: Path) -> str | None:
+    """What to know where a run that came from the cache had been pushed before another."""
+    newest = versions_in(pushed.parent)[:1]
+    if not newest or newest[0] <= int(pushed.name):
+        return None
+    return (
+        f"that was an earlier run, and version {newest[0]} is newer: it answers wherever no "
+        f"label says otherwise. To go back: seq2seq versions promote {pushed.name} --model "
+        f"{os.path.relpath(pushed.parent)}"
+    )
 
 
 def _components(summary: RunSummary) -> Table:

@@ -147,6 +147,17 @@ def test_stopped_by_hand_between_the_runs_it_ends_with_the_code_of_the_signal(mo
     assert run().exit_code == 128 + signal.SIGINT
 
 
+def test_a_push_from_the_cache_that_a_newer_version_hides_is_told(monkeypatch, job):
+    runs_that(monkeypatch, job, 11, 12)
+    assert "is newer" not in run().stdout
+    newer = Path("out/serving/seq2seq/99")
+    newer.mkdir()
+    (newer / "saved_model.pb").touch()
+    result = run()
+    assert "version 99 is newer" in result.stdout
+    assert "versions promote 12 --model out/serving/seq2seq" in result.stdout
+
+
 def test_tries_end(monkeypatch, job):
     given = runs_that(monkeypatch, job, *[OSError("no route")] * 3)
     assert run().exit_code == 1 and len(given) == 3
