@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 DRAWN_AT_ONCE = 2_000_000  # sentences, so that memory does not grow with the resamples
-ROUNDING = 1e-9  # differences of figures are no more exact
+ROUNDING = 1e-9  # differences of figures are no more exact, nor is a level such as 1 - 0.9
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -79,16 +79,21 @@ def p_value(losses: np.ndarray, margin: float) -> float:
     return float((1 + np.count_nonzero(~(losses < margin - ROUNDING))) / (1 + len(losses)))
 
 
+def is_small(p: float, level: float) -> bool:
+    """Whether a p-value, or what it is at least, is no more than a level."""
+    return p <= level + ROUNDING
+
+
 def upper_bound(losses: np.ndarray, level: float) -> float:
     """The one-sided upper confidence bound of a loss.
 
-    It is below a margin (rounding aside) exactly when `p_value(losses, margin) <= level`.
+    It is below a margin (rounding aside) exactly when `is_small(p_value(losses, margin), level)`.
 
     Args:
       losses: resampled differences [B].
       level: the error that is allowed, such as 0.05.
     """
-    beyond = int(np.floor(level * (1 + len(losses)) + 1e-9)) - 1
+    beyond = int(np.floor((level + ROUNDING) * (1 + len(losses)))) - 1
     ordered = np.sort(np.where(np.isnan(losses), np.inf, losses))[::-1]
     return float(ordered[beyond]) if beyond >= 0 else float("inf")
 
@@ -114,6 +119,6 @@ def holm(p_values: Mapping[Key, float], level: float) -> dict[Key, Step]:
     going = True
     for place, key in enumerate(sorted(p_values, key=lambda key: p_values[key])):
         own = level / (len(p_values) - place)
-        going = going and p_values[key] <= own
+        going = going and is_small(p_values[key], own)
         steps[key] = Step(own, going)
     return {key: steps[key] for key in p_values}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from ..models import features
 from ..models.configuration import Section
-from .bootstrap import figures, holm, interval, p_value, resample, upper_bound
+from .bootstrap import figures, holm, interval, is_small, p_value, resample, upper_bound
 from .evaluation import Evaluation
 from .export_cost import Cost
 from .metrics import MEASURES, MetricName
@@ -212,14 +212,14 @@ def _comparison(
 ) -> Rule:
     observed, drawn = float(losses[0]), losses[1:]
     p = p_value(drawn, margin)
-    note = "" if 1 / len(losses) <= level else "too few gate.resamples for so many slices"
+    note = "" if is_small(1 / len(losses), level) else "too few gate.resamples for so many slices"
     if math.isnan(observed):
         note = f"no number: the export of one of the models does not tell {metric}"
     return Rule(
         _in_words(metric, margin, where), "non-inferiority", metric, where,
         len(statistics.slices), observed, margin,
         bound=upper_bound(drawn, level), confidence=1 - level, p_value=p,
-        passed=p <= level, note=note,
+        passed=is_small(p, level), note=note,
     )  # fmt: skip
 
 

@@ -8,7 +8,15 @@ import sacrebleu
 from sacrebleu import significance
 
 from seq2seq_tfx.components import bootstrap
-from seq2seq_tfx.components.bootstrap import figures, holm, interval, p_value, resample, upper_bound
+from seq2seq_tfx.components.bootstrap import (
+    figures,
+    holm,
+    interval,
+    is_small,
+    p_value,
+    resample,
+    upper_bound,
+)
 from seq2seq_tfx.components.measure import Sentence
 from seq2seq_tfx.components.metrics import MEASURES
 
@@ -86,11 +94,15 @@ def test_a_drawn_test_set_has_the_size_of_the_test_set():
     np.testing.assert_array_equal(counted, np.full((25, 1), 17.0))
 
 
-@pytest.mark.parametrize("level", [0.001, 0.01, 0.05, 0.0125, 0.5])
+# The last two as a confidence of 0.9 and of 0.8 give them, a little below 0.1 and 0.2.
+@pytest.mark.parametrize("level", [0.001, 0.01, 0.05, 0.0125, 0.5, 1 - 0.9, 1 - 0.8])
 def test_a_bound_below_the_margin_and_a_small_p_value_say_the_same(level):
     losses = np.random.default_rng(5).normal(size=999).round(1)  # with ties
     for margin in np.unique(losses):
-        assert (upper_bound(losses, level) < margin) == (p_value(losses, margin) <= level)
+        small = is_small(p_value(losses, margin), level)
+        assert (upper_bound(losses, level) < margin) == small
+    beyond = np.repeat([2.0, 0.0], [round(1000 * level) - 1, 1000 - round(1000 * level)])
+    assert len(beyond) == 999 and is_small(p_value(beyond, 1.0), level)
 
 
 def test_a_bound_is_the_loss_that_few_resamples_exceed():
