@@ -21,7 +21,7 @@ SOURCE_STEP = 16  # tokens
 
 
 class CompiledPredictor(Predictor):
-    """As `Predictor`, with `best` and `nbest` searched by XLA's code."""
+    """As `Predictor`, with `best`, `nbest` and `confidence` searched by XLA's code."""
 
     def _read(self, text: tf.Tensor) -> tuple[Read, tf.Tensor]:
         rows = tf.shape(text)[0]
