@@ -45,8 +45,8 @@ def print_summary(summary: RunSummary, config_path: Path, notes: Sequence[str] =
     if summary.released:
         place = os.path.relpath(summary.pushed_to or "")
         console.print(f"[bold green]BLESSED[/] and pushed to {place}")
-        if note := _newer_than(Path(summary.pushed_to or "")):
-            console.print(f"[bold yellow]note[/]: {note}")
+        if hidden := _newer_than(Path(summary.pushed_to or "")):
+            console.print(f"[bold yellow]note[/]: {hidden}")
         console.print(f"next: echo hello | seq2seq predict --model {place}")
     else:
         blessed = summary.verdict["blessed"]
