@@ -13,7 +13,7 @@ MARK    ?= slow
 PAIRS   ?= 100000 1000000
 KINDS   ?= tsv csv tatoeba aligned jsonl parquet tmx xliff gettext mo tfrecord
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
-SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
+SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --durations 10
 FIRST   := tests/test_nights.py tests/test_end_to_end.py tests/test_failures.py tests/test_calibration.py
 REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/test_*.py))
 

@@ -24,6 +24,11 @@ WHITE_SPACE = r"[\s\pZ\x{200B}\x{FEFF}\x{2581}]+"  # what it reads as one: RE2 s
 class Tokenizer(tf.Module):
     """Text to token ids and back, by a SentencePiece model.
 
+    `tf.random.set_seed`, and with it `keras.utils.set_random_seed` and
+    `keras.backend.clear_session`, takes away what the tokenizers of a process hold
+    (not those of a model that was loaded), and they answer that a resource does not
+    exist: seed first.
+
     Args:
       model: the serialized SentencePiece model, whose special ids are those of
         `features`.
