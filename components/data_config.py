@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from glob import escape
+from pathlib import Path
 from typing import Annotated, Any
 
 from apache_beam.io.filesystem import BeamIOError
@@ -262,6 +264,11 @@ def patterns_of(given: Any) -> Iterator[str]:
 def is_local(pattern: str) -> bool:
     """Whether a path is one of this machine's own files."""
     return "://" not in pattern
+
+
+def absolute_pattern(pattern: str) -> str:
+    """A path or glob from the root; a folder that it is relative to is no glob."""
+    return str(Path(escape(os.getcwd()), pattern)) if is_local(pattern) else pattern
 
 
 def files_of(config: DataConfig) -> list[InputFile]:

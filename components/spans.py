@@ -134,5 +134,11 @@ def _matcher(pattern: str) -> re.Pattern[str]:
 
 
 def _glob(text: str) -> str:
-    plain = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(plain.get(character) or re.escape(character) for character in text)
+    parts = []
+    for part in re.findall(r"\[!?\]?[^\]]*\]|.", text):
+        if len(part) > 1:  # one of a set of characters
+            among = re.sub(r"([\\\[^&|~])", r"\\\1", part[1:-1])
+            parts += [f"[^/{among[1:]}]" if among.startswith("!") else f"[{among}]"]
+        else:
+            parts += [{"*": "[^/]*", "?": "[^/]"}.get(part) or re.escape(part)]
+    return "".join(parts)

@@ -16,7 +16,7 @@ from rich.console import Console
 from ..components.bitext_limits import Breach, DataValidationConfig
 from ..components.curated_schema import read_schema
 from ..components.data_check import KEPT, PAGE, REJECTED, REPORT, DataReport, check_pairs
-from ..components.data_config import DataConfig, available_spans, is_local, with_spans
+from ..components.data_config import DataConfig, absolute_pattern, available_spans, with_spans
 from ..components.drift import drift
 from ..models.configuration import Section
 from .beam_args import BEAM_ARGS
@@ -72,7 +72,7 @@ def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, A
     beam = runner.get("beam") if isinstance(runner, dict) else None
     named = beam.get("runner", "in_memory") if isinstance(beam, dict) else "in_memory"
     elsewhere = "" if named == "in_memory" else str(named)
-    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    found = [*map(absolute_pattern, config.data.patterns)]
     data = config.data.with_patterns(found)
     return config.model_copy(update={"data": data, "elsewhere": elsewhere})
 

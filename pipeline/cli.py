@@ -105,10 +105,11 @@ def run(
     try:
         config = load_config(config_path)
         _refuse_elsewhere(config, config_path)
+        output = output or config.output
+        _refuse_pattern(output)
     except ConfigurationError as error:
         tell_refused(config_path, output, error)
         refuse(error)
-    output = output or config.output
     log = output / LOG
     say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
     try:
@@ -253,6 +254,23 @@ def _refuse_elsewhere(config: PipelineConfig, path: Path) -> None:
             [
                 f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
                 "received dataflow; see docs/runners.md"
+            ]
+        )
+
+
+def _refuse_pattern(output: Path) -> None:
+    """Refuses an output folder in which TFX, which looks artifacts up by patterns, finds none.
+
+    Raises:
+      ConfigurationError: it is one.
+    """
+    from .config import ConfigurationError
+
+    if set("*?[") & set(str(output.absolute())):
+        raise ConfigurationError(
+            [
+                f"the output folder: expected a path without '*', '?' and '[', which TFX reads as "
+                f"a pattern, received {output.absolute()}; choose another by --output"
             ]
         )
 

@@ -15,7 +15,13 @@ from pydantic import Field, ValidationError, model_validator
 from ..components.batch_predictor import PredictionConfig
 from ..components.bitext_limits import DataValidationConfig
 from ..components.curated_schema import read_schema
-from ..components.data_config import DataConfig, is_local, matches_something, patterns_of
+from ..components.data_config import (
+    DataConfig,
+    absolute_pattern,
+    is_local,
+    matches_something,
+    patterns_of,
+)
 from ..components.evaluation import EvaluationConfig
 from ..components.infra_validator import InfraValidationConfig
 from ..components.judgement import GateConfig
@@ -176,7 +182,7 @@ def load_config(path: str | Path, files: bool = True) -> PipelineConfig:
         for name, file in config.evaluation.challenge_sets.items()
     }
     evaluation = config.evaluation.model_copy(update={"challenge_sets": sets})
-    found = [str(Path(p).absolute()) if is_local(p) else p for p in config.data.patterns]
+    found = [*map(absolute_pattern, config.data.patterns)]
     limits = config.data_validation
     if limits.schema_file:
         absolute = str(Path(limits.schema_file).absolute())
@@ -186,7 +192,7 @@ def load_config(path: str | Path, files: bool = True) -> PipelineConfig:
         "data_validation": limits,
     }
     if config.prediction:
-        asked = [str(Path(p).absolute()) if is_local(p) else p for p in config.prediction.patterns]
+        asked = [*map(absolute_pattern, config.prediction.patterns)]
         sections["prediction"] = config.prediction.model_copy(update={"input": asked})
     return config.model_copy(update={**sections, "evaluation": evaluation})
 

@@ -27,12 +27,13 @@ def test_what_is_no_span_is_refused(label):
         ("d/{SPAN:3}/v{VERSION}/*.tsv", "d/007/v1/a.tsv d/007/v2/a.tsv d/8/v1/a.tsv", "7v1 7v2"),
         ("{YYYY}-{MM}-{DD}.tsv", "2026-01-31.tsv 2026-02-31.tsv", "2026-01-31"),
         ("a+b/{SPAN}?.t", "a+b/12x.t aab/13x.t", "12"),
+        ("a[[]1]/{SPAN}[!x^].t", "a[1]/1y.t a[1]/2x.t a[1]/3^.t a1/4y.t", "1"),
     ],
 )
 def test_spans_are_read_from_paths(pattern, paths, expected):
     found = spans_in(pattern, paths.split())
     assert " ".join(map(str, found)) == expected
-    if "*" not in pattern and "?" not in pattern:
+    if not set("*?[") & set(pattern):
         assert all(span.filled(pattern) in paths for span in found)
 
 

@@ -114,6 +114,12 @@ def test_workers_that_would_look_for_files_in_vain_are_not_asked(arguments):
     assert result.exit_code == 2 and "received dataflow" in result.output
 
 
+def test_an_output_that_would_be_read_as_a_pattern_is_refused():
+    result = invoke("run", "--config", "job.yaml", "--output", "runs[1]")
+    assert result.exit_code == 2 and "choose another by --output" in result.stderr
+    assert not Path("runs[1]").exists()
+
+
 def test_a_busy_output_is_left_alone():
     Path("out").mkdir()
     with exclusive(Path("out")):

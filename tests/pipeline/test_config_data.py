@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq_tfx.components.data_config import files_of
+
 from .configured import GOOD, load, problem_of, problems_of
 
 pytestmark = pytest.mark.usefixtures("pairs_file")
@@ -103,6 +105,15 @@ def test_inputs_may_be_several_and_aligned(tmp_path):
         str(tmp_path / "pairs.tsv"), "gs://b/*.tsv", str(tmp_path / "a.en"),
         str(tmp_path / "pairs.{SPAN}tsv"),
     ]  # fmt: skip
+
+
+def test_a_folder_that_paths_are_relative_to_is_no_pattern(tmp_path, monkeypatch):
+    for name in ("runs[1]", "runs1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pairs.tsv").write_text("a\tb\n")
+    monkeypatch.chdir(tmp_path / "runs[1]")
+    files = files_of(load(GOOD).data)
+    assert [file.paths for file in files] == [(str(tmp_path / "runs[1]/pairs.tsv"),)]
 
 
 def test_missing_data_is_told_with_where_it_was_sought(tmp_path):
