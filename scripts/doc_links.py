@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "ARCHITECTURE.md", "docs/*.md")
+PAGES = ("*.md", "docs/*.md", "serving/*.md", "benchmarks/*.md")
 
 _CODE = re.compile(r"^(```|~~~).*?^\1[^\n]*$|\[?`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[(?P<label>[^\[\]]*)\]\((?P<file>[^()\s#]*)(?:#(?P<anchor>[^()\s]*))?\)")
