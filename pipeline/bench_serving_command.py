@@ -54,7 +54,7 @@ def bench(server: str, name: str, sources: Path, rates: str, seconds: int, stem:
         _file(stem, "json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
         print(_file(stem, "json"))
         if any(measured.answered for measured in loads):
-            points = [Point(m.rate, _told(m), 1 - m.answered / max(m.sent, 1)) for m in loads]
+            points = [Point(m.rate, _told(m), _refused(m)) for m in loads]
             picture = load_curve(points, "Latency under load")
             _file(stem, "svg").write_text(to_svg(picture), "utf-8")
             _file(stem, "png").write_bytes(to_png(picture, Fonts()))
@@ -87,6 +87,11 @@ def _print(loads: list[load.Load]) -> None:
 
 def _told(measured: load.Load) -> dict[str, float]:
     return {name: value for name, value in measured.latency_ms.items() if name != "max"}
+
+
+def _refused(measured: load.Load) -> float:
+    """The share that was not answered; of nothing that was sent, none."""
+    return 1 - measured.answered / measured.sent if measured.sent else 0.0
 
 
 def _file(stem: Path, suffix: str) -> Path:

@@ -15,7 +15,7 @@ from ..report.dashboard.application import Application
 from ..report.dashboard.library import Library
 from ..report.dashboard.source import Outside, Source
 from ..serving.local_model import LocalModel, ModelError
-from .run_folder import METADATA
+from .run_folder import METADATA, is_busy
 from .run_store import read_store
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def outside() -> Outside:
     return Outside(
         read_store=read_store,
         database=lambda folder: folder / METADATA,
+        is_busy=is_busy,
         library=load_library,
         load_model=_load_model,
         labels=_labels,
@@ -127,7 +128,7 @@ async def _serve(source: Source, host: str, port: int) -> None:
         try:
             await web.TCPSite(runner, host, port, reuse_port=False).start()
         except OSError as error:
-            raise CannotShow(f"{host}:{port}: {error}; --port names another") from error
+            raise CannotShow(f"{host}:{port}: {error}; --host and --port name another") from error
         shown = f"[{host}]" if ":" in host else host
         for folder in source.folders.values():
             print(f"runs of {folder}")

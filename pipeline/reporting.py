@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..components.batch_predictor import COUNTS
@@ -40,19 +41,25 @@ def print_summary(summary: RunSummary, config_path: Path, notes: Sequence[str] =
         counts = json.loads((summary.predictions / COUNTS).read_text("utf-8"))
         console.print(
             f"predictions: {counts['answered']:,} lines answered, {counts['rejected']:,} "
-            f"rejected, in {os.path.relpath(summary.predictions)}"
+            f"rejected, in {os.path.relpath(summary.predictions)}",
+            markup=False,
         )
     if summary.released:
         place = os.path.relpath(summary.pushed_to or "")
-        console.print(f"[bold green]BLESSED[/] and pushed to {place}")
+        console.print(f"[bold green]BLESSED[/] and pushed to {escape(place)}")
         if hidden := _newer_than(Path(summary.pushed_to or "")):
-            console.print(f"[bold yellow]note[/]: {hidden}")
-        console.print(f"next: echo hello | seq2seq predict --model {place}")
+            console.print(f"[bold yellow]note[/]: {escape(hidden)}")
+        console.print(f"next: echo hello | seq2seq predict --model {place}", markup=False)
     else:
         blessed = summary.verdict["blessed"]
         why = "blessed, but not servable" if blessed else "NOT BLESSED"
         console.print(f"[bold red]{why}[/]: nothing was pushed")
-        console.print(f"next: mend the data, the model or the gate's rules in {config_path}")
+        mend = (
+            "the model, or infra_validation,"
+            if blessed
+            else "the data, the model or the gate's rules"
+        )
+        console.print(f"next: mend {mend} in {config_path}", markup=False)
 
 
 def _newer_than(pushed: Path) -> str | None:

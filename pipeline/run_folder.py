@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ CHECKPOINTS = "checkpoints"  # below a component's artifacts
 SERVING = "serving"
 EXPORTS = "exports"  # other forms of what is served
 LOG = "run.log"
+PATIENCE = 0.3  # seconds, for `is_busy` holds the lock a moment
 
 
 class OutputBusy(Exception):
@@ -30,7 +32,7 @@ def exclusive(output: Path) -> Iterator[None]:
     """
     lock = filelock.FileLock(output / LOCK)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except filelock.Timeout as error:
         raise OutputBusy(
             f"another run is using {output}: wait for it to end, or choose another --output"
@@ -42,12 +44,15 @@ def exclusive(output: Path) -> Iterator[None]:
 
 
 def is_busy(output: Path) -> bool:
-    """Whether a run is using an output folder now."""
+    """Whether a run is using an output folder now; looking writes nothing."""
     try:
-        with exclusive(output):
-            return False
-    except OutputBusy:
+        with (output / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    except OSError:  # no lock, no run
+        return False
+    return False
 
 
 def bytes_below(folder: Path) -> int:

@@ -54,14 +54,14 @@ class RunRecord(NamedTuple):
 
 
 class NoRuns(Exception):
-    """The folder holds no record of runs."""
+    """The folder holds no record of runs, or none that can be read."""
 
 
 def open_store(output: Path, writable: bool = False) -> mlmd.MetadataStore:
     """The metadata of an output folder.
 
     Raises:
-      NoRuns: there is none.
+      NoRuns: there is none, or it is damaged.
     """
     path = output / METADATA
     if not path.is_file():
@@ -70,7 +70,11 @@ def open_store(output: Path, writable: bool = False) -> mlmd.MetadataStore:
     config.sqlite.filename_uri = str(path)
     modes = pb.SqliteMetadataSourceConfig
     config.sqlite.connection_mode = modes.READWRITE if writable else modes.READONLY
-    return mlmd.MetadataStore(config)
+    try:
+        return mlmd.MetadataStore(config)
+    except (RuntimeError, mlmd.errors.StatusError) as error:
+        why = str(error).partition(" query:")[0]  # which follows, over many lines
+        raise NoRuns(f"expected runs recorded in {path}, cannot read it: {why}") from error
 
 
 def newest_id(output: Path) -> int:

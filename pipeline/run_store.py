@@ -10,17 +10,25 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2 as pb2
 
 from ..report.dashboard.records import Artifact, Execution, Run, Store
-from .run_records import REASON, STATES, UNDER_WAY, VERDICT, open_store, text_of
+from ..report.dashboard.sentences import CannotRead
+from .run_records import REASON, STATES, UNDER_WAY, VERDICT, NoRuns, open_store, text_of
 
 
-def read_store(folder: Path, name: str) -> Store:
+def read_store(folder: Path, name: str, is_busy: bool) -> Store:
     """Reads all runs, without a lock and without writing.
 
     Args:
       folder: the output folder.
       name: by which addresses call it.
+      is_busy: whether a run is using it now.
+
+    Raises:
+      CannotRead: it is damaged, or gone.
     """
-    store = open_store(folder)
+    try:
+        store = open_store(folder)
+    except NoRuns as error:
+        raise CannotRead(str(error)) from error
     executions = _executions(store)
     runs = []
     contexts = store.get_contexts_by_type("pipeline_run")
@@ -32,14 +40,17 @@ def read_store(folder: Path, name: str) -> Store:
             # Of a component that was tried again the last counts, and what is kept of the
             # end of a run only until it goes on.
             parts = list({one.component: one for _, one in own}.values())
+            verdict, reason = (text_of(context, key) for key in (VERDICT, REASON))
             ended = context.last_update_time_since_epoch / 1000
-            over = ended >= max(one.started for one in parts)
-            over = over and text_of(context, VERDICT) != UNDER_WAY
-            verdict, reason = (text_of(context, key) if over else "" for key in (VERDICT, REASON))
-            if verdict or context.id < newest:
+            if verdict != UNDER_WAY and ended < max(one.started for one in parts):
+                verdict, reason = "", ""
+            if verdict not in ("", UNDER_WAY) or context.id < newest or not is_busy:
                 # Whoever ran it is gone, and could not tell of each component.
                 end = "failed" if verdict == "failed" else "stopped"
                 parts = [p._replace(state=end) if p.state == "running" else p for p in parts]
+                states = {one.component: one.state for one in parts}
+                if states.get("Pusher") not in ("done", "cached"):
+                    verdict = verdict or "stopped"
             pipeline, first = own[0]
             runs.append(Run(context.id, pipeline, first.started, parts, verdict, reason))
     types = {kind.id: kind.name for kind in store.get_artifact_types()}

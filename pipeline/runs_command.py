@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .lineage import Trained, lineage
@@ -30,7 +31,7 @@ def print_runs(output: Path, last: int | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps([run.to_json() for run in runs], ensure_ascii=False, indent=2))
         return
-    table = Table("run", "started", title=str(output), title_justify="left")
+    table = Table("run", "started", title=escape(str(output)), title_justify="left")
     table.add_column("took", justify="right")
     for name in ("spans", "verdict", "version", "components"):
         table.add_column(name)

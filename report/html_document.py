@@ -73,10 +73,12 @@ def as_image(picture: Picture) -> tuple[Picture, str]:
 def _number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "no number"
-    shown = f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+    shown = f"{value:.2f}" if abs(value) >= 10 else f"{round(value, 4) + 0.0:.4f}"
     return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def _seconds(value: float) -> str:
-    minutes, seconds = divmod(value, 60)
-    return f"{minutes:.0f} min {seconds:.0f} s" if minutes else f"{value:.1f} s"
+    if round(value, 1) < 60:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds} s"

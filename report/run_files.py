@@ -18,22 +18,29 @@ from .shaping import Shaper
 
 WIDEST = 40  # tokens of an attention picture's longer side
 WIDEST_ALONE = 120  # where it is what one asked for
+DAMAGED = (ValueError, KeyError, TypeError)  # a file of JSON, cut short or of something else
 
 
 def read_epochs(history: Path) -> list[Epoch]:
-    """The losses of each epoch, from the record of a training."""
-    epochs = json.loads(history.read_text())["epochs"]
-    return [Epoch(epoch["loss"], epoch.get("val_loss")) for epoch in epochs]
+    """The losses of each epoch, from the record of a training; none from a damaged one."""
+    try:
+        epochs = json.loads(history.read_text())["epochs"]
+        return [Epoch(epoch["loss"], epoch.get("val_loss")) for epoch in epochs]
+    except DAMAGED:
+        return []
 
 
 def read_pictures(file: Path) -> list[Picture]:
     """Heat maps of the attention that Evaluator kept, of those that can be drawn small."""
     pictures = []
     for line in file.read_bytes().splitlines():
-        found: dict[str, Any] = json.loads(line)
-        sides = found["source_tokens"], found["target_tokens"]
-        if max(map(len, sides)) <= WIDEST and (drawn := draw(*sides, found["attention"])):
-            pictures.append(drawn)
+        try:
+            found: dict[str, Any] = json.loads(line)
+            sides = found["source_tokens"], found["target_tokens"]
+            if max(map(len, sides)) <= WIDEST and (drawn := draw(*sides, found["attention"])):
+                pictures.append(drawn)
+        except DAMAGED:
+            continue
     return pictures
 
 

@@ -43,6 +43,8 @@ class Application:
         self._source = source
         self._loopback = _is_loopback(host)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="page")
+        # One question at a time, and however many wait, pages are made.
+        self._models = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     def application(self) -> web.Application:
         """The application that aiohttp serves."""
@@ -63,7 +65,7 @@ class Application:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if self._loopback and not _is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+            if self._loopback and not _is_loopback(_host_of(request)):
                 return _message(403, f"this dashboard answers on loopback, not as {request.host}")
             return await handler(request)
         except NotThere as error:
@@ -71,16 +73,26 @@ class Application:
         except CannotRead as error:
             return _message(500, str(error))
         except web.HTTPException as error:
-            return _message(error.status, error.reason)
+            told = _message(error.status, error.reason)
+            if "Allow" in error.headers:
+                told.headers["Allow"] = error.headers["Allow"]
+            return told
         except Exception:
             LOG.exception("a page cannot be made")
             return _message(500, "the page cannot be made; the terminal of the dashboard has more")
 
-    async def _page(self, make: Callable[..., str], *arguments: Any) -> web.Response:
-        """Makes a page in a thread, so that others are answered meanwhile."""
-        loop = asyncio.get_running_loop()
-        text = await loop.run_in_executor(self._pool, make, self._source, *arguments)
-        return _html(text)
+    async def _page(
+        self, make: Callable[..., str], *arguments: Any, asks: bool = False
+    ) -> web.Response:
+        """Makes a page in a thread, so that others are answered meanwhile.
+
+        Args:
+          make: the page, from the source.
+          *arguments: of it.
+          asks: whether it asks a model.
+        """
+        loop, pool = asyncio.get_running_loop(), self._models if asks else self._pool
+        return _html(await loop.run_in_executor(pool, make, self._source, *arguments))
 
     async def _runs(self, request: web.Request) -> web.Response:
         page = _number(request.query.get("page", ""))
@@ -105,7 +117,8 @@ class Application:
     async def _sentence(self, request: web.Request) -> web.Response:
         asks = "ask" in request.query
         identity = request.match_info["id"]
-        return await self._page(sentence_page, *await self._asked(request), identity, asks)
+        asked = await self._asked(request)
+        return await self._page(sentence_page, *asked, identity, asks, asks=asks)
 
     async def _compare(self, request: web.Request) -> web.Response:
         sides = []
@@ -119,9 +132,13 @@ class Application:
     async def _try(self, request: web.Request) -> web.Response:
         fields = None
         if request.method == "POST":
-            sent = await request.post()
+            try:
+                sent = await request.post()
+            except (ValueError, LookupError) as error:  # no such charset, no boundary
+                return _message(400, f"expected the fields of a form: {error}")
             fields = {key: value for key, value in sent.items() if isinstance(value, str)}
-        return await self._page(try_page, *await self._asked(request), fields)
+        asked = await self._asked(request)
+        return await self._page(try_page, *asked, fields, asks=fields is not None)
 
     async def _asked(self, request: web.Request) -> tuple[Store, Run]:
         return await self._found(request.match_info["store"], int(request.match_info["run"]))
@@ -140,7 +157,7 @@ class Application:
             if store is None:
                 evaluated = [
                     (run, store)
-                    for store in source.stores()
+                    for store in source.stores()[0]
                     for run in store.runs
                     if source.has_sentences(store, run)
                 ]
@@ -157,7 +174,8 @@ class Application:
             LOG.debug("nothing read ahead", exc_info=True)  # the page itself will tell
 
     async def _end(self, _: web.Application) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._models):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _html(text: str, status: int = 200) -> web.Response:
@@ -174,6 +192,13 @@ def _message(status: int, text: str) -> web.Response:
 
 def _number(text: str) -> int:
     return max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
+
+
+def _host_of(request: web.Request) -> str:
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -49,7 +49,9 @@ class Run(NamedTuple):
     pipeline: str
     started: float
     executions: list[Execution]  # as they began
-    verdict: str = ""  # what was kept of its end, such as 'stopped'; nothing until then
+    # What was kept of its end, such as 'stopped'; 'running' between processes that each run
+    # a component, and nothing while one process runs them all.
+    verdict: str = ""
     reason: str = ""  # for people
 
     def execution(self, component: str) -> Execution | None:

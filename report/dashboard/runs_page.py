@@ -27,6 +27,7 @@ from .sentences import SET
 from .source import Source
 
 PAGE = 50  # runs of a pipeline
+KEPT = {"pushed": "blessed and pushed", "not_blessed": "not blessed"}  # of a run, whatever is gone
 OFFERED = 200  # slices to choose from
 
 
@@ -66,24 +67,29 @@ def runs_page(source: Source, page: int = 1, metric: str = "", part: str = "") -
 
     Args:
       source: of everything.
-      page: of the runs of each pipeline, 1 being the newest.
+      page: of the runs of each pipeline, 1 being the newest; one that is not there is the last.
       metric: that is followed over the runs; the gate's first if ''.
       part: a slice or challenge set, as verdicts name it; the test split if ''.
     """
-    pipelines, most = [], 1
+    stores, unreadable = source.stores()
+    pipelines = []
     metrics: dict[str, None] = {}
     parts: dict[str, None] = {}
-    for store in source.stores():
-        for name in dict.fromkeys(run.pipeline for run in store.runs):
-            runs = [run for run in store.runs if run.pipeline == name]
-            most = max(most, -(-len(runs) // PAGE))
-            shown = runs[(page - 1) * PAGE : page * PAGE]
-            followed = metric or next((m for run in shown if (m := source.metric(store, run))), "")
-            rows = _rows(source, store, shown, followed, part)
-            pipelines.append(Pipeline(name, store.folder, rows, followed, len(runs)))
-            for verdict in filter(None, (source.verdict(store, run) for run in shown)):
-                metrics |= dict.fromkeys(verdict["candidate"])
-                parts |= dict.fromkeys(one["slice"] for one in verdict["slices"])
+    found = [
+        (store, name, [run for run in store.runs if run.pipeline == name])
+        for store in stores
+        for name in dict.fromkeys(run.pipeline for run in store.runs)
+    ]
+    most = max([1, *(-(-len(runs) // PAGE) for _, _, runs in found)])
+    page = min(page, most)
+    for store, name, runs in found:
+        shown = runs[(page - 1) * PAGE : page * PAGE]
+        followed = metric or next((m for run in shown if (m := source.metric(store, run))), "")
+        rows = _rows(source, store, shown, followed, part)
+        pipelines.append(Pipeline(name, store.folder, rows, followed, len(runs)))
+        for verdict in filter(None, (source.verdict(store, run) for run in shown)):
+            metrics |= dict.fromkeys(verdict["candidate"])
+            parts |= dict.fromkeys(one["slice"] for one in verdict["slices"])
     # Challenge sets first: what must not break is what is followed.
     offered = sorted(parts, key=lambda name: not name.startswith(f"{SET}="))[:OFFERED]
     # The first comparison that one may want: the newest two that were evaluated.
@@ -94,6 +100,7 @@ def runs_page(source: Source, page: int = 1, metric: str = "", part: str = "") -
     return html_document(
         "dashboard/runs.html",
         pipelines=pipelines,
+        unreadable=unreadable,
         page=page,
         pages=most,
         chosen=chosen,
@@ -192,11 +199,11 @@ def outcome(source: Source, store: Store, run: Run) -> str:
     for execution in run.executions:
         if execution.state in ("failed", "running", "stopped"):
             return f"{execution.state}: {execution.component}"
-    if run.verdict in ("failed", "stopped"):  # between components
+    if run.verdict in ("failed", "stopped", "running"):  # between components
         return run.verdict
     verdict = source.verdict(store, run)
-    if verdict is None:
-        return "no verdict"
+    if verdict is None:  # `seq2seq gc` removed it, or the run has none
+        return KEPT.get(run.verdict, "no verdict")
     if not verdict["blessed"]:
         return "not blessed"
     return "blessed and pushed" if version_of(source, store, run)[0] else "blessed, not servable"
@@ -205,6 +212,7 @@ def outcome(source: Source, store: Store, run: Run) -> str:
 def run_page(source: Source, store: Store, run: Run, metric: str = "") -> str:
     """Writes the page of a run: that of `report.html`, and where it came from."""
     before = store.before(run)
+    comparable = before if before and source.has_sentences(store, before) else None
     version, labels = version_of(source, store, run)
     verdict = source.verdict(store, run)
     pushed = run.output("Pusher", "pushed_model") if version else None
@@ -214,7 +222,7 @@ def run_page(source: Source, store: Store, run: Run, metric: str = "") -> str:
     more = {
         "address": f"{store.name}/{run.id}",
         "folder": store.folder,
-        "before": f"{store.name}/{before.id}" if before else "",
+        "before": f"{store.name}/{comparable.id}" if comparable else "",
         "changes": changes(store, run, before) if before else None,
         "version": version,
         "labels": labels,
@@ -236,6 +244,7 @@ def run_page(source: Source, store: Store, run: Run, metric: str = "") -> str:
             when=when(run.started),
             outcome=said,
             components=components,
+            removed=run.verdict in KEPT,
             slowest=max([1e-9, *(c.seconds for c in components)]),
             **more,
         )

@@ -203,8 +203,10 @@ class Sentences:
             chosen &= self._search(query.search.strip())
         places = self.by_id[chosen[self.by_id]]
         if (keys := self._keys(query, library)) is not None:
-            keys = np.where(np.isnan(keys), np.inf, keys)[places]
-            if query.order in ("lost", "won"):
+            # A loss that is no number is the worst; none is lost or won by one.
+            differs = query.order in ("lost", "won")
+            keys = np.where(np.isnan(keys), -np.inf if differs else np.inf, keys)[places]
+            if differs:
                 places, keys = places[keys > 0], keys[keys > 0]
             # Among equals the least probable first, and then by id.
             ties = np.nan_to_num(self.log_probs(), nan=-np.inf)[places]
@@ -264,7 +266,7 @@ class Sentences:
             references = _array(self.table["references"])
             joined = pc.binary_join(references, "\n")
             self._folded = [pc.utf8_lower(column) for column in (*columns, joined)]
-        wanted = text.lower()
+        wanted = pc.utf8_lower(pa.scalar(text)).as_py()  # as the columns are, by another Unicode
         found = np.zeros(self.size, bool)
         for column in self._folded:
             matches = pc.fill_null(pc.match_substring(column, wanted), False)

@@ -73,6 +73,7 @@ def sentences_page(source: Source, store: Store, run: Run, fields: Mapping[str, 
         run=run,
         when=when(run.started),
         address=f"{store.name}/{run.id}",
+        has_model=source.model_folder(store, run) is not None,
         query=query,
         found=found,
         orders=sentences.orders,
@@ -176,11 +177,10 @@ def _told(answers: list[dict[str, Any]]) -> list[tuple[str, list[float | None]]]
 
 def _ask(source: Source, store: Store, run: Run, text: str) -> list[tuple[Any, Any, str]]:
     """The n-best list, each with its attention as an image, or why it has none."""
-    with source.models_lock:
-        model = source.model(store, run)
-        tokens, hypotheses = model.explain([text], model.most)[0]
-        drawn = []
-        for hypothesis in hypotheses:
-            picture, why = draw_or_tell(tokens, hypothesis.target_tokens, hypothesis.attention)
-            drawn.append((hypothesis, as_image(picture) if picture else None, why))
+    model = source.model(store, run)
+    tokens, hypotheses = model.explain([text], model.most)[0]
+    drawn = []
+    for hypothesis in hypotheses:
+        picture, why = draw_or_tell(tokens, hypothesis.target_tokens, hypothesis.attention)
+        drawn.append((hypothesis, as_image(picture) if picture else None, why))
     return drawn

@@ -48,8 +48,9 @@ class Model(Protocol):
 class Outside(NamedTuple):
     """What other rooms do for the dashboard."""
 
-    read_store: Callable[[Path, str], Store]
+    read_store: Callable[[Path, str, bool], Store]  # raises CannotRead
     database: Callable[[Path], Path]  # of an output folder
+    is_busy: Callable[[Path], bool]  # whether a run uses an output folder now
     library: Callable[[], Library]
     load_model: Callable[[Path], Model]
     labels: Callable[[Path], dict[str, int]]  # of a folder of versions
@@ -99,7 +100,6 @@ class Source:
     def __init__(self, folders: Mapping[str, Path], outside: Outside):
         self.folders = folders
         self.outside = outside
-        self.models_lock = threading.Lock()  # one question at a time
         self._stores = _Held(2 * len(folders))
         self._json = _Held(4096)
         self._sentences = _Held(HELD_SENTENCES)
@@ -113,27 +113,39 @@ class Source:
         """Of statistics; the first use imports it."""
         return self._library.get("", self.outside.library)
 
-    def stores(self) -> list[Store]:
-        """All of them, as they are now."""
-        return [self.store(name) for name in self.folders]
+    def stores(self) -> tuple[list[Store], dict[Path, str]]:
+        """All of them, as they are now, and why the folders of others cannot be read."""
+        found, unreadable = [], {}
+        for name, folder in self.folders.items():
+            try:
+                found.append(self.store(name))
+            except CannotRead as error:
+                unreadable[folder] = str(error)
+        return found, unreadable
 
     def store(self, name: str) -> Store:
         """One of them.
 
         Raises:
           NotThere: no such name.
+          CannotRead: it is damaged, or gone.
         """
         if name not in self.folders:
             raise NotThere(f"expected one of {', '.join(self.folders)}, received {name[:100]}")
         folder = self.folders[name]
-        key = (name, *_identity(self.outside.database(folder)))
-        return self._stores.get(key, lambda: self.outside.read_store(folder, name))
+        is_busy = self.outside.is_busy(folder)
+        try:
+            key = (name, *_identity(self.outside.database(folder)), is_busy)
+        except OSError as error:
+            raise CannotRead(f"no runs are there any more: {error}") from error
+        return self._stores.get(key, lambda: self.outside.read_store(folder, name, is_busy))
 
     def run(self, name: str, number: int) -> tuple[Store, Run]:
         """A run and its store.
 
         Raises:
           NotThere: there is none such.
+          CannotRead: its store is damaged, or gone.
         """
         store = self.store(name)
         run = store.run(number)

@@ -33,8 +33,7 @@ def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] |
     if fields is not None:
         try:
             asked = read_form(fields)
-            with source.models_lock:
-                hypotheses, note = answer(source.model(store, run), asked)
+            hypotheses, note = answer(source.model(store, run), asked)
         except BadForm as failure:
             error = str(failure)
         except source.outside.model_errors as failure:
@@ -48,6 +47,7 @@ def try_page(source: Source, store: Store, run: Run, fields: Mapping[str, str] |
         title=run.pipeline,
         about=f"The model of {when(run.started)}. The first answer waits until it is loaded.",
         address=f"{store.name}/{run.id}",
+        has_sentences=source.has_sentences(store, run),
     )
 
 

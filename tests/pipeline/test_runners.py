@@ -51,7 +51,7 @@ def test_an_output_is_free_again_when_its_run_was_killed(tmp_path):
     code = (
         "import time, filelock\nfrom collections.abc import Iterator\n"
         "from contextlib import contextmanager\nfrom pathlib import Path\n"
-        f"LOCK = {LOCK!r}\nclass OutputBusy(Exception): pass\n"
+        f"LOCK, PATIENCE = {LOCK!r}, 0.0\nclass OutputBusy(Exception): pass\n"
         f"{inspect.getsource(exclusive)}\n"
         f"with exclusive(Path({str(tmp_path)!r})):\n"
         "    print('held', flush=True)\n    time.sleep(60)\n"

@@ -36,8 +36,9 @@ def source_of(folder, verdicts):
     (folder / "database").write_text("")
     store = Store("job", folder, runs, artifacts)
     outside = Outside(
-        read_store=lambda folder, name: store,
+        read_store=lambda folder, name, is_busy: store,
         database=lambda folder: folder / "database",
+        is_busy=lambda folder: False,
         library=SimpleNamespace,
         load_model=lambda folder: None,
         labels=lambda folder: {},

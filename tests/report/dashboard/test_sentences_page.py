@@ -1,7 +1,6 @@
 """The error browser tells what a model told of its answers, and nothing where it told nothing."""
 
 import re
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,7 +79,6 @@ def test_why_the_attention_of_a_sentence_is_not_drawn_is_said(tmp_path):
     source = source_of(written(tmp_path, row | {"candidate": answer(None)}))
     told = {"text": "a", "score": 0.0, "log_prob": 0.0, "target_tokens": ["a"]}
     long = SimpleNamespace(**told, attention=np.full([1, 150], 0.1))
-    source.models_lock = nullcontext()
     source.outside = SimpleNamespace(model_errors=())
     source.model = lambda store, run: SimpleNamespace(
         most=1, explain=lambda texts, nbest: [(["s"] * 150, [long])]

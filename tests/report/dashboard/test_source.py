@@ -27,7 +27,7 @@ def write(folder, text, metric):
     (folder / "database").write_text(text)
 
 
-def read_store(folder, name):
+def read_store(folder, name, is_busy):
     names = ["sentences", "verdict", "model"]
     made = [
         Execution(i, component, "done", 0.0, 0.0, {}, {}, {key: [i]})
@@ -43,6 +43,7 @@ def test_of_a_folder_that_was_made_anew_nothing_earlier_is_shown(tmp_path):
     outside = Outside(
         read_store=read_store,
         database=lambda folder: folder / "database",
+        is_busy=lambda folder: False,
         library=lambda: LIBRARY._replace(interval=lambda values: (0.0, 0.0)),
         load_model=lambda folder: (folder / "name").read_text(),
         labels=lambda folder: {},
