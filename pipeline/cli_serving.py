@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PORT = click.IntRange(0, 65535)
 COUNT = click.IntRange(min=1)
+
+Command = Callable[..., Any]
 
 
 @click.command()
@@ -145,8 +147,9 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
     manifests: stable servers, and a canary where a version has that label.
     """
     from ..serving.deployment_check import DeploymentError, check_name, doubts
-    from ..serving.production import write_files
-    from ..serving.promotion import PromotionError, read
+    from ..serving.kubernetes import deletion
+    from ..serving.production import remove_canary, write_files
+    from ..serving.promotion import CANARY, PromotionError, read
     from .binding import serving_dir
     from .config import ConfigurationError, load_config
 
@@ -160,6 +163,9 @@ def deployment(config_path: Path, output: Path | None, to: Path) -> None:
         promoted = read(base)
         for path in write_files(config.deployment, base.name, promoted, to):
             click.echo(path)
+        if CANARY not in promoted.labels and remove_canary(to):
+            what = deletion(config.deployment, base.name, CANARY)
+            say(f"no version is the canary any more; where one runs: {what}", err=True)
         for doubt in doubts(config.deployment, base, promoted):
             say(f"{click.style('warning: ', fg='yellow')}{doubt}", err=True)
     except DeploymentError as error:
@@ -180,37 +186,106 @@ def versions_list(model: Path | None, output: Path) -> None:
     _versions(model, output, lambda base: None)
 
 
+def _follows(command: Command) -> Command:
+    """The options of a command that moves a label which servers follow."""
+    base_path = click.option(
+        "--base-path", default="", help="The folder's place where it is served."
+    )
+    servers = click.option(
+        "--server",
+        "servers",
+        multiple=True,
+        help="HOST:PORT of gRPC, also several times: the label moves once it has loaded the "
+        "version. A TensorFlow Serving that runs needs that.",
+    )
+    seconds = click.option(
+        "--seconds", type=COUNT, default=300, show_default=True, help="For them to load it."
+    )
+    return base_path(servers(seconds(command)))
+
+
 @versions.command("promote")
 @click.argument("version", type=COUNT)
 @asks_a_model
 @click.option("--label", default="stable", show_default=True, help="Such as canary.")
-@click.option("--base-path", default="", help="The folder's place where it is served.")
+@_follows
 def versions_promote(
-    version: int, model: Path | None, output: Path, label: str, base_path: str
+    version: int,
+    model: Path | None,
+    output: Path,
+    label: str,
+    base_path: str,
+    servers: tuple[str, ...],
+    seconds: int,
 ) -> None:
     """Give VERSION a label in the model configuration of servers."""
     from ..serving.promotion import promote
 
-    _versions(model, output, lambda base: promote(base, version, label, base_path))
+    _versions(
+        model,
+        output,
+        lambda base: promote(base, version, label, base_path, _wait(base, servers, seconds)),
+        servers,
+    )
 
 
 @versions.command("rollback")
 @asks_a_model
-@click.option("--base-path", default="", help="The folder's place where it is served.")
-def versions_rollback(model: Path | None, output: Path, base_path: str) -> None:
+@_follows
+def versions_rollback(
+    model: Path | None, output: Path, base_path: str, servers: tuple[str, ...], seconds: int
+) -> None:
     """Make the version stable that was so before."""
     from ..serving.promotion import roll_back
 
-    _versions(model, output, lambda base: roll_back(base, base_path))
+    _versions(
+        model,
+        output,
+        lambda base: roll_back(base, base_path, _wait(base, servers, seconds)),
+        servers,
+    )
 
 
-def _versions(model: Path | None, output: Path, change: Callable[[Path], Promotion | None]) -> None:
+@versions.command("withdraw")
+@click.argument("label")
+@asks_a_model
+def versions_withdraw(label: str, model: Path | None, output: Path) -> None:
+    """Take LABEL away, such as that of a canary that failed."""
+    from ..serving.promotion import withdraw
+
+    _versions(model, output, lambda base: withdraw(base, label))
+
+
+def _wait(base: Path, servers: tuple[str, ...], seconds: int) -> Callable[[int], None] | None:
+    """Waits until servers have a version."""
+    from ..serving.loaded import wait_until_loaded
+
+    if not servers:
+        return None
+    return lambda version: wait_until_loaded(servers, base.name, version, seconds)
+
+
+def _versions(
+    model: Path | None,
+    output: Path,
+    change: Callable[[Path], Promotion | None],
+    servers: tuple[str, ...] = (),
+) -> None:
     from ..serving.local_model import ModelError
-    from ..serving.promotion import PromotionError
+    from ..serving.promotion import PromotionError, read, unannounced
     from .versions_command import folder_of, print_versions
 
     try:
         base = folder_of(model, output)
-        print_versions(base, change(base))
+        before = read(base)
+        after = change(base)
+        print_versions(base, after)
     except (ModelError, PromotionError) as error:
         fail(str(error), ERROR)
+    for version in unannounced(before, after or before) if not servers else ():
+        say(
+            f"{click.style('note: ', fg='yellow')}a TensorFlow Serving that runs had not loaded "
+            f"version {version}, refuses this file and keeps what it has until it is started "
+            f"anew; with --server HOST:PORT a label moves once the version is loaded",
+            err=True,
+        )

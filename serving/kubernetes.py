@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from .production import (
@@ -31,14 +33,21 @@ def manifests(
     """
     found = []
     for label in labels:
-        found.append(_config_map(config, name, label, files_of(config, name, label, promoted)))
-        found.append(_deployment(config, name, label))
+        files = files_of(config, name, label, promoted)
+        found.append(_config_map(config, name, label, files))
+        found.append(_deployment(config, name, label, files))
         found.append(_service(config, name, label))
     stable = labels[0]
     found += [_autoscaler(config, name, stable), _disruption_budget(config, name, stable)]
     if config.gateway:
         found.append(_route(config, config.gateway, name, labels))
     return found
+
+
+def deletion(config: DeploymentConfig, name: str, label: str) -> str:
+    """The command that removes the servers of a label, which applying other manifests does not."""
+    named = _named(config, name, label)["name"]
+    return f"kubectl --namespace {config.namespace} delete deployment,service,configmap {named}"
 
 
 # The path of a request by gRPC begins with its service.
@@ -68,7 +77,7 @@ def _config_map(config: DeploymentConfig, name: str, label: str, files: dict[str
     }
 
 
-def _deployment(config: DeploymentConfig, name: str, label: str) -> Manifest:
+def _deployment(config: DeploymentConfig, name: str, label: str, files: dict[str, str]) -> Manifest:
     metadata = _named(config, name, label)
     volumes: list[Manifest] = [{"name": "config", "configMap": {"name": metadata["name"]}}]
     mounts: list[Manifest] = [{"name": "config", "mountPath": CONFIG, "readOnly": True}]
@@ -107,16 +116,18 @@ def _deployment(config: DeploymentConfig, name: str, label: str) -> Manifest:
         },
         "volumeMounts": mounts,
     }
-    scraped = {
+    annotations = {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(REST_PORT),
         "prometheus.io/path": METRICS,
+        # Other files are other pods, each of which serves once its version is loaded.
+        "seq2seq-tfx/files": _digest(files),
     }
     spec: Manifest = {
         "selector": {"matchLabels": _labels(name, label)},
         "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": {
-            "metadata": {"labels": _labels(name, label), "annotations": scraped},
+            "metadata": {"labels": _labels(name, label), "annotations": annotations},
             "spec": {
                 "containers": [container],
                 "volumes": volumes,
@@ -213,6 +224,10 @@ def _route(config: DeploymentConfig, gateway: str, name: str, labels: list[str])
             ],
         },
     }
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _cpus(number: float) -> str:

@@ -8,6 +8,7 @@ container file, and Kubernetes manifests (`kubernetes`).
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +53,7 @@ class DeploymentConfig(Section):
 
     # To be as new as the TensorFlow that exported the model, which `deployment_check` looks
     # at; the newest that was known to exist here.
-    image: Annotated[str, Field(min_length=1)] = "tensorflow/serving:2.19.1"
+    image: Annotated[str, Field(pattern=r"^\S+$")] = "tensorflow/serving:2.19.1"
     # The folder that holds the folder of versions, as a server sees it: where the volume
     # claim is mounted, or a bucket.
     models: Annotated[str, Field(pattern=r"^(/|[a-z0-9]+://)\S*$")] = "/models"
@@ -62,11 +63,22 @@ class DeploymentConfig(Section):
     replicas: Count = 2
     most_replicas: Count = 6
     busy_percent: Annotated[int, Field(ge=1, le=100)] = 70  # of the CPUs, when one is added
-    cpu: Annotated[float, Field(gt=0)] = 2.0  # of each server
+    cpu: Annotated[float, Field(ge=0.001)] = 2.0  # of each server
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*(Mi|Gi)$")] = "2Gi"
     canary_percent: Annotated[int, Field(ge=0, le=100)] = 10  # of the traffic
-    request_seconds: Annotated[float, Field(gt=0)] = 30.0
+    request_seconds: Annotated[float, Field(ge=0.001)] = 30.0
     batching: BatchingConfig = BatchingConfig()
+
+    @field_validator("models")
+    @classmethod
+    def _can_be_mounted(cls, models: str) -> str:
+        parts = [part for part in models.split("/") if part not in ("", ".")]
+        if not parts or f"/{parts[0]}" == CONFIG:
+            raise ValueError(
+                f"expected a folder other than / and {CONFIG}, where a server finds its "
+                f"configuration, received '{models}'"
+            )
+        return models
 
     @model_validator(mode="after")
     def _replicas_fit(self) -> DeploymentConfig:
@@ -132,8 +144,8 @@ def arguments(config: DeploymentConfig) -> list[str]:
         f"--port={GRPC_PORT}",
         f"--rest_api_port={REST_PORT}",
         f"--rest_api_timeout_in_ms={round(1000 * config.request_seconds)}",
+        # Read once: a label cannot move to what is not loaded, so servers are replaced.
         f"--model_config_file={CONFIG}/models.config",
-        "--model_config_file_poll_wait_seconds=30",
         # Or a server would refuse to start with a label on what is not loaded yet.
         "--allow_version_labels_for_unavailable_models=true",
         "--enable_batching=true",
@@ -208,6 +220,27 @@ def write_files(
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         paths[-1].write_text(text, encoding="utf-8")
     return paths
+
+
+def remove_canary(folder: Path) -> bool:
+    """Removes what `write_files` wrote for a canary that is none any more.
+
+    Args:
+      folder: in which it wrote.
+
+    Returns:
+      Whether there was something.
+
+    Raises:
+      OSError: it cannot be removed.
+    """
+    found = [folder / CANARY / f"{kind}.config" for kind in ("models", "batching", "monitoring")]
+    found = [file for file in found if file.is_file()]
+    for file in found:
+        file.unlink()
+    with suppress(OSError):  # somebody else's file is in it
+        (folder / CANARY).rmdir()
+    return bool(found)
 
 
 def as_yaml(documents: list[dict[str, Any]]) -> str:

@@ -4,6 +4,10 @@ The file lies beside the folder of versions, `<folder>.config`. It names the ver
 load and their labels, so that a newly pushed one answers nobody until it is promoted.
 TensorFlow Serving follows it with `--model_config_file` and
 `--model_config_file_poll_wait_seconds`, the local server with `--model-config`.
+
+TensorFlow Serving refuses a whole file in which a label moves to a version that it has not
+loaded, and so never loads it (`ServerCore::ReloadConfig`): the file first names the version,
+and moves the label once servers have it.
 """
 
 from __future__ import annotations
@@ -12,9 +16,9 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -76,7 +80,16 @@ def read(base: Path) -> Promotion:
     )
 
 
-def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") -> Promotion:
+Wait = Callable[[int], None]
+
+
+def promote(
+    base: Path,
+    version: int,
+    label: str = STABLE,
+    base_path: str = "",
+    wait: Wait | None = None,
+) -> Promotion:
     """Gives a version a label, in one step: readers see the old file or the new one.
 
     Args:
@@ -84,6 +97,8 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
       version: a pushed one.
       label: STABLE, CANARY, or another.
       base_path: of the folder where it is served, if not here; told once, it stays.
+      wait: waits until servers have loaded a version that the file names without a label;
+        what it raises leaves labels as they were. None where no server runs that must.
 
     Raises:
       PromotionError: there is no such version, no such label can be asked for, or the
@@ -95,15 +110,16 @@ def promote(base: Path, version: int, label: str = STABLE, base_path: str = "") 
             f"received {label!r}"
         )
     with alone(base):
-        return _promoted(base, version, label, base_path)
+        return _promoted(base, version, label, base_path, wait)
 
 
-def roll_back(base: Path, base_path: str = "") -> Promotion:
+def roll_back(base: Path, base_path: str = "", wait: Wait | None = None) -> Promotion:
     """Makes the version stable that was so before; once more undoes it.
 
     Args:
       base: the folder of versions.
       base_path: of the folder where it is served, if not here and not told before.
+      wait: as of `promote`.
 
     Raises:
       PromotionError: none was, or it is gone.
@@ -114,10 +130,47 @@ def roll_back(base: Path, base_path: str = "") -> Promotion:
             raise PromotionError(
                 f"expected a version that was stable before, found none for {base}"
             )
-        return _promoted(base, before, STABLE, base_path)
+        return _promoted(base, before, STABLE, base_path, wait)
 
 
-def _promoted(base: Path, version: int, label: str, base_path: str) -> Promotion:
+def withdraw(base: Path, label: str) -> Promotion:
+    """Takes a label away, such as that of a canary that failed.
+
+    Args:
+      base: the folder of versions.
+      label: not STABLE, without which servers would have nothing to answer with.
+
+    Raises:
+      PromotionError: no version has it, it is STABLE, or the file cannot be written.
+    """
+    with alone(base):
+        known = read(base)
+        others = sorted({*known.labels} - {STABLE})
+        if label not in others:
+            raise PromotionError(
+                f"expected a label to take away, received '{label}'; "
+                f"found {', '.join(others) or 'none'} beside '{STABLE}'"
+            )
+        labels = {name: version for name, version in known.labels.items() if name != label}
+        if not labels:
+            config_file(base).unlink()  # servers follow the newest version again
+            return Promotion()
+        return _write(base, replace(known, labels=labels))
+
+
+def unannounced(before: Promotion, after: Promotion) -> list[int]:
+    """Versions to which a label moved though no file had named them: see above."""
+    return sorted(
+        {
+            version
+            for label, version in after.labels.items()
+            if before.labels.get(label, version) != version
+            and version not in before.labels.values()
+        }
+    )
+
+
+def _promoted(base: Path, version: int, label: str, base_path: str, wait: Wait | None) -> Promotion:
     found = versions_in(base)
     if version not in found:
         raise PromotionError(
@@ -131,8 +184,15 @@ def _promoted(base: Path, version: int, label: str, base_path: str) -> Promotion
             before = known.labels.get(STABLE)
         if labels.get(CANARY) == version:
             del labels[CANARY]  # it has arrived
-    base_path = base_path or known.base_path
-    return _write(base, Promotion(labels, before, base_path))
+    promotion = Promotion(labels, before, base_path or known.base_path)
+    if wait and known.labels and version not in known.labels.values():
+        _write(base, replace(known, base_path=promotion.base_path), beside=[version])
+        try:
+            wait(version)
+        except BaseException:
+            _write(base, known)
+            raise
+    return _write(base, promotion)
 
 
 @contextmanager
@@ -158,14 +218,15 @@ def alone(base: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _write(base: Path, promotion: Promotion) -> Promotion:
+def _write(base: Path, promotion: Promotion, beside: Iterable[int] = ()) -> Promotion:
+    """Writes the file; `beside` are versions to load without a label."""
     config = model_server_config_pb2.ModelServerConfig()
     model = config.model_config_list.config.add(
         name=base.name,
         base_path=promotion.base_path or str(base.absolute()),
         model_platform="tensorflow",
     )
-    versions = sorted(set(promotion.labels.values()))
+    versions = sorted({*promotion.labels.values(), *beside})
     model.model_version_policy.specific.versions.extend(versions)
     for label, version in sorted(promotion.labels.items()):
         model.version_labels[label] = version

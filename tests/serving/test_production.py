@@ -86,7 +86,6 @@ FLAGS = {
     "--rest_api_port",
     "--rest_api_timeout_in_ms",
     "--model_config_file",
-    "--model_config_file_poll_wait_seconds",
     "--allow_version_labels_for_unavailable_models",
     "--enable_batching",
     "--batching_parameters_file",
@@ -207,6 +206,36 @@ def test_a_server_finds_its_files_its_models_and_its_ports(tmp_path):
     assert selectors[0] != selectors[1]
 
 
+def test_pods_are_replaced_where_their_files_change_and_only_there(tmp_path):
+    def templates(promoted, **settings):
+        found = manifests(written(tmp_path, promoted, **settings))
+        return [
+            found["Deployment", f"seq2seq-{label}"]["spec"]["template"] for label in BOTH.labels
+        ]
+
+    stable, canary = templates(BOTH)
+    assert templates(BOTH, canary_percent=50) == [stable, canary]
+    moved = templates(Promotion({STABLE: 5, CANARY: 13}))
+    assert moved[0] == stable and moved[1] != canary
+    batched = templates(BOTH, batching=BatchingConfig(rows=64))
+    assert batched[0] != stable and batched[1] != canary
+
+
+def test_of_a_canary_that_is_none_any_more_nothing_stays(tmp_path):
+    (base := tmp_path / "out/serving/seq2seq").mkdir(parents=True)
+    to = tmp_path / "to"
+    write_files(DeploymentConfig(), base.name, BOTH, to)
+    job = tmp_path / "job.yaml"
+    job.write_text("{name: job, data: {input: p.tsv}, gate: {thresholds: {bleu: {min: 1}}}}")
+    arguments = ["deployment", "--config", job, "--output", tmp_path / "out", "--to", to]
+    found = CliRunner().invoke(cli.main, [*map(str, arguments)])
+    assert found.exit_code == 0, found.output
+    assert "kubectl --namespace default delete deployment,service,configmap seq2seq-canary" in (
+        found.output
+    )
+    assert not (to / "canary").exists() and (to / "stable/models.config").exists()
+
+
 def test_models_of_a_bucket_need_no_volume(tmp_path):
     found = manifests(written(tmp_path, models="gs://bucket"))
     spec = found["Deployment", "seq2seq-stable"]["spec"]["template"]["spec"]
@@ -292,6 +321,11 @@ def test_the_route_has_the_fields_that_the_gateway_api_knows(tmp_path):
     [
         {"replicas": 3, "most_replicas": 2},
         {"models": "models"},
+        {"models": "//"},
+        {"models": "/config/served"},
+        {"cpu": 0.0001},
+        {"request_seconds": 0.0001},
+        {"image": "x\nUSER root"},
         {"memory": "2 GB"},
         {"claim": "Models"},
         {"canary_percent": 101},

@@ -17,6 +17,7 @@ from seq2seq_tfx.serving.promotion import (
     promote,
     read,
     roll_back,
+    withdraw,
 )
 from seq2seq_tfx.serving.server import model_config
 from seq2seq_tfx.serving.server.versions import Policy
@@ -61,6 +62,73 @@ def test_a_canary_that_is_promoted_is_no_canary_any_more(base):
     promote(base, 12, CANARY)
     assert promote(base, 12).labels == {"stable": 12}
     assert roll_back(base).labels == {"stable": 5}
+
+
+class Upstream:
+    """What `ServerCore::ReloadConfig` of TensorFlow Serving makes of the file, when it looks."""
+
+    def __init__(self, base):
+        self.base, self.loaded, self.labels, self.seen = base, set(), {}, []
+
+    def look(self, version=None):
+        text = config_file(self.base).read_text()
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        (model,) = config.model_config_list.config
+        for label, number in model.version_labels.items():
+            # `allow_version_labels_for_unavailable_models` allows a new label alone.
+            if self.labels.get(label, number) != number and number not in self.loaded:
+                raise PromotionError(f"FAILED_PRECONDITION: {label} at {number}")
+        self.labels = dict(model.version_labels)
+        self.loaded = set(model.model_version_policy.specific.versions)
+        self.seen.append((self.labels, self.loaded))
+
+
+def test_a_label_moves_once_a_server_that_runs_has_loaded_the_version(base):
+    promote(base, 3)
+    server = Upstream(base)
+    server.look()
+    promote(base, 5)
+    with pytest.raises(PromotionError, match="FAILED_PRECONDITION: stable at 5"):
+        server.look()
+    roll_back(base)
+    steps = [
+        lambda: promote(base, 5, wait=server.look),
+        lambda: promote(base, 12, CANARY, wait=server.look),
+        lambda: promote(base, 3, CANARY, wait=server.look),
+        lambda: promote(base, 3, wait=server.look),
+        lambda: roll_back(base, wait=server.look),
+    ]
+    for step in steps:
+        promotion = step()
+        server.look()
+        assert server.labels == promotion.labels
+        assert server.loaded == {*promotion.labels.values()}
+    assert server.labels == {"stable": 5} and ({"stable": 3}, {3, 5}) in server.seen
+
+
+def test_where_a_server_refuses_a_version_labels_stay(base):
+    def refused(version):
+        assert read(base).labels == {"stable": 3}
+        raise PromotionError("refused")
+
+    promote(base, 3)
+    before = config_file(base).read_bytes()
+    with pytest.raises(PromotionError, match="refused"):
+        promote(base, 5, wait=refused)
+    assert config_file(base).read_bytes() == before
+
+
+def test_a_label_is_taken_away(base):
+    promote(base, 3)
+    promote(base, 5, CANARY)
+    for label in ("stable", "other"):
+        with pytest.raises(PromotionError, match="found canary beside 'stable'"):
+            withdraw(base, label)
+    assert withdraw(base, CANARY).labels == read(base).labels == {"stable": 3}
+    config_file(base).unlink()
+    promote(base, 5, CANARY)
+    withdraw(base, CANARY)
+    assert not config_file(base).exists() and read(base).labels == {}
 
 
 def test_where_it_is_served_is_told_once_and_stays_on_the_way_back(base):

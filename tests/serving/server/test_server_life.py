@@ -9,6 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from click.testing import CliRunner
+
+from seq2seq_tfx.pipeline import cli
+from seq2seq_tfx.serving.promotion import config_file, promote, read
 
 from ..running import COMMAND, SECONDS, Running, ask, eventually
 from . import toys
@@ -63,6 +67,35 @@ def test_a_model_configuration_names_versions_and_labels_and_is_followed(made, t
         reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
         assert reply.body["predictions"][0]["text"] == "v2:a"
         assert server.stop(signal.SIGINT) == 0
+
+
+def test_a_promotion_waits_for_a_server_and_is_taken_back_where_it_refuses(made, tmp_path):
+    base = tmp_path / "seq2seq"
+    for version in (1, 2):
+        toys.push(made / str(version), base, version)
+    shutil.copytree(made / "1", base / "3")
+    (base / "3" / "saved_model.pb").write_bytes(b"broken")
+    promote(base, 1)
+    with Running(base, "--model-config", str(config_file(base))) as server:
+
+        def promoted(*given):
+            arguments = ["promote", *given, "--model", str(base), "--server", server.address.grpc]
+            return CliRunner().invoke(cli.main, ["versions", *arguments])
+
+        assert promoted("2").exit_code == 0
+        assert read(base).labels == {"stable": 2}
+        # Without it the label would have moved before the server had looked.
+        assert ("available", 2) in server.events()
+        eventually(lambda: ("unloaded", 1) in server.events())
+        reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
+        assert reply.body["predictions"][0]["text"] == "v2:a"
+        refused = promoted("3")
+        assert refused.exit_code == 1 and "refused version 3 of 'seq2seq'" in refused.output
+        assert read(base).labels == {"stable": 2}
+        reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
+        assert reply.body["predictions"][0]["text"] == "v2:a"
+    gone = promoted("1", "--seconds", "1")
+    assert gone.exit_code == 1 and "to be loaded within 1 s, received UNAVAILABLE" in gone.output
 
 
 def test_killed_while_it_switches_and_with_a_full_disk_for_its_log_it_serves_on(made, tmp_path):
