@@ -29,7 +29,7 @@ from .versions import Version, Versions
 
 LOG = logging.getLogger(__name__)
 SIGNATURES = "signature_def"  # the one metadata field that upstream knows
-MOST_CHARACTERS = 1000  # of a message: it travels in a header
+MOST_BYTES = 1000  # of a message: it travels in a header, and not as ASCII in three times as many
 
 Call = Callable[[Any, float | None], Awaitable[Message]]
 
@@ -85,7 +85,7 @@ class GrpcService:
             except RequestError as error:
                 code = error.code
                 context.set_code(code)
-                context.set_details(error.message[:MOST_CHARACTERS])
+                context.set_details(error.message.encode()[:MOST_BYTES].decode(errors="ignore"))
                 return b""
             except asyncio.CancelledError:  # whoever asked has gone
                 code = StatusCode.CANCELLED

@@ -58,7 +58,7 @@ def read_request(
     model = models[0]
     if model.name != name:
         raise invalid(f"expected the model '{name}', received '{model.name[:100]}'")
-    if whole_path and model.base_path not in ("", str(base)):
+    if whole_path and model.base_path and Path(model.base_path) != base:
         raise invalid("base_path: expected the folder that is served, received another")
     policy = model.model_version_policy
     labels = dict(model.version_labels)

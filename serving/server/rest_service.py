@@ -24,6 +24,7 @@ from .try_service import TryPage, TryService
 from .versions import Version, Versions
 
 METRICS = "/monitoring/prometheus/metrics"  # upstream's default
+MOST_DIGITS = 19  # of an int64
 LARGE = 10_000  # values of an answer that takes a thread of its own milliseconds to write
 _WHICH = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _PATHS = {
@@ -117,9 +118,11 @@ class RestService:
     def _asked(self, match: re.Match[str]) -> tuple[int | None, str]:
         """Version and label that a path names, of this model."""
         name, label = unquote(match["name"]), unquote(match["label"] or "")
-        number = int(match["version"]) if match["version"] else None
-        if number is not None and number >= 2**63:
-            raise invalid(f"expected a version of 64 bits, received {match['version'][:50]}")
+        digits = match["version"] or ""
+        # Python reads no number of thousands of digits.
+        if len(digits) > MOST_DIGITS or int(digits or 0) >= 2**63:
+            raise invalid(f"expected a version of 64 bits, received {digits[:50]}")
+        number = int(digits) if digits else None
         if name != self._versions.name:
             which = "Latest" if number is None else f"Specific({number})"
             raise RequestError(

@@ -76,6 +76,11 @@ class Servable:
         directory: Path,
         options: tf.compat.v1.ConfigProto = OPTIONS,
     ):
+        if set("*?[") & set(str(directory)):
+            raise BrokenModel(
+                f"{directory}: expected a path without '*', '?' and '[', which TensorFlow reads "
+                "as a pattern; move it, or serve a link to it"
+            )
         self.version = version
         self.directory = directory
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=options)

@@ -29,6 +29,7 @@ from .rest_service import RestService
 from .servable import Servable
 from .tokens import counting
 from .try_service import TryPage
+from .version_folder import versions_in
 from .versions import LOAD_SECONDS, Policy, Versions
 
 LOG = logging.getLogger(__name__)
@@ -135,7 +136,8 @@ async def serve(settings: ServerSettings) -> None:
         grpc_port, rest_port = await _listen(settings, server, runner)
         print(
             f"serving '{settings.name}' version {versions.available[0]} of {settings.base}: "
-            f"gRPC {settings.host}:{grpc_port}, REST http://{settings.host}:{rest_port}",
+            f"gRPC {_in_url(settings.host)}:{grpc_port}, "
+            f"REST http://{_in_url(settings.host)}:{rest_port}",
             flush=True,
         )
         await stop.wait()
@@ -185,7 +187,7 @@ async def _listen(
     settings: ServerSettings, server: grpc.aio.Server, runner: web.AppRunner
 ) -> tuple[int, int]:
     """Opens both ports; gives their numbers."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
+    host = _in_url(settings.host)
     try:
         grpc_port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
         if not grpc_port:
@@ -227,8 +229,14 @@ def _why_nothing(versions: Versions) -> str:
     told = f"expected a version of '{versions.name}' that can be served in {versions.base}, found "
     try:
         return told + "; ".join(f"{v.number}: {v.error}" for v in versions.known())
-    except RequestError:  # no version was ever seen
-        return told + "none"
+    except RequestError:  # no version was ever wanted
+        there = ", ".join(map(str, versions_in(versions.base)))
+        return told + (f"none that is asked for: there are {there}" if there else "none")
+
+
+def _in_url(host: str) -> str:
+    """A host as it stands before a port: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _raise_file_limit() -> None:

@@ -27,6 +27,7 @@ from .version_folder import Content, content_of, versions_in
 
 LOG = logging.getLogger(__name__)
 PATIENCE = 30.0  # seconds that a reload waits for a version that is being copied
+UNLOADING_SECONDS = 5.0  # that a version is waited for which is wanted again
 LOAD_SECONDS = 300.0  # that a version may take to load and warm up, by default
 
 
@@ -240,7 +241,10 @@ class Versions:
                 continue
             version = self._known.setdefault(number, Version(number))
             if version.state is State.UNLOADING:
-                await asyncio.wait(self._unloading)
+                await asyncio.wait(self._unloading, timeout=UNLOADING_SECONDS)
+                if version.state is State.UNLOADING:  # a batch hangs: another time
+                    whole = False
+                    continue
             while version.state is not State.AVAILABLE:
                 settled = await self._load(version)
                 if settled or time.monotonic() >= end:

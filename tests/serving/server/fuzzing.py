@@ -40,6 +40,7 @@ PATHS = [
     "/v1/models/seq2seq:predict",
     "/v1/models/seq2seq/versions/1:predict",
     "/v1/models/seq2seq/versions/99999999999999999999:predict",
+    "/v1/models/seq2seq/versions/" + "9" * 5_000,
     "/v1/models/seq2seq/labels/stable:predict",
     "/v1/models/seq2seq:classify",
     "/v1/models/seq2seq",

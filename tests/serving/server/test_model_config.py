@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tensorflow_serving.config import model_server_config_pb2
 
-from seq2seq_tfx.serving.server.model_config import ModelConfigError, read_file
+from seq2seq_tfx.serving.server.errors import RequestError
+from seq2seq_tfx.serving.server.model_config import ModelConfigError, read_file, read_request
 from seq2seq_tfx.serving.server.versions import Policy
 
 BASE = Path("/models/seq2seq")
@@ -54,3 +56,12 @@ def test_every_policy_of_upstream_is_read(read, policy, expected):
 def test_what_is_no_configuration_of_this_model_is_told_with_its_file(read, text, tmp_path):
     with pytest.raises(ModelConfigError, match=r"models\.config: "):
         read(text)
+
+
+def test_a_folder_is_the_same_with_a_slash_behind_it():
+    config = model_server_config_pb2.ModelServerConfig()
+    config.model_config_list.config.add(name="seq2seq", base_path=f"{BASE}/")
+    assert read_request(config, "seq2seq", BASE) == Policy()
+    config.model_config_list.config[0].base_path = "/models"
+    with pytest.raises(RequestError, match="base_path"):
+        read_request(config, "seq2seq", BASE)

@@ -107,6 +107,23 @@ def test_a_body_in_pieces_without_a_length_is_cut_off_at_the_limit(address):
     assert b"at most 4194304 bytes" in raw(address.rest, content)
 
 
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_a_version_of_any_length_is_the_clients_fault(address, digits):
+    for end in ("", "/metadata", ":predict"):
+        path = f"/v1/models/seq2seq/versions/{'9' * digits}{end}"
+        body = {"instances": ["a"]} if end == ":predict" else None
+        reply = address.request(path, body)
+        assert reply.status == 400 and "64 bits" in reply.body["error"]
+
+
+def test_a_long_message_fits_the_header_that_it_travels_in(channel):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "seq2seq"
+    request.model_spec.signature_name = "\N{GRINNING FACE}" * 5_000
+    stub = prediction_stub(channel)
+    assert code_of(stub.Predict, request, timeout=10) == "FAILED_PRECONDITION"
+
+
 def test_malformed_protocol_buffers_are_the_clients_fault(channel):
     for service, method in (("PredictionService", "Predict"), ("ModelService", "GetModelStatus")):
         call = channel.unary_unary(f"/tensorflow.serving.{service}/{method}")
@@ -273,6 +290,13 @@ def test_what_cannot_be_served_is_told(made, server, tmp_path):
     toys.cut_short(toys.push(made / "1", tmp_path, 5))
     broken = told("--model", tmp_path / "5")
     assert f"that can be served in {tmp_path}, found 5: " in broken
+    toys.push(made / "1", tmp_path / "x[1]", 5)
+    assert "serve a link to it" in told("--model", tmp_path / "x[1]")
+    config = tmp_path / "models.config"
+    policy = "model_version_policy { specific { versions: 7 } }"
+    config.write_text(f"model_config_list {{ config {{ name: 'seq2seq' {policy} }} }}")
+    unwanted = told("--model", made, "--model-config", config)
+    assert unwanted.endswith("found none that is asked for: there are 2, 1")
     port = server.address.rest.split(":")[1]
     taken = told("--model", made / "1", "--grpc-port", "0", "--rest-port", port)
     assert taken.startswith("error: REST, 127.0.0.1:" + port)
