@@ -66,6 +66,8 @@ def open_store(output: Path, writable: bool = False) -> mlmd.MetadataStore:
     path = output / METADATA
     if not path.is_file():
         raise NoRuns(f"expected runs recorded in {path}, found no such file")
+    if not path.stat().st_size and not writable:
+        raise NoRuns(f"expected runs recorded in {path}, found an empty file")
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
     modes = pb.SqliteMetadataSourceConfig
@@ -73,7 +75,8 @@ def open_store(output: Path, writable: bool = False) -> mlmd.MetadataStore:
     try:
         return mlmd.MetadataStore(config)
     except (RuntimeError, mlmd.errors.StatusError) as error:
-        why = str(error).partition(" query:")[0]  # which follows, over many lines
+        # The query follows, over many lines.
+        why = str(error).removeprefix("Error when executing query: ").partition(" query:")[0]
         raise NoRuns(f"expected runs recorded in {path}, cannot read it: {why}") from error
 
 

@@ -72,10 +72,13 @@ def test_a_run_is_told_by_what_was_kept_of_it_once_its_files_are_removed(tmp_pat
     assert outcomes(tmp_path, is_busy=False) == ["not blessed", "blessed and pushed"]
 
 
-@pytest.mark.parametrize("content", [b"", b"no database" * 1000])
-def test_a_damaged_record_is_told_of(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", "found an empty file"), (b"no database" * 1000, "cannot read it: file is not a data")],
+)
+def test_a_damaged_record_is_told_of(tmp_path, content, told):
     (tmp_path / METADATA).write_bytes(content)
-    with pytest.raises(CannotRead, match=r"metadata\.sqlite, cannot read it"):
+    with pytest.raises(CannotRead, match=rf"metadata\.sqlite, {told}"):
         read_store(tmp_path, "s", False)
-    with pytest.raises(NoRuns, match=r"metadata\.sqlite, cannot read it"):
+    with pytest.raises(NoRuns, match=rf"metadata\.sqlite, {told}"):
         read_runs(tmp_path)
