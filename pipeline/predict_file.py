@@ -12,11 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import mkstemp
 from typing import IO, Any, NamedTuple
+
+import filelock
 
 from ..components.readers.compression import DAMAGE, unpacked
 from ..serving.answered_lines import WINDOW, answer_lines, is_rejected, read_lines, to_line
 from ..serving.local_model import LocalModel
+
+# What lies beside a file of answers until it is whole; its own name comes before.
+PARTIAL, RECORD, PIECES, LOCK = ".partial", ".partial.json", ".pieces", ".partial.lock"
 
 
 class CannotPredict(Exception):
@@ -48,33 +54,34 @@ def predict_file(
       model: a loaded model.
       name: of the model; with another, nothing is gone on with.
       source: UTF-8 text, packed if its name ends in .gz, .bz2, .xz or .zst.
-      target: where the answers go; what is there is replaced at the end.
+      target: where the answers go; what is there is replaced at the end. Of a link, where
+        it leads.
       nbest: hypotheses a line.
       progress: is told how many lines are done.
 
     Raises:
-      CannotPredict: the input cannot be read, or the partial output belongs to
-        something else.
+      CannotPredict: the input cannot be read, the output cannot be written, or the
+        partial output is damaged or belongs to something else.
     """
-    check_files(source, target)
-    partial = target.with_name(f"{target.name}.partial")
-    record = partial.with_name(f"{partial.name}.json")
+    target = checked_target(source, target)
+    partial, record = beside(target, PARTIAL), beside(target, RECORD)
     try:
-        job = {"input": digest_of(source), "model": name, "nbest": nbest}
-        answered, rejected = _begin(partial, record, job)
-        done = resumed_at = answered + rejected
-        with _opened(source) as lines, partial.open("ab") as answers:
-            waiting = islice(read_lines(lines), resumed_at, None)
-            while window := list(islice(waiting, WINDOW)):
-                rows = answer_lines(model, window, done, nbest)
-                answers.write(b"".join(map(to_line, rows)))
-                answers.flush()
-                rejected += sum("rejected" in row for row in rows)
-                done += len(rows)
-                progress(done)
-            os.fsync(answers.fileno())
-        os.replace(partial, target)
-        record.unlink()
+        with alone(target):
+            job = {"input": digest_of(source), "model": name, "nbest": nbest}
+            answered, rejected = _begin(partial, record, job)
+            done = resumed_at = answered + rejected
+            with _opened(source) as lines, partial.open("ab") as answers:
+                waiting = islice(read_lines(lines), resumed_at, None)
+                while window := list(islice(waiting, WINDOW)):
+                    rows = answer_lines(model, window, done, nbest)
+                    answers.write(b"".join(map(to_line, rows)))
+                    answers.flush()
+                    rejected += sum("rejected" in row for row in rows)
+                    done += len(rows)
+                    progress(done)
+                os.fsync(answers.fileno())
+            os.replace(partial, target)
+            record.unlink()
     except DAMAGE as error:
         raise CannotPredict(f"{source} to {target}: {error}") from error
     return Done(done - rejected, rejected, resumed_at)
@@ -84,16 +91,20 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     """Makes ready to write; gives how many lines were answered and rejected before."""
     if not (partial.exists() and record.exists()):
         partial.write_bytes(b"")
-        record.write_text(json.dumps(job))
+        write_job(record, job)
         return 0, 0
-    check_job(partial, json.loads(record.read_text()), job)
+    check_job(partial, read_job(record, record), job)
     answered = rejected = whole = 0
     with partial.open("rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break  # torn by the stop
             whole += len(line)
-            if is_rejected(line):
+            try:
+                has_reason = is_rejected(line)
+            except ValueError as error:
+                raise damaged(partial, error) from error
+            if has_reason:
                 rejected += 1
             else:
                 answered += 1
@@ -101,26 +112,106 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     return answered, rejected
 
 
-def check_files(source: Path, target: Path) -> None:
-    """Makes sure that an input can be read twice, for its digest and its lines, and stays.
+def beside(target: Path, ending: str) -> Path:
+    """What lies beside a file of answers under its name and such an ending."""
+    return target.with_name(f"{target.name}{ending}")
+
+
+def checked_target(source: Path, target: Path) -> Path:
+    """Where the answers are written: a file, itself and not a link to it.
+
+    The input must be there twice, for its digest and its lines, and stay.
 
     Args:
       source: the input.
       target: where the answers go.
 
     Raises:
-      CannotPredict: the input is no regular file, such as a pipe, or is the target.
+      CannotPredict: one of them is no regular file, such as a pipe, or the input is in
+        the way of the answers.
     """
     if not source.is_file():
         raise CannotPredict(
             f"expected --input to be a regular file, received {source}: write its lines to one, "
             "or pipe them into `seq2seq predict` without --input"
         )
-    if target.exists() and target.samefile(source):
+    if target.exists() and not target.is_file():
         raise CannotPredict(
-            f"expected another file for --output, received --input itself, {source}, which the "
-            "answers would replace"
+            f"expected --output to be a regular file or the name of a new one, received {target}"
         )
+    target = Path(os.path.realpath(target))
+    for path in (target, *(beside(target, ending) for ending in (PARTIAL, RECORD, PIECES, LOCK))):
+        if path.exists() and (path.samefile(source) or path.resolve() in source.resolve().parents):
+            raise CannotPredict(
+                f"expected another file for --output, received {target}: its answers would "
+                f"replace {path}, and with it --input, {source}"
+            )
+    return target
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Holds a file of answers for one run; the kernel lets go when the process dies.
+
+    Args:
+      target: of `checked_target`.
+
+    Raises:
+      CannotPredict: another run holds it.
+    """
+    path = beside(target, LOCK)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise CannotPredict(
+            f"another run is writing {target}: wait for it to end, or name another --output"
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held, so that nobody holds what is gone
+        lock.release()
+
+
+def write_job(record: Path, job: dict[str, Any]) -> None:
+    """Writes down what is begun, in one step."""
+    descriptor, name = mkstemp(prefix=f".{record.name}.", dir=record.parent)
+    try:
+        with open(descriptor, "w") as file:
+            json.dump(job, file)
+        os.replace(name, record)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def read_job(record: Path, begun: Path) -> dict[str, Any]:
+    """What was begun.
+
+    Args:
+      record: that says so.
+      begun: what to remove where it is damaged.
+
+    Raises:
+      CannotPredict: the record is damaged.
+    """
+    try:
+        found = json.loads(record.read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError(f"expected an object, found {found!r}")
+    except ValueError as error:
+        raise damaged(record, error, begun) from error
+    return found
+
+
+def damaged(file: Path, error: ValueError, begun: Path | None = None) -> CannotPredict:
+    """What was begun cannot be gone on with before a file, or more, is removed."""
+    return CannotPredict(
+        f"{file} is damaged ({error}): remove {begun or file} to begin anew, or name another "
+        "--output"
+    )
 
 
 def check_job(begun: Path, found: dict[str, Any], job: dict[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -14,7 +15,19 @@ from ..components.batch_answers import AnswerFiles, Counts, pieces_in, total
 from ..components.decoding import let_go_of_models
 from ..components.readers.compression import DAMAGE
 from ..serving.answered_lines import count
-from .predict_file import CannotPredict, Done, check_files, check_job, digest_of
+from .predict_file import (
+    PIECES,
+    CannotPredict,
+    Done,
+    alone,
+    beside,
+    check_job,
+    checked_target,
+    damaged,
+    digest_of,
+    read_job,
+    write_job,
+)
 
 
 def predict_on_beam(
@@ -35,29 +48,28 @@ def predict_on_beam(
     Raises:
       CannotPredict: the input cannot be read, or what was begun belongs to something else.
     """
-    check_files(source, target)
-    folder = target.with_name(f"{target.name}.pieces").absolute()
-    record = folder / "job.json"
+    target = checked_target(source, target)
+    folder = beside(target, PIECES)
     try:
-        job = {"input": digest_of(source), "model": str(model), "nbest": nbest}
-        folder.mkdir(parents=True, exist_ok=True)
-        if record.exists():
-            check_job(folder, json.loads(record.read_text()), job)
-        record.write_text(json.dumps(job))
-        before = sum(_counts_in(folder))
-        with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
-            _ = pipeline | AnswerFiles([str(source.absolute())], str(model), str(folder), nbest)
-        let_go_of_models()
-        partial = target.with_name(f"{target.name}.partial")
-        with partial.open("wb") as answers:
-            for piece in pieces_in(str(folder)):
-                with open(piece, "rb") as part:
-                    shutil.copyfileobj(part, answers)
-            answers.flush()
-            os.fsync(answers.fileno())
-        os.replace(partial, target)
-        answered, rejected = _counts_in(folder)
-        shutil.rmtree(folder)
+        with alone(target):
+            job = {"input": digest_of(source), "model": str(model), "nbest": nbest}
+            before = sum(_begin(folder, job))
+            with beam.Pipeline(options=PipelineOptions(beam_args)) as pipeline:
+                _ = pipeline | AnswerFiles([str(source.absolute())], str(model), str(folder), nbest)
+            let_go_of_models()
+            joined = folder / "joined"
+            with joined.open("wb") as answers:
+                for piece in pieces_in(str(folder)):
+                    with open(piece, "rb") as part:
+                        shutil.copyfileobj(part, answers)
+                answers.flush()
+                os.fsync(answers.fileno())
+            os.replace(joined, target)
+            answered, rejected = _counts_in(folder)
+            # In one step, for a part of it would be gone on with.
+            gone = mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
+            os.replace(folder, gone)
+            shutil.rmtree(gone)
     except (*DAMAGE, RuntimeError) as error:  # the last is a runner's, of whatever failed there
         raise CannotPredict(
             f"{source} to {target}: {error}. What is answered is in {folder}; the same command "
@@ -66,11 +78,34 @@ def predict_on_beam(
     return Done(answered, rejected, before)
 
 
+def _begin(folder: Path, job: dict[str, Any]) -> Counts:
+    """Makes ready to answer; gives how many lines were answered and rejected before."""
+    folder.mkdir(exist_ok=True)
+    record = folder / "job.json"
+    if record.exists():
+        check_job(folder, read_job(record, folder), job)
+    elif any(folder.iterdir()):
+        raise CannotPredict(
+            f"expected {folder} to be missing, empty, or of an earlier run, found other files "
+            "there: move them away, or name another --output"
+        )
+    else:
+        write_job(record, job)
+    return _counts_in(folder)
+
+
 def _counts_in(folder: Path) -> Counts:
-    """How many lines of the pieces that are there are answered, and rejected."""
+    """How many lines of the pieces that are there are answered, and rejected.
+
+    Raises:
+      CannotPredict: a piece is damaged.
+    """
 
     def count_in(piece: str) -> Counts:
         with open(piece, "rb") as file:
-            return count(file)
+            try:
+                return count(file)
+            except ValueError as error:
+                raise damaged(Path(piece), error) from error
 
     return total(map(count_in, pieces_in(str(folder))))

@@ -83,12 +83,23 @@ def to_line(row: dict[str, Any]) -> bytes:
 
 
 def is_rejected(line: bytes) -> bool:
-    """Whether a line of `to_line` says why there is no answer."""
-    return b'"rejected": ' in line and "rejected" in json.loads(line)
+    """Whether a line of `to_line` says why there is no answer.
+
+    Raises:
+      ValueError: it is none of these.
+    """
+    row = json.loads(line)
+    if not isinstance(row, dict) or not row.keys() & {"hypotheses", "rejected"}:
+        raise ValueError(f"expected a row of answers, found {line[:80]!r}")
+    return "rejected" in row
 
 
 def count(lines: Iterable[bytes]) -> tuple[int, int]:
-    """How many lines of `to_line` are answered, and how many rejected."""
+    """How many lines of `to_line` are answered, and how many rejected.
+
+    Raises:
+      ValueError: one is no such line.
+    """
     answered = rejected = 0
     for line in lines:
         if is_rejected(line):

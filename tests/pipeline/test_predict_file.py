@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from seq2seq_tfx.pipeline import predict_file as module
-from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file
+from seq2seq_tfx.pipeline.predict_file import CannotPredict, alone, predict_file
 from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.serving import answered_lines
 from seq2seq_tfx.serving.answered_lines import read_lines
@@ -56,6 +56,15 @@ def lines(number):
 
 def predict(model, tmp_path, name="model", **options):
     return predict_file(model, name, tmp_path / "in.txt", tmp_path / "out.jsonl", **options)
+
+
+def on_beam(source, target):
+    return predict_on_beam(Path("model"), source, target, 1, [])
+
+
+every_way = pytest.mark.parametrize(
+    "way", [lambda source, target: predict_file(Echo(), "model", source, target), on_beam]
+)
 
 
 def expected(texts):
@@ -176,36 +185,90 @@ def test_an_empty_file_has_no_answers(tmp_path):
     assert (tmp_path / "out.jsonl").read_bytes() == b""
 
 
-def test_a_pipe_is_refused_and_the_answers_that_are_there_stay(tmp_path):
+@every_way
+def test_a_pipe_is_refused_and_the_answers_that_are_there_stay(tmp_path, way):
     reader, writer = os.pipe()
     os.write(writer, b"a\n")
     os.close(writer)
     source, target = Path(f"/dev/fd/{reader}"), tmp_path / "out.jsonl"
     target.write_text("kept")
-    for way in (
-        lambda: predict_file(Echo(), "model", source, target),
-        lambda: predict_on_beam(tmp_path / "model", source, target, 1, []),
-    ):
-        with pytest.raises(CannotPredict, match=r"regular file, received /dev/fd.*without --input"):
-            way()
+    with pytest.raises(CannotPredict, match=r"regular file, received /dev/fd.*without --input"):
+        way(source, target)
     os.close(reader)
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
     assert target.read_text() == "kept"
 
 
-def test_answers_do_not_replace_their_input(tmp_path):
+@every_way
+def test_answers_do_not_replace_their_input(tmp_path, way):
     source, link = tmp_path / "in.txt", tmp_path / "link.txt"
     source.write_text("one\n")
     link.symlink_to(source)
     for target in (source, link):
-        for way in (
-            lambda target=target: predict_file(Echo(), "model", source, target),
-            lambda target=target: predict_on_beam(tmp_path / "model", source, target, 1, []),
-        ):
-            with pytest.raises(CannotPredict, match="another file for --output"):
-                way()
+        with pytest.raises(CannotPredict, match="another file for --output"):
+            way(source, target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "link.txt"]
     assert source.read_text() == link.read_text() == "one\n"
+
+
+@every_way
+@pytest.mark.parametrize(
+    "name", ["out.partial", "out.partial.json", "out.pieces/predictions-00000-000000.jsonl"]
+)
+def test_nor_does_what_they_pass_through(tmp_path, way, name):
+    source = tmp_path / name
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("one\n")
+    with pytest.raises(CannotPredict, match="another file for --output"):
+        way(source, tmp_path / "out")
+    assert source.read_text() == "one\n"
+
+
+@every_way
+def test_answers_replace_nothing_but_a_file(tmp_path, way):
+    (tmp_path / "in.txt").write_text("one\n")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(CannotPredict, match=f"--output to be a regular file.*{name}"):
+            way(tmp_path / "in.txt", tmp_path / name)
+    assert (tmp_path / "folder").is_dir() and (tmp_path / "pipe").is_fifo()
+
+
+def test_answers_go_where_a_link_leads(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n" * 40)
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "out.jsonl").symlink_to("real")
+    predict(Echo(), tmp_path)
+    assert (tmp_path / "out.jsonl").is_symlink()
+    assert len(rows_of(tmp_path / "real")) == 40
+
+
+@every_way
+def test_two_runs_do_not_write_the_same_file(tmp_path, way):
+    (tmp_path / "in.txt").write_text("a\n")
+    with (
+        alone(tmp_path / "out.jsonl"),
+        pytest.raises(CannotPredict, match=r"another run is writing .*out\.jsonl"),
+    ):
+        way(tmp_path / "in.txt", tmp_path / "out.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [("partial.json", b""), ("partial.json", b"[]"), ("partial", b"\xff\n"), ("partial", b"{}\n")],
+)
+def test_what_was_begun_and_is_damaged_is_told_by_its_name(tmp_path, ending, content):
+    (tmp_path / "in.txt").write_text("a\n" * 40)
+    with pytest.raises(KeyboardInterrupt):
+        predict(Echo(batches=1), tmp_path)
+    begun = tmp_path / f"out.jsonl.{ending}"
+    begun.write_bytes(content)
+    with pytest.raises(CannotPredict, match=rf"{begun} is damaged.*remove {begun} to begin anew"):
+        predict(Echo(), tmp_path)
+    begun.unlink()
+    assert predict(Echo(), tmp_path) == (40, 0, 0)
 
 
 @every_packing

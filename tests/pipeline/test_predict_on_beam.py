@@ -8,7 +8,7 @@ import pytest
 from seq2seq_tfx.components import batch_answers, decoding
 from seq2seq_tfx.pipeline import predict_on_beam as module
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
-from seq2seq_tfx.pipeline.predict_file import CannotPredict, predict_file
+from seq2seq_tfx.pipeline.predict_file import CannotPredict, digest_of, predict_file
 from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.serving.local_model import Hypothesis
 
@@ -64,6 +64,38 @@ def test_what_was_stopped_is_gone_on_with_and_with_nothing_else(tmp_path, source
         predict_on_beam(tmp_path / "m", source, target, 2, list(BEAM_ARGS))
     assert predict_on_beam(tmp_path / "m", source, target, 1, list(BEAM_ARGS)) == (50, 1, 51)
     assert [json.loads(line)["id"] for line in target.open()] == [*range(1, 52)]
+
+
+def test_nothing_but_its_own_pieces_is_gone_on_with_or_removed(tmp_path, source):
+    foreign = tmp_path / "out.jsonl.pieces" / "predictions-00000-000000.jsonl"
+    foreign.parent.mkdir()
+    foreign.write_text('{"id": 1, "hypotheses": []}\n')
+    with pytest.raises(CannotPredict, match="found other files there: move them away"):
+        predict_on_beam(tmp_path / "m", source, tmp_path / "out.jsonl", 1, list(BEAM_ARGS))
+    assert foreign.exists() and not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_stop_while_pieces_are_removed_leaves_none(tmp_path, source, monkeypatch):
+    def stopped(folder, **_):  # Beam removes folders of its own
+        if "pieces" in str(folder):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.shutil, "rmtree", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        predict_on_beam(tmp_path / "m", source, tmp_path / "out.jsonl", 1, list(BEAM_ARGS))
+    assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 51
+    assert not (tmp_path / "out.jsonl.pieces").exists()
+
+
+@pytest.mark.parametrize("name", ["job.json", "predictions-00000-000000.jsonl"])
+def test_damage_of_what_was_begun_is_told(tmp_path, source, name):
+    pieces = tmp_path / "out.jsonl.pieces"
+    pieces.mkdir()
+    job = {"input": digest_of(source), "model": str(tmp_path / "m"), "nbest": 1}
+    (pieces / "job.json").write_text(json.dumps(job))
+    (pieces / name).write_bytes(b"\xff\n")
+    with pytest.raises(CannotPredict, match=rf"{name} is damaged.*remove {pieces}"):
+        predict_on_beam(tmp_path / "m", source, tmp_path / "out.jsonl", 1, list(BEAM_ARGS))
 
 
 @pytest.mark.parametrize(
