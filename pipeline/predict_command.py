@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..serving.local_model import LocalModel, ModelError, newest_model
+from ..serving.local_model import LocalModel, ModelError, check_nbest, most_of, newest_model
 from .predict_file import CannotPredict, predict_file
 
 OUTPUT = Path("output")  # where runs are, and where models are looked for
@@ -32,6 +32,7 @@ def predict_to_file(
         return _fail(f"expected --output FILE for the answers, received the folder {target}")
     try:
         directory = (model or newest_model(OUTPUT)).resolve()
+        check_nbest(nbest, most_of(directory))  # before anything is begun that holds to it
         if beam_args:
             from .predict_on_beam import predict_on_beam
 

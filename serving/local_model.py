@@ -10,6 +10,7 @@ import numpy as np
 
 from ..models import features
 from .graph_errors import said_of_graph
+from .server.version_folder import SAVED_MODEL
 from .told import Assessed, Forced, confidences_of, forced_of
 
 
@@ -119,12 +120,54 @@ def explanation_of(row: Mapping[str, np.ndarray], nbest: int) -> Explanation:
     return Explanation([token.decode() for token in tokens], hypotheses)
 
 
-def too_many(most: int, nbest: int) -> ModelError:
-    """More hypotheses were asked for than an export gives."""
-    return ModelError(
-        f"expected at most {most} hypotheses, which this model was exported "
-        f"with (search.beam_size), received {nbest}"
-    )
+def check_nbest(nbest: int, most: int | None = None) -> None:
+    """Makes sure that so many hypotheses can be asked for.
+
+    Args:
+      nbest: how many.
+      most: that the export gives; None where that is not known yet.
+
+    Raises:
+      ModelError: they cannot.
+    """
+    if nbest < 1:
+        raise ModelError(f"expected at least one hypothesis, received nbest = {nbest}")
+    if most is not None and nbest > most:
+        raise ModelError(
+            f"expected at most {most} hypotheses, which this model was exported "
+            f"with (search.beam_size), received {nbest}"
+        )
+
+
+def most_of(directory: Path) -> int:
+    """How many hypotheses an export gives at most; told without loading it.
+
+    Args:
+      directory: of the SavedModel.
+
+    Raises:
+      ModelError: it is not a model of this project, or is damaged.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = directory / SAVED_MODEL
+    if not path.is_file():
+        raise ModelError(f"expected a SavedModel at {directory}, found no {SAVED_MODEL}")
+    try:
+        graphs = saved_model_pb2.SavedModel.FromString(path.read_bytes()).meta_graphs
+    except (OSError, DecodeError) as error:
+        raise ModelError(f"{directory} cannot be loaded: {error}") from error
+    known = graphs[0].signature_def if graphs else {}
+    sizes = []
+    if features.NBEST_SIGNATURE in known:
+        sizes = [*known[features.NBEST_SIGNATURE].outputs[features.TEXT].tensor_shape.dim]
+    if len(sizes) != 2:  # sources, hypotheses
+        found = sorted(name for name in known if not name.startswith("__"))  # the loader's own
+        raise ModelError(
+            f"expected a signature '{features.NBEST_SIGNATURE}' in {directory}, found {found}"
+        )
+    return int(sizes[1].size)
 
 
 class LocalModel:
@@ -142,19 +185,12 @@ class LocalModel:
         import tensorflow_text  # noqa: F401  registers the ops that the graph holds
 
         self._tf = tf
-        if not (directory / "saved_model.pb").is_file():
-            raise ModelError(f"expected a SavedModel at {directory}, found no saved_model.pb")
+        self.most = most_of(directory)
         try:
             self._model = tf.saved_model.load(str(directory))
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        # Whatever a damaged file makes the loader raise, it is the model that cannot be used.
+        except Exception as error:
             raise ModelError(f"{directory} cannot be loaded: {error}") from error
-        if features.NBEST_SIGNATURE not in self._model.signatures:
-            raise ModelError(
-                f"expected a signature '{features.NBEST_SIGNATURE}' in {directory}, "
-                f"found {sorted(self._model.signatures)}"
-            )
-        nbest = self._model.signatures[features.NBEST_SIGNATURE]
-        self.most = int(nbest.structured_outputs[features.TEXT].shape[1])
 
     def predict(self, sources: Sequence[str], nbest: int = 1) -> list[list[Hypothesis]]:
         """Answers each source with its best hypotheses, best first.
@@ -280,8 +316,7 @@ class LocalModel:
         return {name: values.numpy() for name, values in outputs.items()}
 
     def _check(self, nbest: int) -> None:
-        if nbest > self.most:
-            raise too_many(self.most, nbest)
+        check_nbest(nbest, self.most)
 
     def _needs(self, signature: str) -> None:
         if not self.has(signature):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...models import features
-from ..local_model import Hypothesis, ModelError, hypotheses_of, too_many
+from ..local_model import Hypothesis, ModelError, check_nbest, hypotheses_of
 from .blocking import BlockingGrpc, BlockingRest, BlockingTransport
 from .transports import (
     DEADLINE_EXCEEDED,
@@ -234,8 +234,7 @@ def _batches(sources: Sequence[str], rows: int) -> list[Sequence[str]]:
 def _hypotheses(outputs: Mapping[str, np.ndarray], rows: int, nbest: int) -> list[list[Hypothesis]]:
     try:
         most = outputs[features.TEXT].size // rows
-        if nbest > most:
-            raise too_many(most, nbest)
+        check_nbest(nbest, most)
         return hypotheses_of(outputs, rows, nbest)
     except (KeyError, ValueError, AttributeError) as error:
         raise ModelError(f"expected the outputs of an export: {error}") from error

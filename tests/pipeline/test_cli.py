@@ -288,6 +288,7 @@ def test_predict_answers_a_file_into_a_file_and_says_what_was_rejected(monkeypat
             return [[local_model.Hypothesis(s.upper(), -0.5, -1.0)] * nbest for s in sources]
 
     monkeypatch.setattr(predict_command, "LocalModel", Upper)
+    monkeypatch.setattr(predict_command, "most_of", lambda directory: 1)
     Path("in.txt").write_bytes(b"a\n\xff\n")
     command = ("predict", "--model", "m", "--input", "in.txt", "--output")
     result = invoke(*command, "out.jsonl")
@@ -301,3 +302,17 @@ def test_predict_answers_a_file_into_a_file_and_says_what_was_rejected(monkeypat
     result = invoke(*command, "folder")
     assert result.exit_code == 1
     assert "expected --output FILE for the answers, received the folder folder" in result.stderr
+
+
+@pytest.mark.parametrize("where", [(), ("--config", "job.yaml")])
+def test_more_hypotheses_than_a_model_gives_are_refused_before_anything_is_begun(
+    monkeypatch, where
+):
+    monkeypatch.setattr(predict_command, "LocalModel", lambda directory: None)
+    monkeypatch.setattr(predict_command, "most_of", lambda directory: 3)
+    Path("in.txt").write_text("a\n")
+    before = sorted(Path().iterdir())
+    command = ("predict", "--model", "m", "--input", "in.txt", "--output", "out.jsonl")
+    result = invoke(*command, "--nbest", "99", *where)
+    assert result.exit_code == 1 and "at most 3 hypotheses" in result.stderr
+    assert sorted(Path().iterdir()) == before

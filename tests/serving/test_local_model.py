@@ -110,8 +110,8 @@ class Fake(tf.Module):
         }
 
 
-def save(folder, **signatures):
-    module = Fake()
+def save(folder, module=None, **signatures):
+    module = module or Fake()
     tf.saved_model.save(module, str(folder), {k: getattr(module, v) for k, v in signatures.items()})
     return folder
 
@@ -125,6 +125,19 @@ def fake(tmp_path_factory):
 def test_a_model_of_another_kind_is_refused_by_its_signatures(tmp_path):
     folder = save(tmp_path / "other", serving_default="best")
     with pytest.raises(ModelError, match=r"signature 'nbest' .*\['serving_default'\]"):
+        LocalModel(folder)
+
+
+def test_a_model_whose_weights_are_cut_short_is_refused_by_its_name(tmp_path):
+    class Weighted(Fake):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(tf.ones([1000]))
+
+    folder = save(tmp_path / "1", Weighted(), serving_default="best", nbest="nbest")
+    (data,) = (folder / "variables").glob("*.data-*")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(ModelError, match=f"{folder} cannot be loaded"):
         LocalModel(folder)
 
 
