@@ -37,6 +37,7 @@ from ..models.model_config import ModelConfig, Preset, preset_search
 from ..models.search_options import SearchConfig
 from ..serving.predictor import ServingConfig
 from ..serving.production import DeploymentConfig
+from ..serving.server.version_folder import versions_in
 from .config_file import (
     ConfigurationError,
     Misfits,
@@ -247,8 +248,8 @@ def _exported_version(start: str | None) -> Path | None:
         return None
     if (Path(start) / "saved_model.pb").is_file():
         return Path(start)
-    versions = [p.parent for p in Path(start).glob("*/saved_model.pb") if p.parent.name.isdigit()]
-    return max(versions, key=lambda version: int(version.name), default=None)
+    newest = versions_in(Path(start))[:1]
+    return Path(start, str(newest[0])) if newest else None
 
 
 def _unmeasured(document: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:

@@ -11,7 +11,7 @@ from ..serving.local_model import ModelError, newest_model
 from ..serving.server.log import log_to_stderr
 from ..serving.server.model_config import read_file
 from ..serving.server.server import ServerSettings, serve
-from ..serving.server.version_folder import SAVED_MODEL
+from ..serving.server.version_folder import SAVED_MODEL, versions_in
 from ..serving.server.versions import Policy
 from .served_try_page import ServedTryPage
 
@@ -52,7 +52,7 @@ def serve_model(
 def _versions_of(model: Path) -> tuple[Path, Policy]:
     model = model.absolute()
     if (model / SAVED_MODEL).is_file():
-        if not model.name.isdigit():
+        if model.name not in map(str, versions_in(model.parent)):
             raise ModelError(f"expected a version, a folder named by a number, received {model}")
         return model.parent, Policy(only=frozenset([int(model.name)]))
     if not model.is_dir():

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..models import features
 from .graph_errors import said_of_graph
-from .server.version_folder import SAVED_MODEL
+from .server.version_folder import SAVED_MODEL, versions_in
 from .told import Assessed, Forced, confidences_of, forced_of
 
 
@@ -52,12 +52,11 @@ def newest_model(root: Path) -> Path:
     Raises:
       ModelError: there is none.
     """
-    patterns = ("serving/*/*/saved_model.pb", "*/serving/*/*/saved_model.pb")
     versions = [
-        path.parent
-        for pattern in patterns
-        for path in root.glob(pattern)
-        if path.parent.name.isdigit()
+        base / str(version)
+        for pattern in ("serving/*", "*/serving/*")
+        for base in root.glob(pattern)
+        for version in versions_in(base)[:1]
     ]
     if not versions:
         raise ModelError(

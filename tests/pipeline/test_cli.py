@@ -242,6 +242,13 @@ def test_the_newest_pushed_version_is_taken(monkeypatch, command):
     assert result.stderr.startswith("model: output/other/serving/seq2seq/10\n")
 
 
+def test_a_folder_that_no_number_names_is_no_version_to_serve():
+    Path("²").mkdir()
+    Path("²/saved_model.pb").write_text("")
+    result = invoke("serve", "--model", "²")
+    assert result.exit_code == 1 and "expected a version, a folder named by a" in result.stderr
+
+
 def test_without_a_model_explain_says_how_to_get_one(tmp_path):
     result = invoke("explain", "hello")
     assert (result.exit_code, result.stdout) == (1, "")

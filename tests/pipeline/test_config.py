@@ -325,7 +325,7 @@ def test_a_preset_is_searched_as_its_paper_does_unless_the_file_says_otherwise()
 def test_a_warm_start_names_an_export_or_the_newest_of_a_folder():
     problem = problem_of(f"{GOOD}training: {{warm_start: nowhere}}\n")
     assert problem.startswith("job.yaml:7: training.warm_start: expected an exported model")
-    for version in (9, 10):
+    for version in (9, 10, "²"):
         folder = Path("versions") / str(version)
         folder.mkdir(parents=True)
         (folder / "saved_model.pb").touch()

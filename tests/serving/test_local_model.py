@@ -37,6 +37,7 @@ def test_half_pushed_versions_and_other_names_are_no_models(tmp_path):
     (tmp_path / "serving" / "seq2seq" / "8" / "variables").mkdir(parents=True)
     push(tmp_path, "9-temporary")
     push(tmp_path, "-10")
+    push(tmp_path, "²")
     assert newest_model(tmp_path) == good
 
 
