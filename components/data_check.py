@@ -84,6 +84,7 @@ def check_pairs(
     """
     files = files_of(config)
     _refuse_to_replace([path for file in files for path in file.paths], folder)
+    folder = folder.absolute()  # Beam lists nothing by a relative pattern that begins with '['
     folder.mkdir(parents=True, exist_ok=True)
     # A folder of its own name: what stands in `folder` already is the user's.
     with tempfile.TemporaryDirectory(prefix=".seq2seq-", dir=folder) as scratch:

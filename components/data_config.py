@@ -267,8 +267,15 @@ def is_local(pattern: str) -> bool:
 
 
 def absolute_pattern(pattern: str) -> str:
-    """A path or glob from the root; a folder that it is relative to is no glob."""
-    return str(Path(escape(os.getcwd()), pattern)) if is_local(pattern) else pattern
+    """A path or glob from the root; a folder that it is relative to is no glob.
+
+    Where a glob matches nothing and is the name of a file, that file is meant.
+    """
+    if not is_local(pattern):
+        return pattern
+    if not _matches(pattern) and _names_a_file(pattern):
+        return escape(os.path.join(os.getcwd(), pattern))
+    return str(Path(escape(os.getcwd()), pattern))
 
 
 def files_of(config: DataConfig) -> list[InputFile]:
@@ -316,7 +323,7 @@ def parts_of(files: list[InputFile]) -> int:
     """In how many parts all pairs of files are brought together, one in memory at a time."""
     size = 0
     for path in (path for file in files for path in file.paths):
-        (found,) = FileSystems.match([path])
+        (found,) = FileSystems.match([escape(path)])
         unpacked = 1 if bare_name(path) == path else UNPACKED
         size += sum(metadata.size_in_bytes for metadata in found.metadata_list) * unpacked
     return min(MOST_PARTS, 1 + size // PART_BYTES)
@@ -337,6 +344,15 @@ def _matching(pattern: str, told: str | None = None) -> list[str]:
 
 
 def matches_something(pattern: str) -> bool:
+    """Whether a local pattern matches a file, or is the name of one."""
+    return _matches(pattern) or _names_a_file(pattern)
+
+
+def _names_a_file(pattern: str) -> bool:
+    return not names_spans(pattern) and os.path.isfile(pattern)
+
+
+def _matches(pattern: str) -> bool:
     """Whether a local pattern matches a file, whatever its span and version."""
     from glob import glob
 

@@ -37,6 +37,12 @@ def test_it_says_what_was_read_kept_and_rejected():
     assert sorted(Path().iterdir()) == [Path("a.tsv")]
 
 
+def test_an_output_may_begin_with_what_begins_a_pattern():
+    result = check("a.tsv", "--output", "[v2] ü")
+    assert result.exit_code == 0, result.stderr
+    assert len(lines_of("[v2] ü/kept.jsonl")) == 3
+
+
 def test_what_is_checked_is_never_replaced():
     Path("out").mkdir()
     for name in ("kept.jsonl", "rejected.jsonl"):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq_tfx.components.data_config import files_of
+from seq2seq_tfx.components import data_config
+from seq2seq_tfx.components.batch_predictor import stamped_files
+from seq2seq_tfx.components.data_config import files_of, parts_of
 
 from .configured import GOOD, load, problem_of, problems_of
 
@@ -114,6 +116,23 @@ def test_a_folder_that_paths_are_relative_to_is_no_pattern(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path / "runs[1]")
     files = files_of(load(GOOD).data)
     assert [file.paths for file in files] == [(str(tmp_path / "runs[1]/pairs.tsv"),)]
+
+
+def test_a_pattern_that_matches_nothing_may_be_the_name_of_a_file(tmp_path, monkeypatch):
+    (tmp_path / "[v2]").mkdir()
+    (tmp_path / "[v2]" / "pairs.tsv").write_text("a\tb\n")
+    named = GOOD.replace("pairs.tsv", "'[v2]/pairs.tsv'")
+    config = load(f"{named}prediction: {{input: '[v2]/pairs.tsv'}}\n")
+    path = str(tmp_path / "[v2]" / "pairs.tsv")
+    (file,) = files_of(config.data)
+    assert file.paths == (path,)
+    monkeypatch.setattr(data_config, "PART_BYTES", 1)
+    assert parts_of([file]) == 5
+    assert [*stamped_files(config.prediction.patterns)] == [path]
+    for name in ("v", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pairs.tsv").write_text("a\tb\n")
+    assert len(files_of(load(named).data)) == 2
 
 
 def test_missing_data_is_told_with_where_it_was_sought(tmp_path):
