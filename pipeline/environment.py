@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -13,13 +15,17 @@ _LITERAL = re.compile(r"'([^']*)'")
 
 
 def prepare() -> None:
-    """Sets it; to be called before anything imports TensorFlow or Keras."""
+    """Sets it, and UTF-8 as what is printed; to be called before TensorFlow or Keras come."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # answers are text in any script
+        sys.stdout.reconfigure(encoding="utf-8", errors=sys.stdout.errors)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets with lines about absent GPUs
     os.environ["KERAS_BACKEND"] = "tensorflow"  # what is exported is a SavedModel
     # Without it TensorFlow has oneDNN's products on the newest processors alone; a training
     # step took 1.4 times as long with AVX2 (benchmarks/LOG.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    # Of the pattern that finds a folder with brackets.
+    warnings.filterwarnings("ignore", "Possible nested set", FutureWarning, "apache_beam")
 
 
 def read_environment(path: Path) -> list[str]:
