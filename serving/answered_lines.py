@@ -25,13 +25,12 @@ LONGEST = 1 << 20  # bytes of a line; a longer one is rejected without being hel
 
 def read_lines(stream: IO[bytes]) -> Iterator[bytes | None]:
     """The lines of a file without their ends; None for one that is too long to hold."""
-    while line := stream.readline(LONGEST):
-        if len(line) == LONGEST and not line.endswith(b"\n"):
-            while (rest := stream.readline(LONGEST)) and not rest.endswith(b"\n"):
-                pass
-            yield None
-        else:
-            yield line.rstrip(b"\r\n")
+    while line := stream.readline(LONGEST + 2):  # its end may be two bytes
+        text = line.rstrip(b"\r\n")
+        is_long = len(text) > LONGEST
+        while not line.endswith(b"\n") and (line := stream.readline(LONGEST)):
+            is_long = True
+        yield None if is_long else text
 
 
 def answer_lines(

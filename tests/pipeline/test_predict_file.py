@@ -281,6 +281,8 @@ def test_a_damaged_archive_is_told(tmp_path, ending):
 
 def test_no_more_of_a_line_is_held_than_allowed(monkeypatch):
     monkeypatch.setattr(answered_lines, "LONGEST", 4)
-    assert list(read_lines(io.BytesIO(b"abc\nabcd\nabcdefghij\n\nabcd"))) == [
-        b"abc", None, None, b"", None,
+    lines = b"abc\nabcd\nabcd\r\nabcde\nabcdefghij\n\nabcd\r\r\r\nabcd"
+    assert list(read_lines(io.BytesIO(lines))) == [
+        b"abc", b"abcd", b"abcd", None, None, b"", None, b"abcd",
     ]  # fmt: skip
+    assert list(read_lines(io.BytesIO(b"abcde"))) == [None]
