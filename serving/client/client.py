@@ -17,6 +17,7 @@ from ..local_model import Hypothesis, ModelError, check_nbest, hypotheses_of
 from .blocking import BlockingGrpc, BlockingRest, BlockingTransport
 from .transports import (
     DEADLINE_EXCEEDED,
+    INVALID_ARGUMENT,
     UNAVAILABLE,
     Grpc,
     Rest,
@@ -46,6 +47,8 @@ class _Asks:
         batch_rows: int = 32,
         attempts: int = ATTEMPTS,
     ):
+        if batch_rows < 1:
+            raise ModelError(f"batch_rows: expected at least 1, received {batch_rows}")
         over_rest, over_grpc = self._WAYS
         way = over_rest if is_url(server) else over_grpc
         self._transport = way(server, name, version, label)
@@ -75,6 +78,9 @@ class AsyncClient(_Asks):
       batch_rows: sources in a request, at most.
       attempts: how often a request is sent at most, counted anew whenever another of its
         call was answered.
+
+    Raises:
+      ModelError: `batch_rows` is less than one.
     """
 
     _WAYS = (Rest, Grpc)
@@ -91,9 +97,11 @@ class AsyncClient(_Asks):
           seconds: how long this call may take; None for the client's own.
 
         Raises:
-          ServerError: the server did not answer, or not in time.
-          ModelError: more hypotheses were asked for than the model gives.
+          ServerError: the server did not answer, or not in time; the client was closed; or
+            a source is no text.
+          ModelError: more hypotheses were asked for than the model gives, or none.
         """
+        _check(sources, nbest)
         call = self._call(seconds)
         room = asyncio.Semaphore(AT_ONCE)
 
@@ -145,6 +153,7 @@ class Client(_Asks):
         self, sources: Sequence[str], nbest: int = 1, seconds: float | None = None
     ) -> list[list[Hypothesis]]:
         """See `AsyncClient.predict`."""
+        _check(sources, nbest)
         call = self._call(seconds)
 
         def one(batch: Sequence[str]) -> list[list[Hypothesis]]:
@@ -217,10 +226,29 @@ class _Attempts:
         if error.code != UNAVAILABLE or self._counted >= self._call.attempts:
             raise error
         # A random while, so that clients that were refused together do not come back together.
-        wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**self._made))
+        # The doublings have a bound, for no float holds a thousand of them.
+        grown = FIRST_WAIT * 2 ** min(self._made, 30)
+        wait = random.uniform(0, min(LONGEST_WAIT, grown))
         if time.monotonic() + wait >= self._call.deadline:
             raise error
         return wait
+
+
+def _check(sources: Sequence[str], nbest: int) -> None:
+    """Refuses what no server can be asked, over REST as over gRPC.
+
+    Raises:
+      ServerError: a source is none that UTF-8 can hold.
+      ModelError: no hypothesis was asked for.
+    """
+    check_nbest(nbest)
+    for place, source in enumerate(sources):
+        try:
+            source.encode()
+        except UnicodeEncodeError as error:
+            raise ServerError(
+                INVALID_ARGUMENT, f"sources[{place}]: expected text that UTF-8 can hold: {error}"
+            ) from error
 
 
 def _signature(nbest: int) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 from urllib.parse import quote
 
@@ -19,10 +19,11 @@ from .grpc_messages import OPTIONS, PREDICT, GrpcMessages
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 CANCELLED = "CANCELLED"
+INVALID_ARGUMENT = "INVALID_ARGUMENT"
 _JSON = {"Content-Type": "application/json"}
 # The codes that upstream's statuses stand for, as far as they tell one.
 _CODES = {
-    400: "INVALID_ARGUMENT",
+    400: INVALID_ARGUMENT,
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     499: CANCELLED,
@@ -106,7 +107,34 @@ def is_url(server: str) -> bool:
     return server.startswith(("http://", "https://"))
 
 
-class Rest:
+class _Closable:
+    """What a way tells whose client was closed."""
+
+    _is_closed = False
+
+    @contextmanager
+    def _open(self, *ends: type[Exception]) -> Iterator[None]:
+        """Makes CANCELLED of what closing raises in a request.
+
+        Args:
+          *ends: what it may raise besides `CancelledError`.
+        """
+        self._refuse_if_closed()
+        ended: tuple[type[BaseException], ...] = (asyncio.CancelledError, *ends)
+        try:
+            yield
+        except ended:
+            # Who is cancelled by others hears of that. Before Python 3.11 no task can tell.
+            if not getattr(asyncio.current_task(), "cancelling", int)():
+                self._refuse_if_closed()
+            raise
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ServerError(CANCELLED, "the client is closed") from None
+
+
+class Rest(_Closable):
     """Over HTTP, by columns.
 
     Args:
@@ -140,14 +168,16 @@ class Rest:
 
     async def send(self, request: bytes, seconds: float) -> bytes:
         """See `Transport`."""
-        if self._session is None:
-            # As many connections as requests: one that waited for another's would be told as slow.
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
-            async with self._session.post(
-                self._url, data=request, headers=_JSON, timeout=aiohttp.ClientTimeout(seconds)
-            ) as reply:
-                status, content = reply.status, await reply.read()
+            with self._open(aiohttp.ClientError):
+                if self._session is None:
+                    # As many connections as requests: one that waited for another's would be
+                    # told as slow.
+                    self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+                async with self._session.post(
+                    self._url, data=request, headers=_JSON, timeout=aiohttp.ClientTimeout(seconds)
+                ) as reply:
+                    status, content = reply.status, await reply.read()
         except asyncio.TimeoutError:
             raise ServerError(DEADLINE_EXCEEDED, f"no answer within {seconds:.3g} s") from None
         except aiohttp.ClientError as error:
@@ -166,11 +196,12 @@ class Rest:
 
     async def close(self) -> None:
         """See `Transport`."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
 
 
-class Grpc:
+class Grpc(_Closable):
     """Over gRPC.
 
     Args:
@@ -183,7 +214,7 @@ class Grpc:
     def __init__(self, target: str, name: str, version: int | None, label: str):
         import grpc
 
-        self._rpc_error = grpc.RpcError
+        self._rpc_error, self._usage_error = grpc.RpcError, grpc.aio.UsageError
         self._messages = GrpcMessages(name, version, label)
         self._channel = grpc.aio.insecure_channel(target, OPTIONS)
         self._call = self._channel.unary_unary(PREDICT)  # bytes
@@ -201,12 +232,14 @@ class Grpc:
     async def send(self, request: bytes, seconds: float) -> bytes:
         """See `Transport`."""
         try:
-            return await self._call(request, timeout=seconds)
+            with self._open(self._usage_error):
+                return await self._call(request, timeout=seconds)
         except self._rpc_error as error:
             raise of_grpc(error.code().name, error.details() or "") from error
 
     async def close(self) -> None:
         """See `Transport`."""
+        self._is_closed = True
         await self._channel.close()
 
 

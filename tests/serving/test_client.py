@@ -15,6 +15,7 @@ from aiohttp import web
 from tensorflow_serving.apis import predict_pb2
 
 from seq2seq_tfx.serving.client import AsyncClient, Client
+from seq2seq_tfx.serving.client.client import _Attempts, _Call
 from seq2seq_tfx.serving.client.load import load_curve
 from seq2seq_tfx.serving.client.transports import ServerError
 from seq2seq_tfx.serving.local_model import Hypothesis, LocalModel, ModelError
@@ -290,6 +291,60 @@ def test_to_close_it_ends_what_other_threads_ask(start):
     client.close()
     with pytest.raises(ServerError, match="CANCELLED"):
         client.predict(["a"])
+
+
+def test_so_does_closing_the_one_for_asyncio(start):
+    script = Script(5.0)
+
+    async def main():
+        client = AsyncClient(start(script))
+        answer = asyncio.create_task(client.predict(["a"]))
+        while not script.asked:
+            await asyncio.sleep(0.01)
+        await client.close()
+        with pytest.raises(ServerError, match="CANCELLED"):
+            await answer
+        with pytest.raises(ServerError, match="CANCELLED"):
+            await client.predict(["a"])
+        assert len(script.asked) == 1
+
+    asyncio.run(main())
+
+
+def test_whoever_is_cancelled_hears_of_that(start):
+    script = Script(5.0)
+
+    async def main():
+        async with AsyncClient(start(script)) as client:
+            answer = asyncio.create_task(client.predict(["a"]))
+            while not script.asked:
+                await asyncio.sleep(0.01)
+            answer.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await answer
+
+    asyncio.run(main())
+
+
+def test_what_no_server_can_be_asked_is_refused_before_it_is_sent(start):
+    script = Script()
+    address = start(script)
+    with pytest.raises(ModelError, match="batch_rows: expected at least 1, received 0"):
+        Client(address, batch_rows=0)
+    with Client(address) as client:
+        for nbest in (0, -1):
+            with pytest.raises(ModelError, match=f"at least one hypothesis, received.*{nbest}"):
+                client.predict(["a"], nbest)
+        with pytest.raises(ServerError, match=r"INVALID_ARGUMENT: sources\[1\]"):
+            client.predict(["a", "\ud800"])
+    assert script.asked == []
+
+
+def test_a_request_may_be_sent_any_number_of_times():
+    attempts = _Attempts(_Call(5000, time.monotonic() + 1000))
+    for _ in range(2000):
+        attempts.seconds_left()
+    assert attempts.seconds_to_wait(ServerError("UNAVAILABLE", "no")) <= 3
 
 
 def test_load_counts_what_is_answered_and_what_is_refused(start):
