@@ -179,7 +179,9 @@ def _critical(config: GateConfig, statistics: Statistics, level: float) -> list[
     for name, margins in config.critical.items():
         for where, part in statistics.named(name).items():
             for measure, margin in margins.items():
-                found[where, str(measure)] = (margin, part)
+                key = (where, str(measure))
+                if key not in found or margin < found[key][0]:  # of several, the strictest holds
+                    found[key] = (margin, part)
 
     losses: dict[tuple[str, str], np.ndarray] = {}
     p_values: dict[tuple[str, str], float] = {}

@@ -195,6 +195,16 @@ def test_critical_slices_of_several_dimensions_are_their_combinations():
     assert rule.slice == "domain=a, length=2" and "in domain=a, length=2 less" in rule.rule
 
 
+@pytest.mark.parametrize("names", [("domain=a", "domain"), ("length, domain", "domain, length")])
+@pytest.mark.parametrize("margins", [(0.01, 0.5), (0.5, 0.01)])
+def test_of_several_margins_of_a_critical_slice_the_strictest_holds(names, margins):
+    equal = wrong(9, 400, 0.3)
+    statistics = answers(equal, equal, [{"domain": "a", "length": "1"}] * 400)
+    critical = {name: {SER: margin} for name, margin in zip(names, margins, strict=True)}
+    (rule,) = compare(statistics, critical=critical)
+    assert rule.limit == 0.01
+
+
 def test_a_critical_slice_may_be_that_of_the_empty_label():
     equal = wrong(9, 400, 0.3)
     labels = [{"domain": "" if i < 150 else "named"} for i in range(400)]
