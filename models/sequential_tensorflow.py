@@ -85,7 +85,8 @@ def fed_lstm(
             read_BR = tf.tanh(tf.matmul(joined_BJ, own.combination_JR))
             return (new, read_BR), (made, tanh_BSA, weights_BS, joined_BJ, read_BR)
 
-        nothing_BR = tf.zeros_like(projected_TBG[0, :, : own.combination_JR.shape[1]])
+        rows = tf.shape(projected_TBG)[1]
+        nothing_BR = tf.zeros([rows, own.combination_JR.shape[1]], projected_TBG.dtype)
         _, (made, tanh, weights, joined, read) = scan_arrays(
             advance, (start, nothing_BR), (projected_TBG, kept_TBZ)
         )

@@ -96,6 +96,7 @@ def test_on_every_processor_rows_are_multiplied_by_the_kernel(monkeypatch, wide)
     "changes",
     [
         pytest.param({"dropout": 0.0}, id="one_layer"),
+        pytest.param({"dropout": 0.0, "size": {"readout": 25}}, id="readout_wider_than_gates"),
         pytest.param({"dropout": 0.3, "size": TWO}, id="two_layers-dropout"),
         pytest.param({"dropout": 0.3, "size": TWO, "variational_dropout": True}, id="variational"),
     ],
