@@ -66,23 +66,23 @@ class Replicas:
         """The signal that asked any of the processes to stop, known to all at the same step."""
         return self._asked
 
-    def begin(self, *state: float) -> None:
+    def begin(self, *numbers: float) -> None:
         """Waits for all processes, sees that they begin alike, and gives each its own dropout.
 
         Raises:
           PipelineError: they do not have the same inputs, settings, code or checkpoint.
         """
-        mine = [float(np.float32(number)) for number in state]
+        mine = [float(np.float32(number)) for number in numbers]
         if (chiefs := self.of_the_chief(mine)) != mine:
             raise PipelineError(
                 f"worker {self.index}: expected the inputs, code and checkpoint of the chief "
                 f"({chiefs}), found others ({mine}). All workers need the same version of "
                 "seq2seq-tfx and see the same output folder"
             )
-        for variable in self._model.variables:
-            if variable.dtype == "uint32" and self.index:  # the state of a seed generator
-                seed, count = keras.ops.convert_to_numpy(variable)
-                variable.assign([(int(seed) + 7919 * self.index) % 2**32, count])
+        if self.index:
+            for state in seed_states(self._model):
+                seed, count = keras.ops.convert_to_numpy(state).tolist()
+                state.assign([(seed + 7919 * self.index) % 2**32, count])
 
     def of_the_chief(self, numbers: list[float]) -> list[float]:
         """The chief's numbers, given to all."""
@@ -173,6 +173,15 @@ class Replicas:
         ]
         flat = [tf.reshape(tf.cast(tf.convert_to_tensor(g), tf.float32), [-1]) for g in gradients]
         return tf.concat([*flat, tf.stack(figures)], 0)
+
+
+def seed_states(model: keras.Model) -> list[keras.Variable]:
+    """The states of a model's seed generators, each its seed and how often it was asked.
+
+    They are all of Keras's `variables` that are no weights; their type is the backend's.
+    """
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]
 
 
 def shard_of(

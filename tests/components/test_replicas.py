@@ -16,7 +16,7 @@ from seq2seq_tfx.components.checkpoints import Checkpoints
 from seq2seq_tfx.components.curves import Curves
 from seq2seq_tfx.components.distribution import cluster
 from seq2seq_tfx.components.fit import Fit, Plan
-from seq2seq_tfx.components.replicas import Replicas, shard_of
+from seq2seq_tfx.components.replicas import Replicas, seed_states, shard_of
 from seq2seq_tfx.components.training_data import batches, survey, teacher_forcing
 from seq2seq_tfx.components.workers import Workers
 from seq2seq_tfx.models import features
@@ -92,6 +92,22 @@ def test_shards_are_all_of_a_batch_and_their_shares_of_the_mean_add_up_to_it():
             real = its_labels.numpy()[: tokens[i]]
             expected = target[i::count][:, 1:]
             np.testing.assert_array_equal(real, expected[expected > 0])
+
+
+def test_each_worker_draws_a_dropout_of_its_own():
+    config = ModelConfig(size={"embedding": 4, "units": 6}, dropout=0.5)
+    found = []
+    for index in range(3):
+        keras.utils.set_random_seed(1)
+        model = build_seq2seq(config, VOCABULARY, VOCABULARY)
+        model.decoder.dropout.seed_generator.next()
+        # The chief's numbers are this process's own.
+        Replicas(model, [""], index, 3, lambda _: tf.constant([7.0])).begin(7)
+        found.append([keras.ops.convert_to_numpy(state) for state in seed_states(model)])
+    for chiefs, *others in zip(*found, strict=True):
+        assert len({int(seed) for seed, _ in (chiefs, *others)}) == 3
+        assert {int(count) for _, count in others} == {int(chiefs[1])}
+    assert len(found[0]) == 2 and {int(count) for _, count in found[0]} == {0, 1}
 
 
 @pytest.mark.slow
