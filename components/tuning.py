@@ -47,6 +47,8 @@ Tried = Range | list[bool | int | float | str]
 # What a trial cannot tell of, and why.
 _NEVER = {
     "training.epochs": "a trial has tuning.epochs, so it cannot tell how many Trainer should have",
+    "training.max_tokens": "it cuts the validation split as well, of which each trial would have "
+    "another part to be measured on",
     "model.preset": "a preset only says what keys left out are; name the keys themselves",
 }
 _SMOOTHED = (

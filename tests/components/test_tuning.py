@@ -61,6 +61,7 @@ def test_every_key_and_value_that_cannot_be_tried_is_told(settings):
     [
         ("training.epochs", {"min": 1, "max": 9}, "tuning.epochs"),
         ("model.preset", ["default", "luong2015"], "name the keys"),
+        ("training.max_tokens", [50, 100], "validation split"),
         ("training.label_smoothing", [0.0, 0.1], "val_token_accuracy"),
     ],
 )
