@@ -49,8 +49,9 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       fn_args: TFX's; `custom_config` holds the settings and the tokenizer's place.
 
     Raises:
-      PipelineError: no example is short enough to train on, the loss is no number, or the
-        machine has not what `training.distribution` asks for.
+      PipelineError: no example is short enough to train on, there are too few batches for
+        one update, the loss is no number, or the machine has not what
+        `training.distribution` asks for.
       Interrupted: the process was asked to stop.
     """
     settings = settings_of(fn_args)
@@ -108,6 +109,13 @@ def train(
                 f"training.max_tokens: all {counted.too_long:,} examples of the {split} split "
                 f"are longer than {training.max_tokens} tokens. Raise the limit."
             )
+
+    if training.accumulate > (steps := training.epochs * corpus.batches):
+        raise PipelineError(
+            f"training.accumulate: expected at most {steps:,}, the batches of all epochs together "
+            f"({training.epochs:,} times {corpus.batches:,}), for otherwise no update is ever made; "
+            f"received {training.accumulate:,}. Lower it, or raise training.epochs"
+        )
 
     source_tokenizer, target_tokenizer = read_tokenizers(fn_args.custom_config[TOKENIZER])
     sampling = None

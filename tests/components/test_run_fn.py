@@ -129,6 +129,12 @@ def test_weights_decide_of_training_and_not_of_what_is_held_out(tmp_path):
     assert other["epochs"] != first["epochs"] and other["identity"] != first["identity"]
 
 
+def test_a_training_of_fewer_batches_than_make_an_update_is_told(tmp_path):
+    told = r"training.accumulate: expected at most 2, .* \(1 times 2\).* received 3. Lower it"
+    with pytest.raises(PipelineError, match=told):
+        trained(tmp_path, 4, 5, 6, batch_size=2, accumulate=3)
+
+
 @pytest.mark.slow
 def test_a_train_split_that_weighs_nothing_is_told(tmp_path):
     told = r"data.weight: expected pairs of the train split with a weight above 0, found 2 of"
