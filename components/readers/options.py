@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ...models import features
 from ...models.configuration import Section
+from ..slices import RAREST_WORD, SET, SOURCE_LENGTH
 
 Format = Literal[
     "auto", "tsv", "csv", "tatoeba", "aligned", "jsonl", "parquet", "tmx", "xliff", "gettext",
@@ -16,6 +17,7 @@ Format = Literal[
 ]  # fmt: skip
 
 PLACE = ("file", "line")  # of a pair, beside its sides where pairs are written
+MADE = (SET, SOURCE_LENGTH, RAREST_WORD)  # slices that Evaluator makes, and no column of the data
 
 
 def _names_a_column(value: Any) -> Any:
@@ -70,7 +72,7 @@ class ReadingConfig(Section):
     @field_validator("extra")
     @classmethod
     def _has_names_of_its_own(cls, value: dict[str, Column]) -> dict[str, Column]:
-        taken = {features.SOURCE, features.TARGET, features.REFERENCES, *PLACE}
+        taken = {features.SOURCE, features.TARGET, features.REFERENCES, *PLACE, *MADE}
         for name in value:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in taken:
                 raise ValueError(

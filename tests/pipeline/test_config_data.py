@@ -31,9 +31,10 @@ FILES = (
             (
                 f"input: pairs.tsv, extra: {{{name}: x}}",
                 "data.extra: expected names of letters, digits and '_' other than file, line, "
-                f"references, source, target; received '{name}'",
+                "rarest_word, references, set, source, source_length, target; "
+                f"received '{name}'",
             )
-            for name in ("source", "file", "line")
+            for name in ("source", "file", "line", "set", "source_length", "rarest_word")
         ),
         (
             "input: [pairs.tsv, {source: pairs.tsv, target: pairs.tsv}], extra: {topic: 3}",
