@@ -126,9 +126,9 @@ class Replicas:
             self._function = tf.function(self._step, signature, autograph=False)
         for batch in shards:
             asked = tf.constant(float(interruption.asked() is not None))
-            loss, rows, hits, tokens, stops = self._function(batch, asked).numpy()
+            loss, hits, tokens, stops = self._function(batch, asked).numpy()
             self._asked = signal.SIGTERM if stops else None
-            self._loss.update_state(loss, sample_weight=rows)
+            self._loss.update_state(loss, sample_weight=tokens)
             self._accuracy.update_state(hits / max(tokens, 1.0), sample_weight=tokens)
             logs = {
                 "loss": float(self._loss.result()),
@@ -138,7 +138,7 @@ class Replicas:
         return logs
 
     def _step(self, shards: tuple[Any, ...], asked: Any) -> Any:
-        """Learns from a batch; returns loss, rows, hits, tokens and stops of all shards."""
+        """Learns from a batch; returns loss, hits, tokens and stops of all shards."""
         weights = self._model.trainable_weights
         parts = []
         for device, shard in zip(self._devices, shards, strict=True):
@@ -146,17 +146,18 @@ class Replicas:
                 parts.append(self._gradients(*shard))
         vector = self._all_reduce(tf.concat([tf.add_n(parts), [asked]], 0))
         sizes = [weight.shape.num_elements() for weight in weights]
-        *flat, figures = tf.split(vector, [*sizes, 5])
+        *flat, figures = tf.split(vector, [*sizes, 4])
         gradients = [tf.reshape(g, w.shape) for g, w in zip(flat, weights, strict=True)]
         self._model.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         return figures
 
     def _gradients(self, inputs: Any, labels_N: Any, share_N: Any) -> Any:
-        """The gradients of a shard's share of the loss, and its loss, rows, hits and tokens."""
+        """The gradients of a shard's share of the loss, and its loss, hits and tokens."""
         model = self._model
         with tf.GradientTape() as tape:
             logits = model(inputs, training=True)
-            loss = model.compute_loss(inputs, labels_N, logits, share_N, training=True)
+            # Keras's own: the model's also adds to a mean, in which a shard is no batch.
+            loss = keras.Model.compute_loss(model, inputs, labels_N, logits, share_N)
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(
             scaled, model.trainable_weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -164,13 +165,7 @@ class Replicas:
         hit_N, real_N = token_hits(labels_N, logits)
         real_N = tf.cast(real_N, tf.float32)
         tokens = tf.reduce_sum(real_N)
-        rows = tf.cast(tf.shape(inputs[features.SOURCE_IDS])[0], tf.float32)
-        figures = [
-            loss,
-            tf.where(tokens > 0, rows, 0.0),
-            tf.reduce_sum(tf.cast(hit_N, tf.float32) * real_N),
-            tokens,
-        ]
+        figures = [loss, tf.reduce_sum(tf.cast(hit_N, tf.float32) * real_N), tokens]
         flat = [tf.reshape(tf.cast(tf.convert_to_tensor(g), tf.float32), [-1]) for g in gradients]
         return tf.concat([*flat, tf.stack(figures)], 0)
 

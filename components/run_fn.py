@@ -113,7 +113,7 @@ def train(
     if training.accumulate > (steps := training.epochs * corpus.batches):
         raise PipelineError(
             f"training.accumulate: expected at most {steps:,}, the batches of all epochs together "
-            f"({training.epochs:,} times {corpus.batches:,}), for otherwise no update is ever made; "
+            f"({training.epochs:,} times {corpus.batches:,}), or no update is ever made; "
             f"received {training.accumulate:,}. Lower it, or raise training.epochs"
         )
 

@@ -70,6 +70,8 @@ class Seq2Seq(keras.Model):
         self.encoder = _encoder(config, source_vocabulary_size, embedding, self.dtype_policy)
         self.decoder = _decoder(config, target_vocabulary_size, embedding, self.dtype_policy)
         self.scheduled_sampling = scheduled_sampling
+        # Keras reports under this name its mean over the rows of batches, and then this.
+        self._mean_loss = keras.metrics.Mean("loss")
 
     def build(self, *_: Any) -> None:
         """Builds nothing: see `composite.Composite`."""
@@ -87,6 +89,24 @@ class Seq2Seq(keras.Model):
             training=training,
         )
         return logits
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """As Keras's; `loss`, as `fit` and `evaluate` tell it, is the mean over real tokens.
+
+        However batches are cut. Where pairs are weighted, the weights of a batch's tokens
+        are 1 in the mean, so that the batch counts for as many as it has.
+        """
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        tokens = ops.sum(ops.cast(ops.not_equal(y, features.PAD), "float32"))
+        self._mean_loss.update_state(loss, sample_weight=tokens)
+        return loss
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Allocates the weights, by a call; `keras.saving.load_model` fills them in."""

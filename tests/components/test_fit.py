@@ -90,7 +90,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(files, whole, tmp_p
     before, newest = sorted(tmp_path.glob("*.npz"))
     assert before.name == "000000007.npz"
     content = newest.read_bytes()
-    for damage in (content[: len(content) // 2], b"", content[:3000] + b"?" + content[3001:]):
+    for damage in (content[: len(content) // 2], b"", content.replace(b'"history"', b'"historY"')):
         newest.write_bytes(damage)
         notes = []
         watcher = type("", (), {"note": notes.append, "training": lambda progress: None})

@@ -1,5 +1,6 @@
 """The objective and its metric against NumPy, token by token."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -7,7 +8,7 @@ from keras import ops
 from seq2seq_tfx.models import features
 from seq2seq_tfx.models.losses import TokenAccuracy, TokenCrossEntropy
 
-from .tiny import ON_TENSORFLOW
+from .tiny import ON_TENSORFLOW, SOURCES, TARGETS, config_of, new, randomize
 
 VOCABULARY = 7
 SMOOTHING = [0.0, 0.1, 0.4]
@@ -25,11 +26,11 @@ def batch(rows, time, seed=0):
 
 def cross_entropy(labels, logits, smoothing):
     """-sum_v q(v) log p(v), q = (1 - eps) [v = y] + eps / V, the mean over real tokens."""
-    total, tokens = 0.0, 0
-    for label, logit in zip(labels.ravel(), logits.reshape(-1, VOCABULARY), strict=True):
+    total, tokens, size = 0.0, 0, logits.shape[-1]
+    for label, logit in zip(labels.ravel(), logits.reshape(-1, size), strict=True):
         if label != features.PAD:
             log_p = logit.astype("float64") - np.log(np.exp(logit.astype("float64")).sum())
-            q = (1 - smoothing) * np.eye(VOCABULARY)[label] + smoothing / VOCABULARY
+            q = (1 - smoothing) * np.eye(size)[label] + smoothing / size
             total, tokens = total - q @ log_p, tokens + 1
     return total / tokens
 
@@ -48,6 +49,20 @@ def test_cross_entropy_is_the_mean_over_real_tokens(smoothing):
     assert (labels == features.PAD).any()
     loss = TokenCrossEntropy(smoothing)(labels, logits)
     assert float(loss) == pytest.approx(cross_entropy(labels, logits, smoothing), rel=1e-5)
+
+
+def test_the_loss_of_a_split_is_the_mean_over_its_tokens_however_batches_are_cut():
+    model = randomize(new(config_of("default", dropout=0.0)))
+    model.compile(keras.optimizers.SGD(0.0), TokenCrossEntropy(0.1), jit_compile=False)
+    inputs = {features.SOURCE_IDS: SOURCES, features.TARGET_IDS: TARGETS[:, :-1]}
+    labels = TARGETS[:, 1:].copy()
+    labels[:, 0] = 2
+    expected = cross_entropy(labels, ops.convert_to_numpy(model(inputs)), 0.1)
+    for size in (1, 3, 4):
+        validated = model.evaluate(inputs, labels, size, verbose=0, return_dict=True)
+        trained = model.fit(inputs, labels, size, verbose=0).history
+        assert validated["loss"] == pytest.approx(expected, rel=1e-5)
+        assert trained["loss"] == [pytest.approx(expected, rel=1e-5)]
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHING)
