@@ -147,7 +147,9 @@ def test_the_best_weights_stay_and_patience_ends_it(files, tmp_path):
     fit = make_fit(files, tmp_path, validation="other", patience=2)
     losses = [loss for loss, _ in validation(fit.run())]
     assert len(losses) == 3 and losses[0] < min(losses[1:])
-    assert fit._model.evaluate(fit._validation, verbose=0)[0] == pytest.approx(losses[0])
+    assert fit._model.evaluate(fit._validation, verbose=0, return_dict=True)[
+        "loss"
+    ] == pytest.approx(losses[0])
 
 
 def test_an_epoch_whose_loss_is_no_number_is_not_the_best_for_long(files, tmp_path, monkeypatch):
@@ -209,7 +211,7 @@ def by_epoch(fit, monkeypatch):
 def validated(fit, weights):
     """Their loss, and the model as it was."""
     fit._model.set_weights(weights)
-    return fit._model.evaluate(fit._validation, verbose=0)[0]
+    return fit._model.evaluate(fit._validation, verbose=0, return_dict=True)["loss"]
 
 
 def test_the_mean_of_the_last_epochs_is_validated_and_training_goes_on_without_it(
@@ -277,7 +279,9 @@ def test_what_is_decoded_decides_in_place_of_the_loss(files, tmp_path):
     assert [epoch["val_bleu"] for epoch in history] == [3.0, 9.0, 4.0, 8.0]
     losses = [epoch["val_loss"] for epoch in history]
     assert losses[1] > min(losses)
-    assert fit._model.evaluate(fit._validation, verbose=0)[0] == pytest.approx(losses[1])
+    assert fit._model.evaluate(fit._validation, verbose=0, return_dict=True)[
+        "loss"
+    ] == pytest.approx(losses[1])
 
 
 def test_the_rate_falls_after_each_epoch_that_is_no_better(files, tmp_path):

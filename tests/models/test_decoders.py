@@ -163,7 +163,7 @@ def test_a_training_step_with_dropout_reaches_every_weight(kind):
     model.compile(keras.optimizers.SGD(1.0), TokenCrossEntropy(), run_eagerly=True)
     labels = np.array([[4, 5, 10, 2], [6, 2, 0, 0], [9, 8, 2, 0], [2, 0, 0, 0]], "int32")
     inputs = {features.SOURCE_IDS: SOURCES, features.TARGET_IDS: TARGETS}
-    loss = model.train_on_batch(inputs, labels)
+    loss = model.train_on_batch(inputs, labels, return_dict=True)["loss"]
     assert np.isfinite(loss)
     for variable, value in zip(model.trainable_variables, before, strict=True):
         after = ops.convert_to_numpy(variable)
