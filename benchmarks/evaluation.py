@@ -101,7 +101,7 @@ def _some_of(split: Path, pairs: int, to: Path) -> list[bytes]:
 
 
 def _number(path: Path) -> int:
-    return int(path.name) if path.name.isdigit() else -1
+    return int(path.name) if path.name.isdecimal() else -1
 
 
 def _asked(output: Path, pairs: int) -> dict[str, float]:

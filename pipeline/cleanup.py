@@ -193,13 +193,13 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
             if made.parent.name == CHECKPOINTS:
                 if made.stat().st_mtime < oldest:
                     yield "checkpoints", made
-            elif made.name.isdigit() or made.name.startswith(_GOING):
+            elif made.name.isdecimal() or made.name.startswith(_GOING):
                 yield node.name, made
         for scratch in sorted(node.glob(".system/*/*")):
-            of_kept = scratch.name.isdigit() and int(scratch.name) in executions
-            if not of_kept and (scratch.name.isdigit() or scratch.stat().st_mtime < oldest):
+            of_kept = scratch.name.isdecimal() and int(scratch.name) in executions
+            if not of_kept and (scratch.name.isdecimal() or scratch.stat().st_mtime < oldest):
                 yield "scratch", scratch
     for place, kind in ((SERVING, VERSIONS), (EXPORTS, FORMS)):
         for version in sorted((output / place).glob("*/*")):
-            if version.is_dir() and (version.name.isdigit() or version.name.startswith(_GOING)):
+            if version.is_dir() and (version.name.isdecimal() or version.name.startswith(_GOING)):
                 yield kind, version

@@ -98,7 +98,7 @@ def _written_by(
     folders |= {
         scratch
         for scratch in (output / ARTIFACTS).glob("*/.system/*/*")
-        if scratch.name.isdigit() and int(scratch.name) in executions
+        if scratch.name.isdecimal() and int(scratch.name) in executions
     }
     if run.version and run.pushed_to:
         folders |= {Path(run.pushed_to), *(output / EXPORTS).glob(f"*/{run.version}")}

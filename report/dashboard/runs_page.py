@@ -186,10 +186,10 @@ def version_of(source: Source, store: Store, run: Run) -> tuple[str, list[str]]:
     here = store.folder / "serving" / base.name
     base = here if here.is_dir() else base
     labels = source.outside.labels(base)
-    if not version.isdigit() or not (base / version).is_dir():
+    if not version.isdecimal() or not (base / version).is_dir():
         return version, ["removed"]
     if not labels:
-        newest = max((int(p.name) for p in base.iterdir() if p.name.isdigit()), default=0)
+        newest = max((int(p.name) for p in base.iterdir() if p.name.isdecimal()), default=0)
         return version, ["serving"] if int(version) == newest else []
     return version, sorted(label for label, number in labels.items() if number == int(version))
 
