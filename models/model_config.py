@@ -169,10 +169,6 @@ class ModelConfig(Section):
                 "variational_dropout: belongs to a recurrent encoder or decoder",
             ),
             (
-                self.reverse_source and self.encoder == "transformer",
-                "reverse_source: belongs to a recurrent encoder",
-            ),
-            (
                 self.forget_bias != 1
                 and (self.cell != "lstm" or "recurrent" not in (self.encoder, self.decoder)),
                 "forget_bias: belongs to cell: lstm of a recurrent encoder or decoder",

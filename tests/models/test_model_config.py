@@ -110,11 +110,6 @@ MISFITS = {
         "variational_dropout: belongs to a recurrent encoder or decoder",
         {"variational_dropout": True},
     ),
-    "reversed-transformer": (
-        {**TRANSFORMER, "encoder": "transformer", "reverse_source": True},
-        "reverse_source: belongs to a recurrent encoder",
-        {"reverse_source": True},
-    ),
     "forget_bias-gru": (
         {"cell": "gru", "forget_bias": 2},
         "forget_bias: belongs to cell: lstm of a recurrent encoder or decoder",
