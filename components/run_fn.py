@@ -25,7 +25,7 @@ from .checkpoints import Checkpoints
 from .code_digest import code_digest
 from .curves import Curves
 from .decoded_validation import DecodedValidation
-from .distribution import devices_of, resolve
+from .distribution import Distribution, devices_of, resolve
 from .errors import PipelineError
 from .fit import Fit, Plan
 from .optimizers import optimizer_of
@@ -55,19 +55,35 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
       Interrupted: the process was asked to stop.
     """
     settings = settings_of(fn_args)
+    distribution = distribution_of(settings)
+    if distribution == "multi_worker":
+        lead(fn_args)
+        return
+    export(fn_args, settings, train_here(fn_args, settings, distribution))
+
+
+def distribution_of(settings: TrainerSettings) -> Distribution:
+    """What `training.distribution` is on this machine.
+
+    Raises:
+      PipelineError: the machine has not what it asks for, or the training is for one device.
+    """
     distribution = resolve(settings.training.distribution)
     if settings.training.lazy_embeddings and distribution in ("mirrored", "multi_worker"):
         raise PipelineError(
             "training.lazy_embeddings: expected one device, and training.distribution: auto is "
             f"{distribution} here, where gradients are added whole. Set it to cpu or one_gpu"
         )
-    if distribution == "multi_worker":
-        lead(fn_args)
-        return
+    return distribution
+
+
+def train_here(
+    fn_args: fn_args_utils.FnArgs, settings: TrainerSettings, distribution: Distribution
+) -> Seq2Seq:
+    """As `train`, in this process alone, on the devices of a distribution."""
     devices = devices_of(distribution)
     with tf.device(devices[0]) if devices else nullcontext():
-        model = train(fn_args, settings, devices=devices)
-    export(fn_args, settings, model)
+        return train(fn_args, settings, devices)
 
 
 def train(

@@ -64,7 +64,8 @@ def try_values(
     Returns:
       The objective at its best.
     """
-    from .run_fn import discard, train  # whose module imports TensorFlow's parts
+    # Whose module imports TensorFlow's parts.
+    from .run_fn import discard, distribution_of, train_here
 
     progress.note(f"trial {name}: {told(values)}")
     tried = settings.with_values({**values, "training.epochs": tuning.epochs})
@@ -74,7 +75,7 @@ def try_values(
         custom_config=fn_args.custom_config,
         model_run_dir=os.path.join(fn_args.model_run_dir, f"trial-{name}"),
     )
-    train(own, tried)
+    train_here(own, tried, distribution_of(tried))
     epochs = discard(own)["epochs"]
     figures = [epoch[tuning.objective] for epoch in epochs]
     best = min(figures) if tuning.objective == "val_loss" else max(figures)
@@ -105,10 +106,13 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Searches."""
+        from .run_fn import distribution_of
+
         fn_args = fn_args_utils.get_common_fn_args(input_dict, exec_properties)
         config = fn_args.custom_config
         settings = TrainerSettings.model_validate_json(config["settings"])
         tuning = TuningConfig.model_validate_json(config["tuning"])
+        distribution_of(settings)  # what the machine has not is told before the first trial
         config[TOKENIZER] = artifact_utils.get_single_uri(input_dict[TOKENIZER])
         results = artifact_utils.get_single_uri(
             output_dict[standard_component_specs.TUNER_RESULTS_KEY]

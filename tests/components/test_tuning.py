@@ -3,8 +3,12 @@
 import keras_tuner
 import pytest
 from pydantic import ValidationError
+from tensorflow.python.eager import context
+from tfx.components.trainer import fn_args_utils
 
+from seq2seq_tfx.components import run_fn
 from seq2seq_tfx.components.trainer import TrainerSettings, TrainingConfig
+from seq2seq_tfx.components.tuner import try_values
 from seq2seq_tfx.components.tuning import TuningConfig, space_of
 from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.search_options import SearchConfig
@@ -95,6 +99,23 @@ def test_a_range_is_drawn_in_its_steps():
 def test_a_range_rises_and_is_above_zero_where_it_is_logarithmic(ends):
     with pytest.raises(ValidationError, match="expected min < max"):
         TuningConfig(keys={"model.dropout": {"min": ends[0], "max": ends[1], "log": True}})
+
+
+@pytest.mark.parametrize("found", [["/CPU:0"], []])
+def test_a_trial_computes_where_the_distribution_says(settings, tmp_path, monkeypatch, found):
+    used = []
+
+    def train(fn_args, tried, devices):
+        used.append((list(devices), context.context().device_name, tried.training.epochs))
+
+    monkeypatch.setattr(run_fn, "devices_of", lambda distribution: found * (distribution == "cpu"))
+    monkeypatch.setattr(run_fn, "train", train)
+    monkeypatch.setattr(run_fn, "discard", lambda _: {"epochs": [{"val_loss": 2.0}]})
+    settings = settings.with_values({"training.distribution": "cpu"})
+    tuning = TuningConfig(epochs=3, keys={"model.dropout": [0.1]})
+    fn_args = fn_args_utils.FnArgs(model_run_dir=str(tmp_path))
+    assert try_values({"model.dropout": 0.1}, "1", fn_args, settings, tuning) == {"val_loss": 2.0}
+    assert used == [(found, "/job:localhost/replica:0/task:0/device:CPU:0" if found else "", 3)]
 
 
 def test_the_same_seed_draws_the_same_trials(tmp_path):
