@@ -109,6 +109,43 @@ class ModelConfig(Section):
         )
         return self.size.units * (2 if both else 1)
 
+    def idle(self) -> dict[str, str]:
+        """The keys that are set and do nothing here, each with where it belongs.
+
+        Of those that a preset says none: it may have come along unasked. No misfits, for
+        exported models may have them.
+        """
+        kinds, layers = {self.encoder, self.decoder}, [0]
+        if self.encoder == "recurrent":
+            layers.append(self.size.encoder_layers)
+        if self.decoder == "recurrent":
+            layers.append(self.size.decoder_layers)
+        pure = kinds == {"transformer"}
+        of_recurrent = "belongs to a recurrent encoder or decoder, and there is none"
+        found = {
+            "reverse_source": (
+                self.encoder == "transformer",
+                "belongs to a recurrent encoder, and this is a Transformer",
+            ),
+            "norm": (
+                kinds == {"recurrent"},
+                "belongs to a Transformer, and neither encoder nor decoder is one",
+            ),
+            "residual_from": (
+                (self.residual_from or 0) > max(layers),
+                f"expected at most {max(layers)}, the layers of the deeper recurrent part, "
+                f"received {self.residual_from}",
+            ),
+            **dict.fromkeys(("cell", "bidirectional", "attention"), (pure, of_recurrent)),
+        }
+        said = preset(self.preset)
+        defaults = type(self).model_fields
+        return {
+            key: told
+            for key, (does_nothing, told) in found.items()
+            if does_nothing and getattr(self, key) != said.get(key, defaults[key].get_default())
+        }
+
     def _misfits(self) -> list[tuple[bool, str]]:
         """What cannot be together, each with what to do about it."""
         size, recurrent = self.size, self.decoder == "recurrent"

@@ -100,6 +100,8 @@ class PipelineConfig(Section):
             if getattr(self.model, key) in (True, "all") and not self.tokenizer.shared:
                 needs = f"needs one vocabulary for both sides (preset '{self.model.preset}'); "
                 problems.append((("model", key), f"{needs}set tokenizer.shared: true"))
+        if not any(key.startswith("model.") for key in tried):  # a trial may have use for them
+            problems += [(("model", key), told) for key, told in self.model.idle().items()]
         for key in ("coverage_penalty", "replace_unknown"):
             if getattr(self.search, key) and not self.model.has_attention:
                 needs = f"needs a model with attention, and preset '{self.model.preset}' "

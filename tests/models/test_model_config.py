@@ -160,6 +160,34 @@ def test_what_cannot_be_together_is_refused_with_what_to_do(name):
     ModelConfig(**near)
 
 
+@pytest.mark.parametrize(
+    ("settings", "idle"),
+    [
+        ({"encoder": "transformer", "reverse_source": True}, {"reverse_source"}),
+        ({"norm": "pre"}, {"norm"}),
+        ({"residual_from": 3, "size": {"encoder_layers": 2}}, {"residual_from"}),
+        (
+            {"encoder": "transformer", "residual_from": 2, "size": {"encoder_layers": 2}},
+            {"residual_from"},
+        ),
+        ({**TRANSFORMER, "cell": "gru", "bidirectional": "none"}, {"cell", "bidirectional"}),
+        ({**TRANSFORMER, "attention": "additive"}, {"attention"}),
+        # What does something, and what came with a preset.
+        ({"encoder": "transformer", "norm": "pre", "cell": "gru", "attention": "dot"}, set()),
+        ({"residual_from": 3, "size": {"decoder_layers": 3}}, set()),
+        ({"preset": "gnmt2016", "size": {"encoder_layers": 2, "decoder_layers": 1}}, set()),
+        ({"preset": "luong2015", "encoder": "transformer", "initial_state": "zero"}, set()),
+    ],
+)
+def test_a_key_that_is_set_and_does_nothing_is_told(settings, idle):
+    config = ModelConfig(**settings)
+    assert set(config.idle()) == set(ModelConfig(**config.model_dump()).idle()) == idle
+
+
+def test_in_no_preset_and_no_kind_does_a_key_do_nothing():
+    assert not any(config_of(kind).idle() for kind in KINDS)
+
+
 def test_every_message_is_proved_above():
     def pattern(message):
         return re.sub(r"'\w+'|\d+", "_", message)

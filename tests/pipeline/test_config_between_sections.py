@@ -9,6 +9,16 @@ from .configured import GOOD, load, problem_of, problems_of
 pytestmark = pytest.mark.usefixtures("pairs_file")
 
 
+def test_a_key_of_the_model_that_does_nothing_is_told_unless_a_trial_may_use_it():
+    deep = f"{GOOD}model: {{norm: pre, residual_from: 3, size: {{decoder_layers: 2}}}}\n"
+    assert problems_of(deep) == [
+        "job.yaml:7: model.norm: belongs to a Transformer, and neither encoder nor decoder is one",
+        "job.yaml:7: model.residual_from: expected at most 2, the layers of the deeper recurrent "
+        "part, received 3",
+    ]
+    load(f"{deep}tuning: {{keys: {{model.size.decoder_layers: [2, 4]}}}}\n")
+
+
 def test_a_slice_by_a_column_that_is_not_read_is_told_before_anything_is_trained():
     sliced = f"{GOOD}evaluation: {{slices: [source_length, topic]}}\n"
     assert problem_of(sliced) == (
