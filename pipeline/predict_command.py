@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..serving.local_model import LocalModel, ModelError, check_nbest, most_of, newest_model
-from .predict_file import CannotPredict, predict_file
+from .begun_answers import CannotPredict
+from .predict_file import predict_file
 
 OUTPUT = Path("output")  # where runs are, and where models are looked for
 

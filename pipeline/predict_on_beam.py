@@ -15,10 +15,9 @@ from ..components.batch_answers import AnswerFiles, Counts, pieces_in, total
 from ..components.decoding import let_go_of_models
 from ..components.readers.compression import DAMAGE
 from ..serving.answered_lines import count
-from .predict_file import (
+from .begun_answers import (
     PIECES,
     CannotPredict,
-    Done,
     alone,
     beside,
     check_job,
@@ -28,6 +27,7 @@ from .predict_file import (
     read_job,
     write_job,
 )
+from .predict_file import Done
 
 
 def predict_on_beam(

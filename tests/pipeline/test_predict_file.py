@@ -13,7 +13,8 @@ import pytest
 import zstandard
 
 from seq2seq_tfx.pipeline import predict_file as module
-from seq2seq_tfx.pipeline.predict_file import CannotPredict, alone, predict_file
+from seq2seq_tfx.pipeline.begun_answers import CannotPredict, alone
+from seq2seq_tfx.pipeline.predict_file import predict_file
 from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.serving import answered_lines
 from seq2seq_tfx.serving.answered_lines import read_lines

@@ -8,7 +8,8 @@ import pytest
 from seq2seq_tfx.components import batch_answers, decoding
 from seq2seq_tfx.pipeline import predict_on_beam as module
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
-from seq2seq_tfx.pipeline.predict_file import CannotPredict, digest_of, predict_file
+from seq2seq_tfx.pipeline.begun_answers import CannotPredict, digest_of
+from seq2seq_tfx.pipeline.predict_file import predict_file
 from seq2seq_tfx.pipeline.predict_on_beam import predict_on_beam
 from seq2seq_tfx.serving.local_model import Hypothesis
 
