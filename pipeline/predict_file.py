@@ -62,7 +62,7 @@ def predict_file(
 
     Raises:
       CannotPredict: the input cannot be read, the output cannot be written, or the
-        partial output is damaged or belongs to something else.
+        partial output is damaged, or belongs to something else or to nothing known.
     """
     target = checked_target(source, target)
     partial, record = beside(target, PARTIAL), beside(target, RECORD)
@@ -91,10 +91,15 @@ def predict_file(
 def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
     """Makes ready to write; gives how many lines were answered and rejected before."""
     if not (partial.exists() and record.exists()):
+        if partial.exists() and partial.stat().st_size:
+            raise CannotPredict(
+                f"{partial} has lines already and {record}, which says what they belong to, is "
+                "not there: move it away, or name another --output"
+            )
         partial.write_bytes(b"")
         write_job(record, job)
         return 0, 0
-    check_job(partial, read_job(record, record), job)
+    check_job(partial, read_job(record, partial), job)
     answered = rejected = whole = 0
     with partial.open("rb") as file:
         for line in file:

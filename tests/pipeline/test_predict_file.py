@@ -264,12 +264,21 @@ def test_what_was_begun_and_is_damaged_is_told_by_its_name(tmp_path, ending, con
     (tmp_path / "in.txt").write_text("a\n" * 40)
     with pytest.raises(KeyboardInterrupt):
         predict(Echo(batches=1), tmp_path)
+    partial = tmp_path / "out.jsonl.partial"
     begun = tmp_path / f"out.jsonl.{ending}"
     begun.write_bytes(content)
-    with pytest.raises(CannotPredict, match=rf"{begun} is damaged.*remove {begun} to begin anew"):
+    with pytest.raises(CannotPredict, match=rf"{begun} is damaged.*remove {partial} to begin"):
         predict(Echo(), tmp_path)
-    begun.unlink()
+    partial.unlink()
     assert predict(Echo(), tmp_path) == (40, 0, 0)
+
+
+def test_lines_of_nobody_knows_what_are_left_alone(tmp_path):
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / "out.jsonl.partial").write_text("mine\n")
+    with pytest.raises(CannotPredict, match=r"out\.jsonl\.partial has lines already"):
+        predict(Echo(), tmp_path)
+    assert (tmp_path / "out.jsonl.partial").read_text() == "mine\n"
 
 
 @every_packing
