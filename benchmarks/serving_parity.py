@@ -1,4 +1,4 @@
-r"""Whether a served model answers as the one that was trained: in process, fresh, REST, gRPC, Beam.
+r"""Whether a served model answers as the one that was trained, whoever is asked.
 
     .venv/bin/seq2seq data cmudict && .venv/bin/seq2seq run      # makes output/g2p
     .venv/bin/python benchmarks/serving_parity.py \\
@@ -6,10 +6,11 @@ r"""Whether a served model answers as the one that was trained: in process, fres
 
 The network is built anew from the export's record, its weights put in, and its answers
 in this process are what all others are compared with: the SavedModel in a fresh process,
-the local server by REST and by gRPC, a file of lines answered over Beam (of the fuzzed
-sources those that are one line), greedily and by beam. Scores must agree to 1e-4; a
-string may differ only where its score ties with the other's. Prints a table, writes
-benchmarks/results/serving_parity.json, and exits 1 where anything differs.
+and in one without Python (`without_python.py`), the local server by REST and by gRPC, a
+file of lines answered over Beam (of the fuzzed sources those that are one line), greedily
+and by beam. Scores must agree to 1e-4; a string may differ only where its score ties with
+the other's. Prints a table, writes benchmarks/results/serving_parity.json, and exits 1
+where anything differs.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def compare(expected: Answers, found: Answers) -> Comparison:
 def in_process(predictor: Predictor, sources: Sequence[str]) -> Answers:
     """The answers of a network in this process."""
     answers: Answers = []
-    for batch in _batches(sources):
+    for batch in batches(sources):
         outputs = predictor.best(tf.constant(batch))
         texts = [text.decode() for text in outputs[features.TEXT].numpy()]
         answers += zip(texts, outputs[features.SCORE].numpy().tolist(), strict=True)
@@ -103,7 +104,7 @@ def in_fresh_process(directory: Path, sources: Sequence[str]) -> Answers:
     """The answers of a SavedModel in a process that knows TensorFlow alone."""
     done = subprocess.run(
         [sys.executable, "-I", model_check.__file__, str(directory)],
-        input=json.dumps(_batches(sources)),
+        input=json.dumps(batches(sources)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -136,7 +137,8 @@ def one_line(source: str) -> bool:
     return "\n" not in source and not source.endswith("\r")
 
 
-def _batches(sources: Sequence[str]) -> list[list[str]]:
+def batches(sources: Sequence[str]) -> list[list[str]]:
+    """The sources, so many at a time as all that are asked for batches are asked."""
     return [list(sources[start : start + BATCH]) for start in range(0, len(sources), BATCH)]
 
 
@@ -153,6 +155,7 @@ def _predictor(directory: Path, search: SearchConfig) -> Predictor:
 def main() -> None:
     """Compares, prints, writes."""
     from local_server import local_server
+    from without_python import best_answers
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="a pushed version")
@@ -180,6 +183,10 @@ def main() -> None:
                     lines = [one_line(source) for source in sources]
                     found = {
                         "fresh process": (expected, in_fresh_process(directory, sources)),
+                        "without Python": (
+                            expected,
+                            best_answers(directory, batches(sources), Path(folder)),
+                        ),
                         "REST": (expected, from_server(server.rest, sources)),
                         "gRPC": (expected, from_server(server.grpc, sources)),
                         "Beam": (

@@ -1,7 +1,6 @@
 """Our side of the benchmarks in a short form: that it learns and decodes, not how fast."""
 
 import gzip
-import importlib.util
 import json
 import os
 import re
@@ -10,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from .scripts import script
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +21,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 def benchmark():
     """Loads a benchmark by its name."""
 
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
     folders = [str(FOLDER), str(FOLDER / "peers")]
     sys.path[:0] = folders
-    yield load
+    yield lambda name: script(f"benchmarks/{name}")
     for folder in folders:
         sys.path.remove(folder)
 

@@ -1,13 +1,11 @@
 """The dashboard as people use it: the command, in a real headless Chromium."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -18,6 +16,7 @@ from seq2seq_tfx.serving.promotion import promote
 
 from .browsing import NARROW, explained, found_browser, leaving, set_window
 from .jobs import COMMAND, seq2seq
+from .scripts import script
 from .serving.conftest import exported  # noqa: F401  a small model
 
 pytestmark = [pytest.mark.slow]
@@ -27,10 +26,7 @@ LONG = "x" * 10_000
 
 
 def maker(folder, pipeline="translation"):
-    path = Path(__file__).parent.parent / "benchmarks" / "dashboard_store.py"
-    spec = importlib.util.spec_from_file_location("dashboard_store", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("benchmarks/dashboard_store")
     return module, module.Maker(folder, pipeline)
 
 

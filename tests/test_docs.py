@@ -1,23 +1,17 @@
 """What the pages link to is there, in the line that they name, and drawn by its script."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
+from .scripts import script
+
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))  # as for a script that is run, which finds those beside it
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-doc_links, draw_pictures = script("doc_links"), script("draw_pictures")
+doc_links, draw_pictures = script("scripts/doc_links"), script("scripts/draw_pictures")
 
 CODE = '''"""A module."""
 

@@ -1,28 +1,18 @@
 """The promise of serving: whoever is asked, the answer is that of the model that was trained."""
 
-import importlib.util
 from itertools import compress
-from pathlib import Path
 
 import pytest
 
 from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.serving.predictor import Predictor
 
+from ..scripts import script
 from .asking import REAL
 from .running import Running
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-parity = script("serving_parity")
+parity = script("benchmarks/serving_parity")
+native = script("benchmarks/without_python")
 COUNT = 60
 
 
@@ -44,7 +34,7 @@ def test_fuzzed_sources_are_unicode_and_of_many_kinds():
 @pytest.mark.slow
 @pytest.mark.modern
 @pytest.mark.parametrize("beam", [1, 3])
-def test_in_process_fresh_rest_grpc_and_beam_give_the_same(exported, tmp_path, beam):
+def test_in_process_fresh_without_python_rest_grpc_and_beam_give_the_same(exported, tmp_path, beam):
     search = SearchConfig(**{**exported.search.model_dump(), "beam_size": beam})
     predictor = Predictor(
         exported.model,
@@ -60,6 +50,7 @@ def test_in_process_fresh_rest_grpc_and_beam_give_the_same(exported, tmp_path, b
     with Running(tmp_path / "1") as server:
         for found in (
             parity.in_fresh_process(tmp_path / "1", sources),
+            native.best_answers(tmp_path / "1", parity.batches(sources), tmp_path),
             parity.from_server(f"http://{server.address.rest}", sources),
             parity.from_server(server.address.grpc, sources),
         ):
