@@ -96,7 +96,6 @@ def _begin(partial: Path, record: Path, job: dict[str, Any]) -> tuple[int, int]:
                 f"{partial} has lines already and {record}, which says what they belong to, is "
                 "not there: move it away, or name another --output"
             )
-        partial.write_bytes(b"")
         write_job(record, job)
         return 0, 0
     check_job(partial, read_job(record, partial), job)
