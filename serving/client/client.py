@@ -16,6 +16,7 @@ from ...models import features
 from ..local_model import Hypothesis, ModelError, check_nbest, hypotheses_of
 from .blocking import BlockingGrpc, BlockingRest, BlockingTransport
 from .transports import (
+    CANCELLED,
     DEADLINE_EXCEEDED,
     INVALID_ARGUMENT,
     UNAVAILABLE,
@@ -170,6 +171,7 @@ class Client(_Asks):
                 answered.result()  # the first fault is told at once
             return [row for answered in asked for row in answered.result()]
         finally:
+            call.is_over = True
             pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
@@ -200,6 +202,7 @@ class _Call:
     attempts: int  # of each, at most, since one was answered
     deadline: float  # of `time.monotonic`
     answered: int = 0
+    is_over: bool = False
 
 
 class _Attempts:
@@ -214,6 +217,8 @@ class _Attempts:
         """What the next attempt may take."""
         self._made += 1
         self._counted += 1
+        if self._call.is_over:
+            raise ServerError(CANCELLED, "another request of the call failed")
         left = self._call.deadline - time.monotonic()
         if left <= 0:
             raise ServerError(DEADLINE_EXCEEDED, "the time for the call is over")

@@ -279,6 +279,16 @@ def test_a_fault_is_told_before_slower_batches_are_answered(start):
         assert time.monotonic() - begun < 7
 
 
+def test_after_a_fault_no_batch_of_the_call_is_asked_again(start, monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda _, most: most)  # 0.2 s
+    script = Script(503, 400)
+    with Client(start(script), batch_rows=1) as client:
+        with pytest.raises(ServerError, match="INVALID_ARGUMENT"):
+            client.predict(["a", "b"])
+        time.sleep(0.5)
+    assert len(script.asked) == 2
+
+
 def test_to_close_it_ends_what_other_threads_ask(start):
     script = Script(5.0)
     client = Client(start(script))
