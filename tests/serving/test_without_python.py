@@ -40,5 +40,5 @@ def test_the_requests_that_an_export_brings_are_answered_as_from_a_session(expor
 
 def test_what_the_graph_refuses_is_told(exported, tmp_path):
     short = {"text": np.array([b"a"], object), "reference": np.array([], object)}
-    with pytest.raises(RuntimeError, match="(?s)exit code 1: .*without_python: assertion failed"):
+    with pytest.raises(RuntimeError, match=r"(?s)exit code 1: .*without_python: assertion failed"):
         without_python(exported.directory, [("teacher_forcing", short)], tmp_path)
