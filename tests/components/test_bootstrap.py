@@ -80,6 +80,11 @@ def test_the_mean_and_interval_of_a_system_are_those_of_sacrebleus_paired_test(m
     assert (high - low) / 2 == pytest.approx(theirs.ci, rel=0.05)
 
 
+def test_an_interval_leaves_as_many_out_at_either_end():
+    assert interval(np.arange(1001.0)[::-1], 0.95) == pytest.approx((25, 975))
+    assert interval(np.arange(1001.0), 0.8) == pytest.approx((100, 900))
+
+
 def test_both_models_are_drawn_alike_and_a_seed_decides_the_draws():
     values = np.random.default_rng(0).normal(size=(30, 2))
     one = resample({"a": values, "b": values[:, :1]}, 20, seed=1)
@@ -112,6 +117,7 @@ def test_a_bound_is_the_loss_that_few_resamples_exceed():
     assert p_value(losses, 95) == 0.06  # 95 itself is not below
     assert p_value(losses, 95 + 1e-12) == 0.06  # nor what rounding makes of it
     assert upper_bound(losses, 0.001) == math.inf  # more resamples would be needed
+    assert upper_bound(losses, 0.01) == 99
     assert p_value(losses, 1000) == 0.01
 
 
