@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 
@@ -48,7 +48,7 @@ def read_document(path: str | Path) -> Mapping[str, Any]:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigurationError([f"{path}{line}: not valid YAML: {error.problem}"]) from error
-    except (YAMLError, RecursionError) as error:
+    except Exception as error:  # of a date that is none, ruamel.yaml raises a ValueError
         raise ConfigurationError([f"{path}: not valid YAML: {error}"]) from error
     if not isinstance(document, Mapping):
         raise ConfigurationError([f"{path}: expected keys and values, received {document!r}"])

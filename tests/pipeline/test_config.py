@@ -219,6 +219,11 @@ def test_a_fault_in_a_section_does_not_hide_one_between_sections():
         ),
         (f"{GOOD}---\nname: x\n", ":7: not valid YAML: but found another document"),
         (f"{GOOD}training: *none\n", ":7: not valid YAML: found undefined alias 'none'"),
+        (
+            f"{GOOD}training: {{warm_start: 2026-11-31}}\n",
+            ": not valid YAML: day is out of range for month",
+        ),
+        ("name: !!bool maybe\n", ": not valid YAML: 'maybe'"),
         ("", ": expected keys and values, received None"),
         ("# nothing\n", ": expected keys and values, received None"),
         ("- a\n- b\n", ": expected keys and values, received ['a', 'b']"),
