@@ -85,6 +85,13 @@ def _call(command: list[str], body: bytes, seconds: float) -> str | None:
     return None
 
 
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: urllib would go on with a GET, and the payload be lost."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
 def _post(address: str, body: bytes, seconds: float) -> str | None:
     """Sends the payload by POST; only the host of an address is ever told."""
     if address.startswith("$"):
@@ -97,21 +104,25 @@ def _post(address: str, body: bytes, seconds: float) -> str | None:
     except ValueError:  # its message may have the address
         return "expected an address such as https://HOST/PATH, received one that cannot be read"
     faults: list[str | None] = [f"{host} had not answered after {seconds:g} s"]
+    opener = urllib.request.build_opener(_Stays)
 
     def send() -> None:
         try:
             request = urllib.request.Request(
                 address, body, {"Content-Type": "application/json; charset=utf-8"}
             )
-            with urllib.request.urlopen(request, timeout=seconds) as response:
+            with opener.open(request, timeout=seconds) as response:
                 response.read(1)
             faults[0] = None
         except urllib.error.HTTPError as error:
             faults[0] = f"{host} answered {error.code}"
             error.close()
-        except Exception as error:  # whatever it is, the run has ended well or not without it
+        except OSError as error:
             reason = getattr(error, "reason", error)
             faults[0] = f"{host}: {type(error).__name__}: {reason}".replace(address, host or "")
+        except Exception as error:  # whatever it is, the run has ended well or not without it
+            # What is wrong with an address is told with parts of it.
+            faults[0] = f"{host}: {type(error).__name__}"
 
     # The time limit of urllib is one for each wait, and a server may drip.
     thread = threading.Thread(target=send, daemon=True)

@@ -138,6 +138,28 @@ def test_a_webhook_that_hangs_drips_refuses_or_is_gone_is_a_warning_without_its_
     assert "secret" not in fault
 
 
+def test_a_webhook_that_sends_elsewhere_was_not_told():
+    def elsewhere(handler):
+        handler.send_response(302)
+        handler.send_header("Location", "/a/page")
+        handler.end_headers()
+
+    with web_server(elsewhere) as (address, received):
+        assert notify(NotifyConfig(webhook=address), "failed", PAYLOAD) == [
+            "notify: 127.0.0.1 answered 302"
+        ]
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:1/my secret", "http://me:secret@127.0.0.1/", "http://é/\x01secret"],
+)
+def test_what_is_wrong_with_an_address_is_told_without_it(address):
+    (fault,) = notify(NotifyConfig(webhook=address), "failed", PAYLOAD)
+    assert fault.startswith("notify: ") and "secret" not in fault
+
+
 @pytest.mark.parametrize("address", ["http://[secret", "https://secret\u2100.example"])
 def test_an_address_that_is_none_is_a_warning_without_it(address):
     (fault,) = notify(NotifyConfig(webhook=address), "failed", PAYLOAD)
