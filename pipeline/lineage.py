@@ -38,7 +38,7 @@ def lineage(output: Path, version: str) -> list[Trained]:
       UnknownVersion: no run pushed it.
     """
     graph = Graph(open_store(output))
-    pushed = {v: model for model, v in graph.versions.items()}
+    pushed = {Path(to).name: model for to, model in graph.pushed_to.items()}
     if version not in pushed:
         raise UnknownVersion(
             f"expected a version that a run in {output} pushed, received {version}; "
@@ -49,6 +49,7 @@ def lineage(output: Path, version: str) -> list[Trained]:
     while model is not None and len(chain) <= len(graph.artifacts):
         chain.append(graph.trained(model))
         model = graph.began_with(model)
+    chain[0] = chain[0]._replace(version=version)  # of several that its model has
     return chain
 
 
@@ -178,5 +179,5 @@ class Graph:
             if artifact.type == "Model" and Path(start).is_relative_to(artifact.uri):
                 return int(artifact.id)
         # A pushed version is a copy of its model.
-        by_version = {v: m for m, v in self.versions.items()}
+        by_version = {Path(to).name: model for to, model in self.pushed_to.items()}
         return by_version.get(Path(start).name)

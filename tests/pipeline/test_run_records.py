@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as pb
 
 from seq2seq_tfx.pipeline import run_folder
 from seq2seq_tfx.pipeline.lineage import UnknownVersion, last_blessed, lineage
@@ -119,6 +120,19 @@ def test_lineage_goes_from_a_version_through_its_warm_starts_to_their_spans(tmp_
     ]  # fmt: skip
     with pytest.raises(UnknownVersion, match="received 5; there are 11, 12, 13"):
         lineage(tmp_path, "5")
+
+
+def test_a_model_that_was_pushed_twice_is_found_by_both_versions(tmp_path):
+    recorded = Recorded(tmp_path)
+    run = recorded.run(["1"], version=11)
+    made = {kind: recorded.artifacts[run, kind] for kind in ("Model", "ModelBlessing")}
+    told = {"pushed": 1, "pushed_destination": str(tmp_path / "serving/seq2seq/12")}
+    again = recorded.context("pipeline_run", "another gate")
+    recorded._execute(again, "Pusher", {}, made, pb.Execution.COMPLETE, told)
+    recorded.run(["2"], version=13, warm_start=str(tmp_path / "serving/seq2seq/11"))
+    for version in ("11", "12"):
+        assert [link.version for link in lineage(tmp_path, version)] == [version]
+    assert [link.spans for link in lineage(tmp_path, "13")] == [["2"], ["1"]]
 
 
 def test_a_run_begins_with_the_last_blessed_model_of_earlier_spans(tmp_path):
