@@ -190,14 +190,18 @@ def _on_disk(output: Path, executions: set[int], oldest: float) -> Iterator[tupl
     """
     for node in sorted((output / ARTIFACTS).glob("*")):
         for made in sorted(node.glob("*/*")):
+            going = made.name.startswith(_GOING)
             if made.parent.name == CHECKPOINTS:
-                if made.stat().st_mtime < oldest:
+                if going or made.stat().st_mtime < oldest:
                     yield "checkpoints", made
-            elif made.name.isdecimal() or made.name.startswith(_GOING):
+            elif going or made.name.isdecimal():
                 yield node.name, made
         for scratch in sorted(node.glob(".system/*/*")):
-            of_kept = scratch.name.isdecimal() and int(scratch.name) in executions
-            if not of_kept and (scratch.name.isdecimal() or scratch.stat().st_mtime < oldest):
+            if scratch.name.isdecimal():
+                goes = int(scratch.name) not in executions
+            else:
+                goes = scratch.name.startswith(_GOING) or scratch.stat().st_mtime < oldest
+            if goes:
                 yield "scratch", scratch
     for place, kind in ((SERVING, VERSIONS), (EXPORTS, FORMS)):
         for version in sorted((output / place).glob("*/*")):

@@ -161,6 +161,14 @@ def test_killed_at_any_point_it_leaves_nothing_inconsistent(recorded, at):
     assert versions(recorded) == ["11", "12", "17"]
 
 
+def test_checkpoints_and_scratch_whose_removal_was_killed_go_at_once(recorded):
+    for place in ("checkpoints", ".system/executor_execution"):
+        # Whatever was removed of it has made it as new as the kept run.
+        (recorded.output / "artifacts/Trainer" / place / ".gc-1").mkdir(parents=True)
+    clean(recorded.output, plan(recorded.output, 1))
+    assert not list(recorded.output.rglob(".gc-*"))
+
+
 def test_the_baseline_stays_blessed_where_later_runs_ended_before_it(tmp_path):
     recorded = Recorded(tmp_path / "out")
     recorded.run(["1"], version=11)
