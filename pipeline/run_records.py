@@ -244,10 +244,12 @@ def _run(
     verdict: Verdict = "stopped"
     if kept := text_of(context, VERDICT):
         verdict = cast(Verdict, kept)
-    elif components.get("Pusher") in ("done", "cached"):
-        verdict = "pushed" if pushed else "not_blessed"
+    elif "running" in components.values():
+        pass  # of what comes after Pusher, too
     elif "failed" in components.values():
         verdict = "failed"
+    elif components.get("Pusher") in ("done", "cached"):
+        verdict = "pushed" if pushed else "not_blessed"
     return RunRecord(
         id=context.id,
         name=context.name,

@@ -49,7 +49,7 @@ def read_store(folder: Path, name: str, is_busy: bool) -> Store:
                 end = "failed" if verdict == "failed" else "stopped"
                 parts = [p._replace(state=end) if p.state == "running" else p for p in parts]
                 states = {one.component: one.state for one in parts}
-                if states.get("Pusher") not in ("done", "cached"):
+                if states.get("Pusher") not in ("done", "cached") or end in states.values():
                     verdict = verdict or "stopped"
             pipeline, first = own[0]
             runs.append(Run(context.id, pipeline, first.started, parts, verdict, reason))

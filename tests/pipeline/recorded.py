@@ -13,6 +13,7 @@ OUTPUTS = {
     "Gate": "ModelBlessing",
     "Pusher": "PushedModel",
 }
+AFTER = "BatchPredictor"  # which comes after a push, and of which no run is recorded
 
 
 class Recorded:
@@ -28,10 +29,10 @@ class Recorded:
         put = self.store.put_context_type
         self._contexts = {k: put(pb.ContextType(name=k)) for k in ("pipeline_run", "node")}
         put = self.store.put_execution_type
-        self._executions = {n: put(pb.ExecutionType(name=f"x.{n}")) for n in OUTPUTS}
+        self._executions = {n: put(pb.ExecutionType(name=f"x.{n}")) for n in (*OUTPUTS, AFTER)}
         put = self.store.put_artifact_type
         self._artifacts = {k: put(pb.ArtifactType(name=k)) for k in OUTPUTS.values()}
-        self._nodes = {name: self.context("node", f"job.{name}") for name in OUTPUTS}
+        self._nodes = {name: self.context("node", f"job.{name}") for name in (*OUTPUTS, AFTER)}
         self.artifacts = {}  # (run, type) -> artifact
 
     def context(self, kind, name):
@@ -80,7 +81,7 @@ class Recorded:
         return run.id
 
     def goes_on(self, run, node, ended=False):
-        """Another try of a component of a run."""
+        """Another try of a component of a run, or one after its push."""
         (context,) = self.store.get_contexts_by_id([run])
         state = pb.Execution.COMPLETE if ended else pb.Execution.RUNNING
         self._execute(context, node, {}, {}, state, {}, "again")

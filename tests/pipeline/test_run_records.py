@@ -20,7 +20,7 @@ from seq2seq_tfx.pipeline.run_records import (
     run_named,
 )
 
-from .recorded import Recorded
+from .recorded import AFTER, Recorded
 
 
 def seq2seq(*arguments):
@@ -53,6 +53,15 @@ def test_a_run_without_an_end_was_stopped_unless_it_is_running_now(tmp_path):
     assert " stopped " in seq2seq("runs", "--output", tmp_path).stdout
     with run_folder.exclusive(tmp_path):
         assert " running " in seq2seq("runs", "--output", tmp_path).stdout
+
+
+def test_a_run_that_was_killed_after_its_push_has_no_end(tmp_path):
+    recorded = Recorded(tmp_path)
+    run = recorded.run(["1"], version=11)
+    assert left_open(tmp_path) is None
+    recorded.goes_on(run, AFTER)
+    found = left_open(tmp_path)  # to be told, and its span to come again
+    assert (found.id, found.verdict, found.components[AFTER]) == (run, "stopped", "running")
 
 
 def test_a_start_asks_nothing_of_the_runs_before_the_newest(tmp_path, monkeypatch):

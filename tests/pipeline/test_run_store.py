@@ -11,7 +11,7 @@ from seq2seq_tfx.pipeline.run_store import read_store
 from seq2seq_tfx.report.dashboard.runs_page import outcome
 from seq2seq_tfx.report.dashboard.sentences import CannotRead
 
-from .recorded import Recorded
+from .recorded import AFTER, Recorded
 
 NOTHING = SimpleNamespace(verdict=lambda store, run: None)
 
@@ -34,6 +34,14 @@ def test_a_run_that_was_stopped_or_killed_does_not_run_for_ever(tmp_path):
     newest, older = read_store(tmp_path, "s", True).runs
     assert (newest.verdict, newest.reason, older.verdict) == ("stopped", "SIGTERM", "stopped")
     assert [one.state for one in newest.executions] == ["done", "done", "stopped"]
+
+
+def test_a_run_that_was_killed_after_its_push_was_stopped(tmp_path):
+    recorded = Recorded(tmp_path)
+    recorded.goes_on(recorded.run(["1"], version=11), AFTER)
+    assert outcomes(tmp_path) == [f"running: {AFTER}"]
+    assert outcomes(tmp_path, is_busy=False) == [f"stopped: {AFTER}"]
+    assert read_runs(tmp_path)[0].verdict == "stopped"
 
 
 def test_a_component_that_is_tried_again_runs_on_and_its_last_try_counts(tmp_path):
