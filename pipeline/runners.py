@@ -184,14 +184,16 @@ def _quiet(log: Path) -> Iterator[IO[str]]:
                 warnings.simplefilter("default")
                 yield terminal
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for fd, original in enumerate(saved, start=1):
-                os.dup2(original, fd)
-                os.close(original)
-            logging.captureWarnings(False)
-            root.handlers, root.level = handlers, level
-            absl_logging.set_verbosity(verbosity)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:  # the log may be on a full disk
+                for fd, original in enumerate(saved, start=1):
+                    os.dup2(original, fd)
+                    os.close(original)
+                logging.captureWarnings(False)
+                root.handlers, root.level = handlers, level
+                absl_logging.set_verbosity(verbosity)
 
 
 @contextmanager

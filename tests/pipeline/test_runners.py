@@ -200,6 +200,21 @@ def test_all_output_goes_to_the_log_and_comes_back(tmp_path, capfd, monkeypatch,
     assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
+def test_output_comes_back_from_a_log_on_a_full_disk():
+    code = (
+        "import os; from pathlib import Path\n"
+        "from seq2seq_tfx.pipeline import runners\n"
+        "try:\n"
+        "    with runners._quiet(Path('/dev/full')):\n"
+        "        print('lost')\n"
+        "except OSError:\n"
+        "    os.write(1, b'back')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.stdout.startswith(b"back")
+
+
 def chained(*errors, context=False):
     """The last of some errors, each raised because of the one before."""
     for inner, outer in pairwise(errors):
