@@ -85,6 +85,8 @@ def run(
     """Run the pipeline of a configuration."""
     if (component is None) != (run_id is None):
         raise click.UsageError("--component and --run-id need one another")
+    if "" in (component, run_id):  # of a variable that is not set, and no run of everything
+        raise click.UsageError("--component and --run-id: expected names, received an empty one")
     if component and runner != "local":
         raise click.UsageError("--component is run locally, whatever --runner says: leave it out")
     if env:

@@ -92,6 +92,7 @@ def test_a_missing_configuration_is_one_problem():
         ["run", "--runner", "x"],
         ["run", "--config", "job.yaml", "--output", "gs://bucket/output"],
         ["run", "--config", "job.yaml", "--component", "A", "--run-id", "1", "--runner", "beam"],
+        ["run", "--config", "job.yaml", "--component", "Trainer", "--run-id", ""],
         ["predict", "--nbest", "0"],
         ["explain"],
         ["data", "none"],
