@@ -49,19 +49,23 @@ class Job(NamedTuple):
 
 
 def cron_files(job: Job) -> dict[str, str]:
-    """The lines for a crontab, and the rotation of logs."""
-    log = shlex.quote(str(job.output / SCHEDULED_LOG))
-    environment = shlex.join(["env", *(f"{k}={v}" for k, v in _environment().items())])
-    steps = [
-        f"cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))}",
-        f"{{ {environment} {shlex.join(_rotate(job))}",
-        f"{environment} {shlex.join(job.run_with_secrets())}",
-        'echo "exit code $?"',
-        f"{environment} {shlex.join(job.command('gc', '--keep', str(job.keep)))}; }}",
-    ]
-    line = f"{steps[0]} && {'; '.join(steps[1:])} >> {log} 2>&1"
-    # In a crontab a bare % ends the command.
-    line = line.replace("%", "\\%")
+    """A line for a crontab, the script that it runs, and the rotation of logs."""
+    script = f"""\
+# A night of the job '{job.name}'. Written by `seq2seq schedule cron`.
+{{ # Read as a whole before it begins, so that it may be written anew meanwhile.
+cd {shlex.quote(str(job.folder))} && mkdir -p {shlex.quote(str(job.output))} || exit
+exec >> {shlex.quote(str(job.output / SCHEDULED_LOG))} 2>&1
+export {" ".join(f"{name}={shlex.quote(value)}" for name, value in _environment().items())}
+{shlex.join(_rotate(job))}
+{shlex.join(job.run_with_secrets())}
+echo "exit code $?"
+{shlex.join(job.command("gc", "--keep", str(job.keep)))}
+exit
+}}
+"""
+    # Not the commands themselves: cron takes lines of 998 characters. A bare % would end one.
+    path = job.folder / f"{job.unit}.sh"
+    line = shlex.join(["/bin/sh", str(path)]).replace("%", "\\%")
     crontab = f"""\
 # The job '{job.name}', every night. Written by `seq2seq schedule cron`.
 #
@@ -71,7 +75,7 @@ def cron_files(job: Job) -> dict[str, str]:
 # 0 pushed, 1 error, 2 wrong configuration, 3 not blessed, 4 busy, 5 data gate, 6 to be mended.
 {job.minute} {job.hour} * * * {line}
 """
-    return {f"{job.unit}.cron": crontab, **_logrotate(job)}
+    return {f"{job.unit}.cron": crontab, path.name: script, **_logrotate(job)}
 
 
 def systemd_files(job: Job) -> dict[str, str]:

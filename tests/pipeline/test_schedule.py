@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from seq2seq_tfx.pipeline.schedule_command import CannotSchedule, job_of
-from seq2seq_tfx.pipeline.schedule_files import airflow_files
+from seq2seq_tfx.pipeline.schedule_files import Job, airflow_files, cron_files
 
 from .test_run_records import seq2seq
 
@@ -50,7 +50,8 @@ def test_the_line_for_cron_runs_the_job_as_cron_would(folder):
         fake = fakes / name
         fake.write_text(f'#!/bin/sh\necho {name} "$@"\nexit 3\n')
         fake.chmod(fake.stat().st_mode | stat.S_IEXEC)
-    command = command.replace(str(Path(sys.executable).parent), str(fakes))
+    script = Path("seq2seq-job.sh")
+    script.write_text(script.read_text().replace(str(Path(sys.executable).parent), str(fakes)))
     Path("job.env").write_text("HOOK=https://chat/?key=K&token=(T); touch harm\n")
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd="/", env={"PATH": f"{fakes}:/usr/bin:/bin"}
@@ -64,6 +65,13 @@ def test_the_line_for_cron_runs_the_job_as_cron_would(folder):
         f"seq2seq gc --keep 5 --output {output}",
     ]
     assert not Path("harm").exists()
+
+
+def test_a_line_for_cron_is_none_that_it_finds_too_long(tmp_path):
+    folder = tmp_path.joinpath(*["a folder of a folder"] * 10)
+    job = Job("job", folder / "job.yaml", folder / "output", folder, 3, 7, 5)
+    # Debian's crontab(1) refuses more than 998 with "command too long".
+    assert max(map(len, cron_files(job)["seq2seq-job.cron"].splitlines())) < 998
 
 
 def test_without_an_option_the_output_is_what_the_configuration_names(folder):
