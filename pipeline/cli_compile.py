@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def kubernetes(config_path: Path, output: Path) -> None:
                 f"{config_path}: training.distribution: expected multi_worker or auto, with which "
                 f"the workers train together, received {config.training.distribution}, with which "
                 "the first would train alone and the others wait for it"
+            )
+        shared = os.path.normpath(config.runner.kubernetes.folder)
+        if not Path(os.path.normpath(shared / config.output)).is_relative_to(shared):
+            problems.append(
+                f"{config_path}: runner.output: expected a folder below {shared}, the volume that "
+                f"all workers write to (runner.kubernetes.folder), received {config.output}"
             )
         if problems:
             raise ConfigurationError(problems)

@@ -14,11 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from .cli_common import DATA_GATE, NOT_RELEASED, TO_MEND, WRONG
-from .runner_config import KubernetesConfig, KubernetesName
+from .runner_config import CONFIG, KubernetesConfig, KubernetesName
 
 Manifest = dict[str, Any]
 _NAMES = TypeAdapter(KubernetesName)
-CONFIG = "/config"
 INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 # What no repetition mends: the command line or the configuration, the gates, an error that
 # names what to mend.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from .beam_args import BEAM_ARGS, BEAM_RUNNER, NO_PACKAGE
 Address = Annotated[str, Field(pattern=r"^[^\s:/]+:\d{1,5}$")]
 Workers = Annotated[int, Field(ge=1)]
 KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+
+
+CONFIG = "/config"  # where a worker in a cluster finds its configuration
 
 
 class InMemory(Section):
@@ -252,6 +256,21 @@ class KubernetesConfig(Section):
     accelerator: Accelerator | None = None
     port: Annotated[int, Field(ge=1024, le=65535)] = 2222
     retries: Annotated[int, Field(ge=0)] = 3  # of the whole training, for what may pass
+
+    @model_validator(mode="after")
+    def _is_taken(self) -> KubernetesConfig:
+        folder = os.path.normpath(self.folder)
+        if folder.strip("/") in ("", CONFIG.strip("/")) or ":" in folder:
+            raise ValueError(
+                f"folder: expected one other than / and {CONFIG}, where a worker finds its "
+                f"configuration, and no ':' in it, received '{self.folder}'"
+            )
+        if self.accelerator and "/" not in self.accelerator.type:
+            raise ValueError(
+                "accelerator.type: expected a resource of Kubernetes such as nvidia.com/gpu, "
+                f"received '{self.accelerator.type}'"
+            )
+        return self
 
 
 def _folder(named: str) -> str:

@@ -96,6 +96,33 @@ def test_a_name_that_kubernetes_refuses_is_told(job):
         manifests(job, OUTPUT, KubernetesConfig.model_validate(SECTION), "")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        # Two volumes at one place, and an accelerator by the name that Vertex AI gives it.
+        ({"folder": "/config/"}, "folder: expected one other than / and /config"),
+        ({"folder": "//"}, "folder: expected one other than / and /config"),
+        ({"accelerator": {"type": "NVIDIA_TESLA_T4"}}, "accelerator.type: expected a resource"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused(changes, told):
+    with pytest.raises(ValueError, match=told):
+        of(**changes)
+
+
+@pytest.mark.parametrize(
+    ("output", "code"), [("/job/out", 0), ("out", 0), ("/srv/out", 2), ("../out", 2)]
+)
+def test_an_output_that_workers_do_not_share_is_refused(tmp_path, output, code):
+    job = write_job(tmp_path, "my_job")
+    runner = {"output": output, "kubernetes": SECTION}
+    job.write_text(f"{job.read_text()}runner: {json.dumps(runner)}\n")
+    arguments = ["compile", "kubernetes", "--config", str(job), "--output", str(tmp_path / "y")]
+    done = CliRunner().invoke(cli.main, arguments)
+    assert done.exit_code == code, done.output
+    assert ("runner.output: expected a folder below /job" in done.output) == (code == 2)
+
+
 def test_the_command_writes_the_configuration_with_them(tmp_path):
     """The pairs lie in the cluster, and not here."""
     job = write_job(tmp_path, "my_job")
