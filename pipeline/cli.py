@@ -18,6 +18,8 @@ from .cli_common import (
     asks_a_model,
     fail,
     refuse,
+    refuse_elsewhere,
+    refuse_pattern,
     say,
 )
 from .cli_compile import compile_
@@ -95,30 +97,27 @@ def run(
                 say(f"warning: {fault}", err=True)
         except OSError as error:
             fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
-    from .runner_config import is_elsewhere
-
-    if output and is_elsewhere(str(output)):
-        fail(f"--output: expected a folder of this machine, received {output}", 2)
-    from .config import ConfigurationError, load_config
-    from .run_end import tell_refused
-    from .run_folder import LOG
-    from .unattended import run_job, run_one
+    from .config_file import ConfigurationError
 
     try:
-        config = load_config(config_path)
-        _refuse_elsewhere(config, config_path)
-        output = output or config.output
-        _refuse_pattern(output)
-    except ConfigurationError as error:
-        tell_refused(config_path, output, error)
-        refuse(error)
-    log = output / LOG
-    say(f"running '{config.name}' of {config_path} in {output}; details in {log}")
-    try:
+        from .config import load_config
+        from .run_end import tell_refused
+        from .run_folder import LOG
+        from .unattended import run_job, run_one
+
+        try:
+            config = load_config(config_path)
+            refuse_elsewhere(config, config_path)
+            output = output or config.output
+            refuse_pattern(output)
+        except ConfigurationError as error:
+            tell_refused(config_path, output, error)
+            refuse(error)
+        say(f"running '{config.name}' of {config_path} in {output}; details in {output / LOG}")
         if component and run_id:
             sys.exit(run_one(config, config_path, output, component, run_id))
         sys.exit(run_job(config, config_path, output, runner))
-    except KeyboardInterrupt:  # between the runs, where nothing is left to put away
+    except KeyboardInterrupt:  # before a run or between two, where nothing is to be put away
         fail("stopped by SIGINT", STOPPED + signal.SIGINT)
 
 
@@ -243,40 +242,6 @@ def config_check(file: Path) -> None:
     click.echo(f"{file}: the job '{checked.name}' is valid")
 
 
-def _refuse_elsewhere(config: PipelineConfig, path: Path) -> None:
-    """Refuses a job whose workers would look in vain for the files of this machine.
-
-    Raises:
-      ConfigurationError: it is one.
-    """
-    from .config import ConfigurationError
-
-    if config.runner.beam.runner == "dataflow":
-        raise ConfigurationError(
-            [
-                f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
-                "received dataflow; see docs/runners.md"
-            ]
-        )
-
-
-def _refuse_pattern(output: Path) -> None:
-    """Refuses an output folder in which TFX, which looks artifacts up by patterns, finds none.
-
-    Raises:
-      ConfigurationError: it is one.
-    """
-    from .config import ConfigurationError
-
-    if set("*?[") & set(str(output.absolute())):
-        raise ConfigurationError(
-            [
-                f"the output folder: expected a path without '*', '?' and '[', which TFX reads as "
-                f"a pattern, received {output.absolute()}; choose another by --output"
-            ]
-        )
-
-
 def _load(path: Path, files: bool = True, here: bool = False) -> PipelineConfig:
     """A job; ends with what is wrong with it.
 
@@ -290,7 +255,7 @@ def _load(path: Path, files: bool = True, here: bool = False) -> PipelineConfig:
     try:
         config = load_config(path, files)
         if here:
-            _refuse_elsewhere(config, path)
+            refuse_elsewhere(config, path)
         return config
     except ConfigurationError as error:
         refuse(error)

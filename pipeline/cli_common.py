@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from .config import PipelineConfig
     from .config_file import ConfigurationError
 
 ERROR = 1
@@ -65,14 +66,57 @@ asks_a_configuration = click.option(
 )
 
 
+def _is_here(context: click.Context, option: click.Parameter, value: Path | None) -> Path | None:
+    from .runner_config import is_elsewhere
+
+    if value and is_elsewhere(str(value)):
+        raise click.BadParameter(f"expected a folder of this machine, received {value}")
+    return value
+
+
 def asks_a_job(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a command about a job: its configuration and its output folder."""
     output = click.option(
         "--output",
         type=click.Path(path_type=Path, file_okay=False),
+        callback=_is_here,
         help="Where all that its runs make goes.  [default: runner.output, or output/NAME]",
     )
     return asks_a_configuration(output(command))
+
+
+def refuse_elsewhere(config: PipelineConfig, path: Path) -> None:
+    """Refuses a job whose workers would look in vain for the files of this machine.
+
+    Raises:
+      ConfigurationError: it is one.
+    """
+    from .config_file import ConfigurationError
+
+    if config.runner.beam.runner == "dataflow":
+        raise ConfigurationError(
+            [
+                f"{path}: runner.beam: expected a runner whose workers see this machine's files, "
+                "received dataflow; see docs/runners.md"
+            ]
+        )
+
+
+def refuse_pattern(output: Path) -> None:
+    """Refuses an output folder in which TFX, which looks artifacts up by patterns, finds none.
+
+    Raises:
+      ConfigurationError: it is one.
+    """
+    from .config_file import ConfigurationError
+
+    if set("*?[") & set(str(output.absolute())):
+        raise ConfigurationError(
+            [
+                f"the output folder: expected a path without '*', '?' and '[', which TFX reads as "
+                f"a pattern, received {output.absolute()}; choose another by --output"
+            ]
+        )
 
 
 def refuse(error: ConfigurationError) -> NoReturn:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from .cli_common import BUSY, ERROR, STOPPED, asks_a_job, fail, refuse
+from .cli_common import (
+    BUSY,
+    ERROR,
+    STOPPED,
+    asks_a_job,
+    fail,
+    refuse,
+    refuse_elsewhere,
+    refuse_pattern,
+)
 
 
 @click.group()
@@ -31,9 +40,11 @@ def gate_calibrate(config_path: Path, output: Path | None, seeds: int) -> None:
 
     try:
         config = load_config(config_path)
+        refuse_elsewhere(config, config_path)
+        output = output or config.output
+        refuse_pattern(output)
     except ConfigurationError as error:
         refuse(error)
-    output = output or config.output
     try:
         print_calibrations(calibrate_gate(config, output, range(1, 1 + seeds)))
     except OutputBusy as error:

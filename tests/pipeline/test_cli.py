@@ -91,6 +91,7 @@ def test_a_missing_configuration_is_one_problem():
         [],
         ["run", "--runner", "x"],
         ["run", "--config", "job.yaml", "--output", "gs://bucket/output"],
+        ["gate", "calibrate", "--config", "job.yaml", "--output", "gs://bucket/output"],
         ["run", "--config", "job.yaml", "--component", "A", "--run-id", "1", "--runner", "beam"],
         ["run", "--config", "job.yaml", "--component", "Trainer", "--run-id", ""],
         ["predict", "--nbest", "0"],
@@ -104,7 +105,12 @@ def test_a_wrong_command_line_is_refused(arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["predict", "--input", "pairs.tsv", "--output", "answers.jsonl"]]
+    "arguments",
+    [
+        ["run"],
+        ["gate", "calibrate"],
+        ["predict", "--input", "pairs.tsv", "--output", "answers.jsonl"],
+    ],
 )
 def test_workers_that_would_look_for_files_in_vain_are_not_asked(arguments):
     google = "project: my-project, region: europe-west4, temp_location: gs://bucket/tmp"
@@ -115,10 +121,20 @@ def test_workers_that_would_look_for_files_in_vain_are_not_asked(arguments):
     assert result.exit_code == 2 and "received dataflow" in result.output
 
 
-def test_an_output_that_would_be_read_as_a_pattern_is_refused():
-    result = invoke("run", "--config", "job.yaml", "--output", "runs[1]")
+@pytest.mark.parametrize("command", [["run"], ["gate", "calibrate"]])
+def test_an_output_that_would_be_read_as_a_pattern_is_refused(command):
+    result = invoke(*command, "--config", "job.yaml", "--output", "runs[1]")
     assert result.exit_code == 2 and "choose another by --output" in result.stderr
     assert not Path("runs[1]").exists()
+
+
+def test_stopped_by_hand_before_it_begins_it_ends_with_the_code_of_the_signal(monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seq2seq_tfx.pipeline.config.load_config", interrupted)
+    result = invoke("run", "--config", "job.yaml")
+    assert (result.exit_code, result.stderr) == (130, "error: stopped by SIGINT\n")
 
 
 def test_a_busy_output_is_left_alone():
