@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ StartLimitBurst=3
 Type=oneshot
 WorkingDirectory={_specifiers(str(job.folder))}
 {environment}
-EnvironmentFile=-{_specifiers(str(job.secrets))}
+EnvironmentFile=-{_specifiers(escape(str(job.secrets)))}
 ExecStartPre=/usr/bin/env mkdir -p {_systemd(str(job.output))}
 ExecStartPre=-{_systemd("/usr/bin/env", *_rotate(job))}
 ExecStart={_systemd(*job.command("run", "--config", str(job.config)))}

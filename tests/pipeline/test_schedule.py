@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 from contextlib import nullcontext
+from glob import glob
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from seq2seq_tfx.pipeline.schedule_command import CannotSchedule, job_of
-from seq2seq_tfx.pipeline.schedule_files import Job, airflow_files, cron_files
+from seq2seq_tfx.pipeline.schedule_files import Job, airflow_files, cron_files, systemd_files
 
 from .test_run_records import seq2seq
 
@@ -102,6 +103,16 @@ def test_units_are_what_systemd_takes(folder):
         files = [f"./seq2seq-job.{kind}" for kind in SECTIONS]
         done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_secrets_are_found_in_a_folder_whose_name_is_a_pattern(tmp_path):
+    folder = tmp_path / "job [1]"
+    job = Job("job", folder / "job.yaml", tmp_path / "output", folder, 3, 7, 5)
+    # systemd.exec(5): "an absolute filename or wildcard expression"; what is not found is no error.
+    (named,) = re.findall(r"\nEnvironmentFile=-(.*)", systemd_files(job)["seq2seq-job.service"])
+    folder.mkdir()
+    job.secrets.touch()
+    assert glob(named) == [str(job.secrets)]
 
 
 class Failed(Exception):
