@@ -43,10 +43,16 @@ class RunSummary(NamedTuple):
         return self.pushed_to is not None
 
 
-def summarize(output: Path) -> RunSummary:
-    """Reads the newest run of an output folder."""
+def summarize(output: Path, name: str | None = None) -> RunSummary:
+    """Reads a run of an output folder.
+
+    Args:
+      output: the folder.
+      name: of the run; None for the newest.
+    """
     store = _store(output)
-    run = max(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
+    runs = store.get_contexts_by_type("pipeline_run")
+    run = max((r for r in runs if name in (None, r.name)), key=lambda context: context.id)
     nodes, artifacts = [], {}
     for execution in sorted(store.get_executions_by_context(run.id), key=lambda e: e.id):
         node = _node_of(store, execution)

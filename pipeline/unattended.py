@@ -211,7 +211,7 @@ def run_one(config: PipelineConfig, config_path: Path, output: Path, name: str, 
         left = runners.run_component(chosen, output, name, run)
         if name != PUSHER and left:
             return None
-        summary = summarize(output)
+        summary = summarize(output, run)
         ends = not left if summary.released else name == PUSHER
         return summary if ends else None
 

@@ -68,6 +68,11 @@ def test_a_run_of_components_has_ended_when_the_last_is_done(tmp_path, capsys):
         assert ("report: " in capsys.readouterr().out) == told.exists() == ended, name
     (run,) = read_runs(output)
     assert run.verdict == "pushed" and set(run.components.values()) == {"done"}
+    # Its last component, run again when another night has begun, ends this one.
+    assert run_one(load_config(job), job, output, names[0], "night 2") == 0
+    assert run_one(load_config(job), job, output, names[-1], "night 1") == 0
+    first, second = read_runs(output)
+    assert (first.verdict, second.verdict) == ("pushed", "running")
 
 
 def test_a_schedule_of_components_has_those_of_the_pipeline_and_reads_one_window(tmp_path):
