@@ -24,13 +24,19 @@ def asked() -> int | None:
 
 @contextmanager
 def saving() -> Iterator[None]:
-    """Work that looks at `asked` often, saves its state and raises `Interrupted` itself."""
+    """Work that looks at `asked` often, saves its state and raises `Interrupted` itself.
+
+    Raises:
+      Interrupted: the process was asked after the work had looked for the last time.
+    """
     global _savers
     _savers += 1
     try:
         yield
     finally:
         _savers -= 1
+    if _asked is not None and not _savers:
+        raise Interrupted(signal.Signals(_asked).name)
 
 
 @contextmanager

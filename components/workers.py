@@ -98,10 +98,10 @@ def lead(fn_args: fn_args_utils.FnArgs) -> None:
     try:
         with interruption.saving():
             code, last = _watched(command, PATIENCE)
+            if code == STOPPED:
+                raise interruption.Interrupted(last)
     finally:
         (folder / JOB).unlink(missing_ok=True)
-    if code == STOPPED:
-        raise interruption.Interrupted(last)
     if code == LOST:
         raise PeersLost(last)
     if code == TO_MEND:
