@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -39,7 +40,8 @@ class NotifyConfig(Section):
     @field_validator("webhook")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://", "$")):
+        known = r"https?://[^/].*|\$(\w+|\{\w+\})"
+        if value is not None and not re.fullmatch(known, value):
             raise ValueError(
                 "expected http://..., https://... or $NAME, a variable of the environment "
                 f"that holds such an address; received '{value}'"

@@ -192,6 +192,9 @@ def test_a_hook_that_breaks_spares_the_other_and_a_name_may_be_no_utf_8(monkeypa
 
 
 def test_what_is_no_hook_is_refused():
-    for wrong in ({"webhook": "file:///etc/passwd"}, {"command": []}, {"on": ["pushed"]}):
+    webhooks = ("file:///etc/passwd", "https://", "$", "${}", "$HOOK/path")
+    for wrong in ({"command": []}, {"on": ["pushed"]}, *({"webhook": each} for each in webhooks)):
         with pytest.raises(ValidationError):
             NotifyConfig(**wrong)
+    for right in ("$HOOK", "${HOOK}", "http://[::1]:80/x"):
+        assert NotifyConfig(webhook=right).webhook == right
