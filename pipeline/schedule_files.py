@@ -240,7 +240,6 @@ def _logrotate(job: Job) -> dict[str, str]:
     text = f"""\
 # Written by `seq2seq schedule`.
 {files} {{
-    weekly
     size 20M
     rotate 8
     compress
