@@ -91,12 +91,13 @@ def run(
         raise click.UsageError("--component and --run-id: expected names, received an empty one")
     if component and runner != "local":
         raise click.UsageError("--component is run locally, whatever --runner says: leave it out")
+    secrets = []  # what is wrong with them
     if env:
         try:
             for fault in read_environment(env):
                 say(f"warning: {fault}", err=True)
         except OSError as error:
-            fail(f"--env: expected a file of lines NAME=VALUE that can be read: {error}", 2)
+            secrets = [f"--env: expected a file of lines NAME=VALUE that can be read: {error}"]
     from .config_file import ConfigurationError
 
     try:
@@ -106,6 +107,8 @@ def run(
         from .unattended import run_job, run_one
 
         try:
+            if secrets:
+                raise ConfigurationError(secrets)
             config = load_config(config_path)
             refuse_elsewhere(config, config_path)
             output = output or config.output

@@ -1,5 +1,6 @@
 """The promises of the command: exit codes, and messages that say what to do."""
 
+import json
 import re
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_stopped_by_hand_before_it_begins_it_ends_with_the_code_of_the_signal(mo
     monkeypatch.setattr("seq2seq_tfx.pipeline.config.load_config", interrupted)
     result = invoke("run", "--config", "job.yaml")
     assert (result.exit_code, result.stderr) == (130, "error: stopped by SIGINT\n")
+
+
+def test_a_night_whose_secrets_cannot_be_read_is_told():
+    Path("job.env").symlink_to("job.env")
+    Path("job.yaml").write_text(f"{GOOD}notify: {{command: [sh, -c, cat > told]}}\n")
+    result = invoke("run", "--config", "job.yaml", "--env", "job.env")
+    assert result.exit_code == 2 and "--env: expected a file of lines" in result.stderr
+    told = json.loads(Path("told").read_text())
+    assert (told["event"], told["exit_code"]) == ("failed", 2)
 
 
 def test_a_busy_output_is_left_alone():
