@@ -60,7 +60,7 @@ def windows(
 def too_late(
     available: Sequence[Span], runs: Sequence[RunRecord], nights: Sequence[Sequence[Span]]
 ) -> list[Span]:
-    """Corrections of refused spans that no run reads, for later spans are settled.
+    """Corrections of spans that no run reads, for later spans are settled.
 
     A run of their own would release a model of older data in place of one of newer.
 
@@ -69,8 +69,8 @@ def too_late(
       runs: the runs so far, oldest first.
       nights: the spans of each run that is due.
     """
-    numbers = {span.number for span in refused(runs)}
     read = {span for run in runs for span in map(Span.parse, run.spans)}
+    numbers = {span.number for span in read if span.version is not None}
     read |= {span for spans in nights for span in spans}
     last = _last_settled(runs)
     return [

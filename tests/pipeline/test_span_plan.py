@@ -61,6 +61,8 @@ def test_a_correction_that_no_run_reads_is_told():
     assert late("1v1 2v2 3v1 4v1", *told, window=3) == []
     assert late("1v1 2v2 3v1", *told[:2]) == []
     assert late("1v1 2v1 3v1 4v1", *told) == []  # not corrected
+    told = [("pushed", "1v1"), ("pushed", "2v1"), ("not_blessed", "3v1")]
+    assert late("1v1 2v2 3v1", *told) == [Span(2, 2)]  # bad or not when it was read
 
 
 def test_with_nothing_new_the_newest_is_run_again():
