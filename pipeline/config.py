@@ -54,7 +54,7 @@ from .runner_config import RunnerConfig, output_folder
 class PipelineConfig(Section):
     """A job: its name, one section for each component, and where they run."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]  # as TFX has it
     data: DataConfig
     data_validation: DataValidationConfig = DataValidationConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()

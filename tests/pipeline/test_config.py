@@ -9,6 +9,7 @@ from seq2seq_tfx.models.model_config import Preset
 from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.pipeline import config as config_module
 from seq2seq_tfx.pipeline.config import ConfigurationError, load_config
+from seq2seq_tfx.pipeline.graph import create_pipeline
 
 from .configured import GOOD, load, problem_of, problems_of
 
@@ -182,6 +183,13 @@ def test_a_seed_is_one_that_keras_takes(seed):
 def test_a_model_is_not_pushed_beside_its_folder(name):
     problem = problem_of(f"{GOOD}serving: {{model_name: '{name}'}}\n")
     assert problem.startswith("job.yaml:7: serving.model_name: ")
+
+
+def test_a_name_is_one_that_tfx_takes():
+    longest = load(GOOD.replace("name: job", f"name: {'j' * 63}"))
+    create_pipeline(longest, Path("output"))
+    told = problem_of(GOOD.replace("name: job", f"name: {'j' * 64}"))
+    assert "name: String should match pattern" in told
 
 
 @pytest.mark.parametrize("section", ["gate", "data", "name"])
