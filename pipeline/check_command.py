@@ -45,6 +45,7 @@ def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, A
     """
     document = read_document(path) if path else {}
     lines = lines_of(document)
+    given = {("data", key) for key in (*settings, *(["input"] if inputs else []))}  # not there
     data = plain(document.get("data", {} if inputs else None))
     if isinstance(data, dict):
         data = {**data, **settings}
@@ -57,7 +58,7 @@ def check_config(path: Path | None, inputs: Sequence[str], settings: dict[str, A
         problems = []
         for problem in error.errors():
             for where, explained in explain(problem, CheckConfig):
-                place = place_of(path, lines, where) if path else ""
+                place = place_of(path, lines, where) if path and where[:2] not in given else ""
                 problems.append(f"{place}{'.'.join(map(str, where))}: {explained}")
         raise ConfigurationError(problems) from error
     schema = config.data_validation.schema_file

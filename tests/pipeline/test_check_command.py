@@ -146,6 +146,8 @@ def test_the_command_line_goes_before_the_file():
     assert (config.data.patterns, config.data.format) == ([str(Path("a.tsv").absolute())], "tsv")
     assert config.data.max_characters == 7
     Path("empty.yaml").write_text("name: x\n")
+    with pytest.raises(ConfigurationError, match=r"^data\.format: .*received 'x'"):  # of no line
+        check_config(Path("job.yaml"), [], {"format": "x"})
     with pytest.raises(ConfigurationError, match="data: expected keys and values"):
         check_config(Path("empty.yaml"), [], {})
 
