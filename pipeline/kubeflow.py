@@ -9,7 +9,6 @@ from typing import Any
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
-from ruamel.yaml import YAML
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
@@ -22,6 +21,7 @@ from ..components.data_config import NEWEST, is_local
 from ..components.pushed_baseline import PushedBaseline
 from ..components.spans import names_spans
 from ..components.trainer import LAST_BLESSED
+from ..serving.production import as_yaml
 from .binding import Binding
 from .config import PipelineConfig
 from .config_file import ConfigurationError, lines_of, place_of, read_document
@@ -64,9 +64,7 @@ def compile_file(path: Path, config: PipelineConfig, to: Path) -> Spec:
         if to.suffix == ".json":
             json.dump(job, file, indent=1, sort_keys=True)
         else:
-            yaml = YAML(typ="safe")
-            yaml.default_flow_style = False
-            yaml.dump(job["pipelineSpec"], file)
+            file.write(as_yaml([json.loads(json.dumps(job["pipelineSpec"], sort_keys=True))]))
     return dict(job["pipelineSpec"])
 
 

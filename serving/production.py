@@ -244,8 +244,13 @@ def remove_canary(folder: Path) -> bool:
 
 
 def as_yaml(documents: list[dict[str, Any]]) -> str:
-    """Documents of one YAML file."""
+    """Documents of one YAML file, which readers of YAML 1.1 and of 1.2 understand alike."""
+    return "---\n".join(map(_as_document, documents))
+
+
+def _as_document(document: dict[str, Any]) -> str:
     yaml, stream = YAML(), io.StringIO()
+    yaml.version = (1, 1)  # in which `no` is false, unless it stands in quotes
     yaml.default_flow_style = False
-    yaml.dump_all(documents, stream)
-    return stream.getvalue()
+    yaml.dump(document, stream)
+    return stream.getvalue().partition("---\n")[2]  # without the version

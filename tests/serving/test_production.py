@@ -5,6 +5,7 @@ import re
 
 import kubernetes.client
 import pytest
+import yaml
 from click.testing import CliRunner
 from google.protobuf import text_format, wrappers_pb2
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from seq2seq_tfx.models import features
 from seq2seq_tfx.pipeline import cli
-from seq2seq_tfx.serving.production import BatchingConfig, DeploymentConfig, write_files
+from seq2seq_tfx.serving.production import BatchingConfig, DeploymentConfig, as_yaml, write_files
 from seq2seq_tfx.serving.promotion import CANARY, STABLE, Promotion
 
 BOTH = Promotion({STABLE: 5, CANARY: 12})
@@ -29,6 +30,14 @@ def manifests(files):
         (document["kind"], document["metadata"]["name"]): document
         for document in YAML(typ="safe").load_all(files["kubernetes.yaml"])
     }
+
+
+@pytest.mark.parametrize("word", ["no", "on", "null", "12:30:45", "1_000", "010", "1e3", "a: b"])
+def test_words_stay_words_in_either_version_of_yaml(word):
+    documents = [{"name": word, "words": [word, "a\nb\n"]}, {"count": 3, "is": True, "none": None}]
+    text = as_yaml(documents)
+    assert [*yaml.safe_load_all(text)] == [*YAML(typ="safe").load_all(text)] == documents
+    assert not text.startswith("%")
 
 
 def model_of(text):
