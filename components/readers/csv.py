@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import IO, Any
@@ -12,6 +13,9 @@ from .options import ReadingConfig
 from .rows import Rejected, Row, shown
 from .tables import header_of, row_of
 
+# By itself Python refuses a record with a cell of more than 131,072 characters; here lines
+# have a limit.
+csv.field_size_limit(sys.maxsize)
 # A quote that is never closed would swallow the rest of the file: no record is longer.
 MOST_LINES = 1000
 

@@ -115,3 +115,11 @@ def test_aligned_files_of_unequal_length_are_refused_with_both_lengths(tmp_path,
 def test_a_carriage_return_within_a_line_of_tatoebas_is_rejected(tmp_path):
     rows = read_bytes(tmp_path, "a", b"1\ta\t2\tb\rxx\n3\tc\t4\td\r\n", format="tatoeba")
     assert told(rows) == [("carriage_return", 1), ("c", "d", 2)]
+
+
+def test_a_long_cell_of_a_csv_is_as_good_as_any(tmp_path):
+    long = "x" * 200_000  # Python's own limit is 131,072
+    data = f'"{long}",b\na,{long}\n'.encode()
+    rows = read_bytes(tmp_path, "a.csv", data, max_characters=200_000)
+    assert told(rows) == [(long, "b", 1), ("a", long, 2)]
+    assert told(read(tmp_path / "a.csv")) == [("long_source", 1), ("long_target", 2)]
