@@ -82,7 +82,8 @@ def row_of(
     """The pair in the cells of a row, or why there is none."""
     if len(cells) < layout.needed or (layout.fields and len(cells) != layout.fields):
         kind = NAMES.get(delimiter, f"'{delimiter}'-separated")
-        wanted = layout.fields or f"at least {layout.needed}"
+        enough = layout.fields and layout.fields >= layout.needed
+        wanted = layout.fields if enough else f"at least {layout.needed}"
         detail = f"expected {wanted} {kind} fields, found {len(cells)}"
         return Rejected("wrong_field_count", detail, file, line, shown(delimiter.join(cells)))
     extra = (

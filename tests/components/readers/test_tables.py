@@ -123,3 +123,9 @@ def test_a_long_cell_of_a_csv_is_as_good_as_any(tmp_path):
     rows = read_bytes(tmp_path, "a.csv", data, max_characters=200_000)
     assert told(rows) == [(long, "b", 1), ("a", long, 2)]
     assert told(read(tmp_path / "a.csv")) == [("long_source", 1), ("long_target", 2)]
+
+
+def test_a_column_beyond_the_header_is_told_by_how_many_fields_it_takes(tmp_path):
+    columns = {"source": 1, "target": 5}
+    rows = read_bytes(tmp_path, "a.tsv", b"a\tb\n1\t2\n", columns=columns, header=True)
+    assert [row.detail for row in rows] == ["expected at least 5 tab-separated fields, found 2"]
