@@ -28,6 +28,9 @@ BYTES = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
 )  # fmt: skip
 
+LISTS = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
+COLUMNS = "data.columns"
+
 
 def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
     """Each row gives one pair or one rejection; a list of targets, one for each of them.
@@ -55,7 +58,9 @@ def read_parquet(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
             if not _is_text(found, side):
                 raise unreadable(file, f"column '{column}': expected text, found {found}")
         sides = {_top(schema, column, file) for column in (columns.source, columns.target)}
-        along = {_top(schema, column, file, "data.extra") for column in config.extra.values()}
+        for column in config.extra.values():
+            _type_at(schema, column, file, "data.extra")
+        along = {_top(schema, column, file) for column in config.extra.values()}
         top = sorted(sides | along)
         # A value of a dictionary is there once, however many rows have it.
         texts = [
@@ -138,7 +143,7 @@ def _sizes(array: pa.Array) -> Any:
     return np.full(len(array), 8)
 
 
-def _top(schema: pa.Schema, column: Column, file: str, key: str = "data.columns") -> str:
+def _top(schema: pa.Schema, column: Column, file: str, key: str = COLUMNS) -> str:
     """The top-level column that a path begins with."""
     path = str(column)
     for name in (path, path.partition(".")[0]):
@@ -147,23 +152,23 @@ def _top(schema: pa.Schema, column: Column, file: str, key: str = "data.columns"
     raise unreadable(file, f"{key}: no column '{column}', only {', '.join(schema.names) or 'none'}")
 
 
-def _type_at(schema: pa.Schema, column: Column, file: str) -> Any:
-    name = _top(schema, column, file)
+def _type_at(schema: pa.Schema, column: Column, file: str, key: str = COLUMNS) -> Any:
+    name = _top(schema, column, file, key)
     found = schema.field(name).type
     rest = str(column)[len(name) + 1 :]
     for step in rest.split(".") if rest else ():
         if pa.types.is_struct(found) and found.get_field_index(step) >= 0:
             found = found[found.get_field_index(step)].type
-        elif pa.types.is_list(found) and step.isdecimal():
+        elif any(is_kind(found) for is_kind in LISTS) and step.isdecimal():
             found = found.value_type
         else:
-            raise unreadable(file, f"no field '{step}' on the way to '{column}' in {found}")
+            raise unreadable(file, f"{key}: no field '{step}' on the way to '{column}' in {found}")
     return found
 
 
 def _is_text(found: Any, side: str) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
-    if side == "target" and (pa.types.is_list(found) or pa.types.is_large_list(found)):
+    if side == "target" and any(is_kind(found) for is_kind in LISTS):
         found = found.value_type
     return bool(pa.types.is_string(found) or pa.types.is_large_string(found))

@@ -230,6 +230,17 @@ def test_an_extra_column_may_be_missing_from_some_rows_but_not_from_all(tmp_path
         read_bytes(tmp_path, "a.jsonl", data, extra={"domain": "at.topik", "key": "source"})
 
 
+def test_a_field_of_a_parquet_that_travels_along_is_there(tmp_path):
+    table = {"source": ["a"], "target": ["b"], "at": [{"topic": "x", "turns": [{"by": "me"}]}]}
+    table["at"] = pa.array(table["at"]).cast(
+        pa.struct([("topic", pa.string()), ("turns", pa.large_list(pa.struct([("by", "string")])))])
+    )
+    rows = parquet(tmp_path, table, extra={"domain": "at.topic", "by": "at.turns.0.by"})
+    assert extras(rows) == [{"domain": "x", "by": "me"}]
+    with pytest.raises(PipelineError, match=r"data.extra: no field 'topik' on the way"):
+        parquet(tmp_path, table, extra={"domain": "at.topik"})
+
+
 def test_a_record_with_several_sources_is_rejected(tmp_path):
     path = tmp_path / "a.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
