@@ -66,7 +66,8 @@ def read_tmx(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
                 attributes = event.attributes
                 language = attributes.get(XML_LANG) or attributes.get("lang") or ""
             elif name in ("seg", "prop") and unit and text is None:
-                text, kind, codes = SideText(), event.attributes.get("type", ""), 0
+                text, codes = SideText(config.longest_line), 0
+                kind = event.attributes.get("type", "")
             elif name in CODES:
                 codes += 1
         elif name in CODES:

@@ -53,7 +53,7 @@ def read_xliff(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[
                 if name == "trans-unit":
                     attributes = event.attributes
             elif name in ("source", "target") and path and path[-1] in UNITS:
-                text, codes = SideText(), 0
+                text, codes = SideText(config.longest_line), 0
             elif name in CODES:
                 codes += 1
             path.append(name)

@@ -13,7 +13,6 @@ from .rows import unreadable
 
 BLOCK = 1 << 16
 LONGEST_TAG = 1 << 22  # bytes: the parser holds a tag until it is whole
-LONGEST_TEXT = 1 << 20  # characters of a side: what comes after is left out
 DEEPEST = 1000
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -29,15 +28,20 @@ class Event(NamedTuple):
 
 
 class SideText:
-    """The text of an element that is being read, up to `LONGEST_TEXT`."""
+    """The text of an element that is being read.
 
-    def __init__(self) -> None:
+    Args:
+      longest: so many characters, more than are kept; what comes after is left out.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
         self._parts: list[str] = []
         self._length = 0
 
     def add(self, text: str) -> None:
         """More of it."""
-        if self._length <= LONGEST_TEXT:
+        if self._length <= self._longest:
             self._parts.append(text)
             self._length += len(text)
 

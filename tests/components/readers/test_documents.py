@@ -302,3 +302,12 @@ def test_each_variant_of_a_source_is_a_pair_with_each_of_the_target(tmp_path):
     pairs = [("s0", "t0", 1), ("s0", "t1", 1), ("s1", "t0", 1), ("s1", "t1", 1)]
     assert told(read_bytes(tmp_path, "a.tmx", _unit(2, 2))) == pairs
     assert told(read_bytes(tmp_path, "a.tmx", _unit(40, 40))) == [("many_variants", 1)]
+
+
+def test_a_long_side_of_a_document_is_whole_or_rejected(tmp_path):
+    long = "x" * 1_500_000
+    variants = f'<tuv xml:lang="en"><seg>{long}</seg></tuv><tuv xml:lang="de"><seg>b</seg></tuv>'
+    data = f'<tmx><header srclang="en"/><body><tu>{variants}</tu></body></tmx>'.encode()
+    rows = read_bytes(tmp_path, "a.tmx", data, max_characters=1_500_000)
+    assert told(rows) == [(long, "b", 1)]
+    assert told(read(tmp_path / "a.tmx")) == [("long_source", 1)]
