@@ -40,14 +40,15 @@ def read_gettext(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterato
             raise unreadable(file, problem)
     binary = bare_name(file).lower().endswith(".mo")
     with local_copy(stream, file, LARGEST) as copy:
-        if binary:
-            check_tables(Path(copy).read_bytes(), file)
-        else:
-            messages = _check_lines(copy, file, config.longest_line)
-            with open(copy, "ab") as end:
-                end.write(b"\n#\n")  # without it a last line such as "#:" costs an entry
         try:
-            catalog = polib.mofile(copy) if binary else polib.pofile(copy)
+            if binary:
+                check_tables(Path(copy).read_bytes(), file)
+                catalog = polib.mofile(copy)
+            else:
+                messages = _check_lines(copy, file, config.longest_line)
+                with open(copy, "ab") as end:
+                    end.write(b"\n#\n")  # without it a last line such as "#:" costs an entry
+                catalog = polib.pofile(copy)
         except UnicodeDecodeError as error:
             line = _bad_line(copy, error)
             raise unreadable(file, f"not {error.encoding}: {error.reason}", line) from error
@@ -106,7 +107,9 @@ def check_tables(content: bytes, file: str) -> None:
 def _check_lines(copy: str, file: str, longest: int) -> int:
     """How many messages a catalog has, each with a translation after it."""
     messages, untold = 0, 0  # the line of a msgid whose msgstr has not come
-    content = Path(copy).read_bytes().removeprefix(BYTE_ORDER_MARK)
+    # In some encodings a byte of a character is that of a backslash or a quote.
+    decoded = Path(copy).read_bytes().decode(polib.detect_encoding(copy))
+    content = decoded.encode().removeprefix(BYTE_ORDER_MARK)
     for number, line in enumerate(content.splitlines(), start=1):
         text = line.strip()
         if len(text) > longest:

@@ -311,3 +311,12 @@ def test_a_long_side_of_a_document_is_whole_or_rejected(tmp_path):
     rows = read_bytes(tmp_path, "a.tmx", data, max_characters=1_500_000)
     assert told(rows) == [(long, "b", 1)]
     assert told(read(tmp_path / "a.tmx")) == [("long_source", 1)]
+
+
+@pytest.mark.parametrize("encoding", ["big5", "shift_jis", "gbk", "iso-8859-1"])
+def test_a_catalog_is_read_in_its_own_encoding(tmp_path, encoding):
+    # Of all but the é the last byte is that of a backslash.
+    target = {"big5": "成功", "shift_jis": "表", "gbk": "誠", "iso-8859-1": "é"}[encoding]
+    header = f'msgid ""\nmsgstr "Content-Type: text/plain; charset={encoding}\\n"\n'
+    data = f'{header}\nmsgid "a"\nmsgstr "{target}"\n'.encode(encoding)
+    assert told(read_bytes(tmp_path, "a.po", data)) == [("a", target, 4)]
