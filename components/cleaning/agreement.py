@@ -20,7 +20,7 @@ from .together import BEYOND
 PLACEHOLDER = re.compile(
     r"\{\{[^{}]{1,100}\}\}|[$%]?\{[A-Za-z0-9_.:!\[\]-]{0,100}\}"
     r"|%(?:\d+\$)?(?:\([A-Za-z0-9_.]{1,100}\)|<[A-Za-z0-9_.]{1,100}>)?[-+#0]{0,5}(?:\d{1,3}|\*)?(?:\.\d{1,3})?"
-    r"(?:hh|h|ll|l|z)?[sdiufgexXc@]\b"
+    r"(?:hh|h|ll|l|z)?(?:[sdiufgexXc]\b|@)"
     r"|(?<![A-Za-z0-9$])\$[A-Za-z_][A-Za-z0-9_]{0,100}"
 )
 # ICU's {count, plural, one {# file} other {# files}}: each language has forms of its own.

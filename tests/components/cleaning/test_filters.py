@@ -114,6 +114,8 @@ def test_identical_sides_are_refused():
         ("in $HOME/x", "in $HOME/y", True),
         ("$name is here", "$nome ist da", False),
         ("costs $5 or US$ 5", "kostet 5 $", True),
+        ("Delete %@?", "%@ entfernen", True),
+        ("Delete %1$@", "Entfernen", False),
         (
             "{n, plural, one {file} other {# files of {x}}}",
             "{n, plural, one {plik} few {# pliki z {x}} many {# z {x}} other {# z {x}}}",
