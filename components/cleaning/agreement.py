@@ -26,7 +26,10 @@ PLACEHOLDER = re.compile(
 # ICU's {count, plural, one {# file} other {# files}}: each language has forms of its own.
 FORMS = re.compile(r"\{\s*([A-Za-z0-9_]{1,100})\s*,\s*(plural|select|selectordinal)\s*,")
 FORM = re.compile(r"(?:=\d{1,9}|\b(?:zero|one|two|few|many|other|male|female))\s*\{")
-NUMBER = re.compile(r"\d+(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)|\d+")
+# A space marks thousands behind three digits at most: "2020 100" are two numbers.
+NUMBER = re.compile(
+    r"\d{1,3}(?:[.,'\u2019\u00a0\u202f ]\d{3})+(?!\d)|\d+(?:[.,'\u2019]\d{3})+(?!\d)|\d+"
+)
 
 
 class Identical(PairFilter):

@@ -142,6 +142,10 @@ def test_placeholders_must_be_on_both_sides(source, target, fine):
         ("one", "1", False),
         ("CO2", "CO\u2082", True),
         ("no number", "keine", True),
+        ("In 2020 100 people", "100 Menschen im Jahr 2020", True),
+        ("12,345,678.25", "12 345 678,25", True),
+        ("1,000 francs", "1\u2019000 Franken", True),
+        ("1234.567", "1,234.567", True),
     ],
 )
 def test_numbers_must_be_on_both_sides(source, target, fine):
