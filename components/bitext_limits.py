@@ -60,8 +60,14 @@ class Breach(NamedTuple):
 
     def __str__(self) -> str:
         sign = "at least" if self.limit.startswith("min_") else "at most"
-        what = f"data_validation.{self.limit}: found {self.found:g}, {sign} {self.allowed:g}"
+        found, allowed = map(_told, (self.found, self.allowed))
+        what = f"data_validation.{self.limit}: found {found}, {sign} {allowed}"
         return "\n  ".join([what, *self.examples])
+
+
+def _told(figure: float) -> str:
+    """A count as it is, a share in six digits."""
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:g}"
 
 
 def figures(statistics: dict[str, Any], counts: dict[str, Any]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from seq2seq_tfx.components.artifacts import BitextReport, RejectedPairs
-from seq2seq_tfx.components.bitext_limits import DataValidationConfig
+from seq2seq_tfx.components.bitext_limits import Breach, DataValidationConfig
 from seq2seq_tfx.components.bitext_statistics import LENGTHS, RATIOS, BitextCounts
 from seq2seq_tfx.components.bitext_validator import BitextValidator, Executor
 from seq2seq_tfx.components.errors import PipelineError
@@ -192,6 +192,17 @@ def test_the_page_shows_text_and_obeys_none():
     )  # fmt: skip
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_limit_tells_counts_as_they_are():
+    breach = Breach("min_pairs", 2_000_000, 1_999_999, [])
+    assert str(breach) == "data_validation.min_pairs: found 1,999,999, at least 2,000,000"
+    statistics = counted([("a", "b")]).as_dict() | {
+        "duplicates": 0, "held_out_sources": {}, "leaked_sources": {}, "leaks": [],
+    }  # fmt: skip
+    report = {"read": 1, "kept": 1, "rejected": {}, "examples": {}, "compared_in_part": 0}
+    report |= {"statistics": statistics, "breaches": [breach._asdict()]}
+    assert "found 1,999,999</b>, allowed 2,000,000" in bitext_page(report, LENGTHS, RATIOS)
 
 
 def test_the_cache_key_holds_the_limits_and_the_code():
