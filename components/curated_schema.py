@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ def schema_breaches(
     schema = text_format.Parse(read_schema(schema_file), schema_pb2.Schema())
     options = PipelineOptions(beam_args)
     anomalies = {}
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as scratch,
+        tempfile.TemporaryDirectory() as small,  # Beam's sink finds nothing below a '['
+    ):
         folders = {split: Path(scratch, split) for split in SPLITS}
         for path in (Path(scratch, "aside"), *folders.values()):
             path.mkdir()
@@ -80,8 +84,8 @@ def schema_breaches(
         for split, path in folders.items():
             if any(path.iterdir()):
                 statistics = tfdv.generate_statistics_from_tfrecord(
-                    str(path / "*"),
-                    str(path / "statistics"),
+                    f"{escape(str(path))}/*",
+                    str(Path(small, split)),
                     tfdv.StatsOptions(**STATS_OPTIONS),
                     options,
                 )

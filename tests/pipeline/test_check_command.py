@@ -217,6 +217,8 @@ def test_a_curated_schema_is_a_limit_as_in_a_run():
     assert "topic in test: Examples contain values missing from the schema: talks" in result.stderr
     (breach,) = json.loads(Path("out/report.json").read_text())["breaches"]
     assert breach["limit"] == "schema_file"
+    again = check("--config", "job.yaml", "--output", "[out]")
+    assert again.exit_code == 3 and "found 3, at most 0" in again.stderr
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "kept.jsonl", "rejected.jsonl", "report.html", "report.json",
     ]  # fmt: skip
