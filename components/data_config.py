@@ -20,7 +20,7 @@ from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .readers.tatoeba import PLACES as TATOEBA
-from .spans import Span, anything, check_specs, names_spans, newest_versions, spans_in
+from .spans import Span, anything, check_specs, in_order, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, PRECEDENCE, SOURCE, SPLITS, SplitShares
 
 NEWEST = "newest"  # spans that a run finds out when it reads
@@ -241,9 +241,14 @@ def chosen_spans(config: DataConfig, wanted: str) -> list[Span]:
     if wanted.strip() == NEWEST:
         return available_spans(config)[-config.window :]
     try:
-        return [Span.parse(label.strip()) for label in wanted.split(",")]
+        spans = {Span.parse(label.strip()) for label in wanted.split(",")}
     except ValueError as error:
         raise PipelineError(f"spans: '{NEWEST}', or {error}") from error
+    for pattern in filter(names_spans, config.patterns):
+        for span in spans:
+            if not span.fills(pattern):
+                raise PipelineError(f"spans: expected one for '{pattern}', received '{span}'")
+    return sorted(spans, key=in_order)
 
 
 def patterns_of(given: Any) -> Iterator[str]:

@@ -55,6 +55,12 @@ class Span(NamedTuple):
 
         return _SPEC.sub(fill, pattern)
 
+    def fills(self, pattern: str) -> bool:
+        """Whether a path or glob asks for such a span: a day or a number, a version or none."""
+        names = {name for name, _ in _SPEC.findall(pattern)}
+        versioned = self.version is not None or "VERSION" not in names
+        return versioned and self.dated == ("SPAN" not in names)
+
 
 def names_spans(pattern: str) -> bool:
     """Whether a path or glob has {SPAN}, or the parts of a date."""

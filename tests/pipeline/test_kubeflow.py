@@ -225,3 +225,11 @@ def test_a_run_may_ask_for_its_spans(tmp_path):
     assert chosen_spans(config, "1, 3") == [Span(1), Span(3)]
     with pytest.raises(PipelineError, match="spans: 'newest', or expected a span such as 7"):
         chosen_spans(config, "yesterday")
+    assert chosen_spans(config, "3, 1,3") == [Span(1), Span(3)]
+    for pattern, wanted in (
+        ("{SPAN}", "2026-01-31"), ("{YYYY}-{MM}-{DD}", "7"), ("{SPAN}v{VERSION}", "7"),
+    ):  # fmt: skip
+        config = DataConfig.model_validate({"input": pattern})
+        told = f"expected one for '{pattern}', received '{wanted}'"
+        with pytest.raises(PipelineError, match=told):
+            chosen_spans(config, wanted)
