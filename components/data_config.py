@@ -19,6 +19,7 @@ from .errors import Passing, PipelineError
 from .readers.compression import bare_name
 from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
+from .readers.rows import is_unicode, shown
 from .readers.tatoeba import PLACES as TATOEBA
 from .spans import Span, anything, check_specs, in_order, names_spans, newest_versions, spans_in
 from .splits import COMPARABLE_SOURCE, PRECEDENCE, SOURCE, SPLITS, SplitShares
@@ -345,6 +346,11 @@ def _matching(pattern: str, told: str | None = None) -> list[str]:
     paths = sorted({metadata.path for metadata in result.metadata_list})
     if not paths:
         raise PipelineError(f"data.input: expected a file, found none at {told}")
+    if strange := [path for path in paths if not is_unicode(path)]:
+        raise PipelineError(
+            f"data.input: expected names in UTF-8 at {told}, found {shown(strange[0])}; "
+            "rename it, or leave it out of the pattern"
+        )
     return paths
 
 

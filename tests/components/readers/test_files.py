@@ -253,6 +253,12 @@ def test_inputs_that_cannot_be_are_told(folder, given, config, message):
     assert str(caught.value).startswith(message.replace("{}", str(folder)))
 
 
+def test_a_file_whose_name_is_not_utf8_is_told(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.tsv")).write_bytes(LINES)
+    with pytest.raises(PipelineError, match=r"expected names in UTF-8 at .*, found .*caf\\udce9"):
+        files_of(DataConfig(input=f"{tmp_path}/*.tsv"))
+
+
 def test_reading_stops_where_nobody_asks_for_more(tmp_path):
     (tmp_path / "a.tsv").write_bytes(LINES)
     rows = read_pairs(InputFile((str(tmp_path / "a.tsv"),), "tsv"), ReadingConfig())
