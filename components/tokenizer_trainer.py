@@ -26,7 +26,7 @@ from .errors import PipelineError
 
 Kind = Literal["character", "word", "unigram", "bpe"]
 SENTENCEPIECE_TYPES = {"character": "char", "word": "word", "unigram": "unigram", "bpe": "bpe"}
-LONGEST_SENTENCE = 65536  # bytes that SentencePiece learns from; ingestion cuts far earlier
+LONGEST_SENTENCE = 1 << 30  # bytes, the most that can be set: SentencePiece skips what is longer
 
 
 class SideConfig(Section):
@@ -121,6 +121,7 @@ def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool)
             minloglevel=1,
             **pieces,
         )
+        vocabulary(model.getvalue())  # a model may have a word that none of its readers take
     except (RuntimeError, OSError) as error:
         raise PipelineError(
             f"tokenizer: SentencePiece cannot learn a '{side.kind}' vocabulary of "

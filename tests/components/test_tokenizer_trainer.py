@@ -45,6 +45,12 @@ def test_without_a_size_every_character_is_kept():
     assert set(vocabulary(learn())[4:]) == set("".join(TEXT).replace(" ", "\u2581"))
 
 
+def test_a_long_sentence_is_learned_from_as_any():
+    assert "ж" in vocabulary(learn(text=[*TEXT, "ж " + "abc " * 20_000]))
+    with pytest.raises(PipelineError, match="piece is too long"):
+        learn("word", text=[*TEXT, "x" * 10_000])
+
+
 def test_without_a_size_every_word_is_kept():
     words = {f"\u2581{word}" for line in TEXT for word in line.split()}
     assert set(vocabulary(learn("word"))[4:]) == words
