@@ -21,7 +21,15 @@ from tfx.utils import proto_utils
 from .artifacts import RejectedPairs
 from .aside import join_files
 from .code_digest import code_digest
-from .data_config import DataConfig, SpannedData, chosen_spans, files_of, parts_of, with_spans
+from .data_config import (
+    DataConfig,
+    GivenSplits,
+    SpannedData,
+    chosen_spans,
+    files_of,
+    parts_of,
+    with_spans,
+)
 from .errors import BadData
 from .gathered import Gather, Merges, gathered
 from .ingestion import ReadFiles, check_read, compared_in_part
@@ -122,7 +130,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         fileio.rmtree(scratch)
         with fileio.open(os.path.join(rejected.uri, COUNTS), "w") as file:
             file.write(json.dumps(counts, indent=2))
-        if fault := _fault(counts, ", ".join(config.patterns)):
+        if fault := _fault(counts, config):
             told = told_rejected(counts["rejected"], counts["rejected_rows"])
             kept = f"All rejected rows: {os.path.join(keep_files(rejected), REJECTED)}"
             raise BadData("\n".join([fault, *(f"  {row}" for row in told), kept]))
@@ -139,8 +147,11 @@ def _counts(written: dict[str, int], reasons: Reasons) -> dict[str, Any]:
     }
 
 
-def _fault(counts: dict[str, Any], pattern: str) -> str | None:
+def _fault(counts: dict[str, Any], config: DataConfig) -> str | None:
     """What there is too little of, if so."""
+    pattern = ", ".join(config.patterns)
+    given = isinstance(config.input, GivenSplits) or config.splits.column is not None
+    advice = "it pairs of its own" if given else "more pairs or that split a larger share"
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in counts["rejected"].items()) or "none"
     if not counts["accepted"]:
         return (
@@ -151,7 +162,7 @@ def _fault(counts: dict[str, Any], pattern: str) -> str | None:
         if not number:
             return (
                 f"data.splits: the {split} split got no pair of the {counts['accepted']:,} kept "
-                f"of {pattern} (rejected: {reasons}). Give more pairs or that split a larger share."
+                f"of {pattern} (rejected: {reasons}). Give {advice}."
             )
     return None
 
