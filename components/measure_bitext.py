@@ -186,12 +186,12 @@ def compare_splits(_: int, files: Iterable[tuple[str, str]]) -> dict[str, Any]:
     pairs, numbers = np.unique(rows["pair"], return_counts=True)
     often = np.argsort(-numbers, kind="stable")[:EXAMPLES]
     repeated = [(int(pairs[at]), int(numbers[at])) for at in often if numbers[at] > 1]
-    examples = []
+    examples = set()  # a source may have many targets
     for line in bytes_aside([path for kind, path in files if kind == "sources"]).splitlines():
         key, split, source = orjson.loads(line)
         other = next((name for name, found in leaks[split].items() if key in found), None)
         if other:
-            examples.append((split, other, source))
+            examples.add((split, other, source))
     return {
         "duplicates": int(len(rows) - len(pairs)),
         "repeated": repeated,

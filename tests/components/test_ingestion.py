@@ -110,3 +110,13 @@ def test_a_row_that_is_lost_between_reading_and_writing_ends_the_run(
     monkeypatch.undo()
     report = check_pairs(config, DataValidationConfig(), tmp_path / "out[1]", list(BEAM_ARGS))
     assert report.read == report.kept == 3
+
+
+def test_what_leaks_is_told_once_however_many_targets_it_has(tmp_path):
+    texts = {"train": "Hello!\tx\n", "validation": "other\ty\n", "test": "hello\tz%d\n"}
+    for split, line in texts.items():
+        rows = range(12) if "%" in line else ()
+        (tmp_path / f"{split}.tsv").write_text("".join(line % i for i in rows) or line)
+    config = DataConfig(input={split: f"{tmp_path}/{split}.tsv" for split in texts})
+    report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
+    assert report.statistics["leaks"] == [["test", "train", "hello"]]
