@@ -176,6 +176,8 @@ def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
     for row in rows:
         batch.append(row)
         characters += len(row[0]) + len(row[1])
+        if isinstance(row, Pair):
+            characters += sum(len(value) for _, value in row.extra)
         if len(batch) == BATCH_ROWS or characters >= BATCH_CHARACTERS:
             yield batch, characters
             batch, characters = [], 0

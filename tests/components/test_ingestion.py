@@ -120,3 +120,12 @@ def test_what_leaks_is_told_once_however_many_targets_it_has(tmp_path):
     config = DataConfig(input={split: f"{tmp_path}/{split}.tsv" for split in texts})
     report = check_pairs(config, DataValidationConfig(), tmp_path / "out", list(BEAM_ARGS))
     assert report.statistics["leaks"] == [["test", "train", "hello"]]
+
+
+def test_what_travels_along_counts_for_the_size_of_a_batch(tmp_path):
+    row = json.dumps({"source": "a", "target": "b", "document": "x" * 100_000})
+    (tmp_path / "a.jsonl").write_text(f"{row}\n" * 200)
+    config = DataConfig(input=f"{tmp_path}/a.jsonl", extra={"document": "document"})
+    (part,) = ingestion.parts_to_read(data_config.files_of(config), config)
+    batches = [kept for kept, _, _ in ingestion.cleaned_batches(part, config, str(tmp_path))]
+    assert sum(map(len, batches)) == 200 and max(map(len, batches)) == 42  # 4 MB
