@@ -26,7 +26,7 @@ class DataValidationConfig(Section):
     max_identical: Share | None = None  # of the pairs: both sides the same
     max_placeholders_differ: Share | None = None  # of the pairs
     max_numbers_differ: Share | None = None  # of the pairs
-    # Of the sources of validation and test: those that, letters and digits alone, are
+    # Of the sources of validation and test: those that, letters, marks and digits alone, are
     # in train, too (or those of validation in test).
     max_leaked: Share | None = None
     # Of a sample of them: those with a near twin in train, which has so large a part of

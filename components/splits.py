@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Annotated
@@ -29,7 +28,6 @@ SPLIT_NAMES = {
 }  # fmt: skip
 SOURCE = "source"
 COMPARABLE_SOURCE = "comparable_source"
-OTHERS = re.compile(r"[\W_]+")  # what is neither a letter nor a digit
 ASCII_OTHERS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 
@@ -39,7 +37,7 @@ class SplitShares(Section):
     train: Annotated[int, Field(ge=1)] = 90
     validation: Annotated[int, Field(ge=1)] = 5
     test: Annotated[int, Field(ge=1)] = 5
-    # What is hashed: the source; its letters and digits alone, so that sources that
+    # What is hashed: the source; its letters, marks and digits alone, so that sources that
     # differ in nothing else stay together; or a column of `data.extra`, such as a document.
     by: Annotated[str, Field(min_length=1)] = SOURCE
     # A column of `data.extra` that names the split of each pair; shares are not looked at then.
@@ -95,11 +93,12 @@ def splits_of(keys: Sequence[str], shares: SplitShares) -> list[str]:
 
 
 def comparable(text: str) -> str:
-    """The letters and digits of a text, its case folded: what near twins have in common."""
+    """The letters, marks and digits of a text, its case folded: what near twins have in common."""
     if text.isascii():  # the same, in less time
         return " ".join(text.lower().translate(ASCII_OTHERS).split()) or text
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return OTHERS.sub(" ", folded).strip() or text
+    others = no_letters_or_digits()
+    return " ".join("".join(" " if others[ord(c)] else c for c in folded).split()) or text
 
 
 def comparables(texts: Sequence[str]) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
+
+from ...report.labels import is_ignorable
 
 BEYOND = 1 << 16  # stands for every character that is not of the first plane
 
@@ -39,5 +42,12 @@ def table_of(characters: Iterable[str], beyond: bool) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def no_letters_or_digits() -> np.ndarray:
-    """Marks what is neither a letter nor a digit: bool, of every character there is."""
-    return ~np.fromiter(map(str.isalnum, map(chr, range(0x110000))), bool, 0x110000)
+    """Marks what is neither a letter, with its marks, nor a digit: bool, of every character."""
+    return ~np.fromiter(map(_is_of_a_word, map(chr, range(0x110000))), bool, 0x110000)
+
+
+def _is_of_a_word(character: str) -> bool:
+    if character.isalnum():
+        return True
+    # Many scripts write vowels as marks.
+    return unicodedata.category(character) in ("Mn", "Mc") and not is_ignorable(character)

@@ -173,6 +173,11 @@ def test_twins_are_comparable_and_what_has_no_letters_is_itself():
     assert comparable("Hello, WORLD! ") == comparable("hello world") != comparable("hello worlds")
     assert comparable("\N{FULLWIDTH LATIN CAPITAL LETTER F}ull") == comparable("full")
     assert comparable("?!") == "?!"
+    # He goes, she goes; a vowel and a tone of Thai; an accent that no letter is composed with.
+    for one, other in (("वह जाता है", "वह जाती है"), ("ไม่มา", "ไม่มี"), ("ไม่", "ไม"), ("x\u0301", "x")):
+        assert comparable(one) != comparable(other)
+    assert comparable("वह, जाता है!") == comparable("वह जाता है")
+    assert comparable("Two \u2764\ufe0f") == comparable("two \u2764")
 
 
 def test_the_page_shows_text_and_obeys_none():
