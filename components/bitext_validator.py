@@ -58,18 +58,17 @@ class BitextValidatorSpec(ComponentSpec):
 
 
 def batches_of_examples(file: tuple[str, str]) -> Iterator[list[tuple[str, str, str]]]:
-    """The Examples in a file of a split as batches of (split, source, target)."""
+    """The pairs in a file of a split as batches of (split, source, target)."""
     split, path = file
+    # Of the test split an Example has all targets of a source.
+    targets = features.REFERENCES if split == features.TEST else features.TARGET
     batch = []
     with opened(path) as stream:
         for record in records_of(stream, path):
             feature = tf.train.Example.FromString(record).features.feature
-            source, target = (
-                feature[name].bytes_list.value[0].decode()
-                for name in (features.SOURCE, features.TARGET)
-            )
-            batch.append((split, source, target))
-            if len(batch) == BATCH_ROWS:
+            source = feature[features.SOURCE].bytes_list.value[0].decode()
+            batch += [(split, source, one.decode()) for one in feature[targets].bytes_list.value]
+            if len(batch) >= BATCH_ROWS:
                 yield batch
                 batch = []
     if batch:

@@ -12,9 +12,14 @@ from tfx.types import standard_artifacts
 from seq2seq_tfx.components.artifacts import BitextReport, RejectedPairs
 from seq2seq_tfx.components.bitext_limits import Breach, DataValidationConfig
 from seq2seq_tfx.components.bitext_statistics import LENGTHS, RATIOS, BitextCounts
-from seq2seq_tfx.components.bitext_validator import BitextValidator, Executor
+from seq2seq_tfx.components.bitext_validator import (
+    BitextValidator,
+    Executor,
+    batches_of_examples,
+)
 from seq2seq_tfx.components.errors import PipelineError
 from seq2seq_tfx.components.splits import SPLITS, comparable
+from seq2seq_tfx.components.write_examples import WriteExamples
 from seq2seq_tfx.pipeline.beam_args import BEAM_ARGS
 from seq2seq_tfx.report.bitext_page import bitext_page
 
@@ -48,7 +53,8 @@ def validate(folder, previous=None, **limits):
         with tf.io.TFRecordWriter(path, "GZIP") as writer:
             for pair in pairs:
                 example = tf.train.Example()
-                for name, text in zip(("source", "target"), pair, strict=True):
+                texts = {"source": pair[0], "target": pair[1], "references": pair[1]}
+                for name, text in texts.items():
                     example.features.feature[name].bytes_list.value.append(text.encode())
                 writer.write(example.SerializeToString())
     (folder / "rejected/counts.json").write_text(json.dumps(COUNTS))
@@ -137,6 +143,26 @@ def counted(pairs):
     for source, target in pairs:
         counts.add(source, target)
     return counts
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_all_pairs_of_a_split_are_looked_at(tmp_path, split):
+    rows = [("a", text, str(tmp_path / "a.tsv"), 1, ()) for text in "xyz"]
+    write = WriteExamples(SplitterOf(split), {split: str(tmp_path) for split in SPLITS}, 1)
+    list(write.process(rows))
+    (path,) = map(str, tmp_path.iterdir())
+    (batch,) = batches_of_examples((split, path))
+    assert batch == [(split, "a", text) for text in "xyz"]
+
+
+class SplitterOf:
+    by_pair = False
+
+    def __init__(self, split):
+        self._split = split
+
+    def splits(self, pairs):
+        return [self._split] * len(pairs)
 
 
 def test_counts_of_parts_add_up_to_those_of_the_whole():
