@@ -26,6 +26,7 @@ from .errors import PipelineError
 
 Kind = Literal["character", "word", "unigram", "bpe"]
 SENTENCEPIECE_TYPES = {"character": "char", "word": "word", "unigram": "unigram", "bpe": "bpe"}
+UNKNOWN = "\u2585"  # SentencePiece's sign of its own: it learns from no sentence that has one
 LONGEST_SENTENCE = 1 << 30  # bytes, the most that can be set: SentencePiece skips what is longer
 
 
@@ -103,7 +104,7 @@ def train_tokenizer(sentences: Iterator[str], side: SideConfig, lowercase: bool)
     pieces = {} if everything else {"vocab_size": side.vocabulary_size}
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=sentences,
+            sentence_iterator=(sentence.replace(UNKNOWN, " ") for sentence in sentences),
             model_writer=model,
             model_type=SENTENCEPIECE_TYPES[side.kind],
             use_all_vocab=everything,

@@ -51,6 +51,11 @@ def test_a_long_sentence_is_learned_from_as_any():
         learn("word", text=[*TEXT, "x" * 10_000])
 
 
+def test_a_sign_that_sentencepiece_has_for_itself_costs_no_sentence():
+    tokens = vocabulary(learn(text=[*TEXT, "\u2585ж\u2585"]))
+    assert "ж" in tokens and "\u2585" not in tokens
+
+
 def test_without_a_size_every_word_is_kept():
     words = {f"\u2581{word}" for line in TEXT for word in line.split()}
     assert set(vocabulary(learn("word"))[4:]) == words
