@@ -101,7 +101,16 @@ class DataConfig(ReadingConfig):
                 "extra: expected inputs with columns, such as tsv, received aligned files, which "
                 f"have none for {', '.join(self.extra)}; leave it out, or give the files otherwise"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tatoeba_has_columns_of_its_own(self) -> DataConfig:
         if self.format == "tatoeba":
+            if self.columns:
+                raise ValueError(
+                    "columns: expected none of Tatoeba's exports, which have their own; with "
+                    "format: tsv they have columns 1 to 4"
+                )
             for name, column in self.extra.items():
                 if column not in (*TATOEBA, *range(1, len(TATOEBA) + 1)):
                     raise ValueError(

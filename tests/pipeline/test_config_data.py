@@ -55,6 +55,11 @@ FILES = (
         ),
         ("input: pairs.tsv, weight: 3", "data.weight: expected a string, received 3"),
         (
+            "input: pairs.tsv, format: tatoeba, columns: {source: 4, target: 2}",
+            "data.columns: expected none of Tatoeba's exports, which have their own; with "
+            "format: tsv they have columns 1 to 4",
+        ),
+        (
             "input: pairs.tsv, format: tatoeba, extra: {key: id}",
             "data.extra: expected a column of Tatoeba's exports (source_id, source, target_id, "
             "target, or its number from 1 to 4), received 'id' for 'key'",
