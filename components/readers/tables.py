@@ -39,7 +39,7 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
     """The layout of a table by its first row, and whether that is a header.
 
     Raises:
-      PipelineError: the header lacks a column that was asked for.
+      PipelineError: the header lacks a column that was asked for, or has two of its name.
     """
     names = [cell.strip() for cell in cells]
     columns = config.columns
@@ -68,6 +68,9 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
             raise unreadable(
                 file, f"{key}: no column '{column}' in the header: {', '.join(names)}", 1
             )
+        if names.count(column) > 1:
+            told = ", ".join(names)
+            raise unreadable(file, f"{key}: two columns '{column}' in the header: {told}", 1)
         return names.index(column)
 
     extra = tuple((name, place(column, "data.extra")) for name, column in config.extra.items())

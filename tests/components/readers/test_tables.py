@@ -34,6 +34,14 @@ def test_a_missing_column_is_an_error_that_says_what_there_is(tmp_path, name):
         read(tmp_path / name, columns={"source": "en", "target": "de"}, header=False)
 
 
+@pytest.mark.parametrize("extra", [{}, {"topic": "en"}])
+def test_two_columns_of_a_name_are_an_error(tmp_path, extra):
+    columns = {} if extra else {"columns": {"source": "en", "target": "de"}}
+    header = b"en,source,target,en\n" if extra else b"en,de,en\n"
+    with pytest.raises(PipelineError, match=r"a\.csv:1 .*: two columns 'en' in the header: en, "):
+        read_bytes(tmp_path, "a.csv", header + b"a,b,c,d\n", extra=extra, **columns)
+
+
 def test_csv_is_read_as_the_standard_library_writes_it(tmp_path):
     generator = random.Random(1)
     cells = [
