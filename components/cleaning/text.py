@@ -43,7 +43,7 @@ class Normalize(PairFilter):
 
 
 class ControlCharacters(PairFilter):
-    """Control, private and unassigned characters: what no text should have."""
+    """Control, format (but joiners), private and unassigned characters."""
 
     filter: Literal["control_characters"]
     action: Literal["reject", "remove"] = "reject"
