@@ -21,7 +21,7 @@ def obtain(name: str, output: Path | None) -> None:
       DataUnavailable: it cannot be had.
     """
     dataset = DATASETS[name]
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     console.print(f"{dataset.description} Licence: {dataset.licence}", highlight=False)
     with Progress(
         TextColumn(name),

