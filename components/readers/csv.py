@@ -11,7 +11,7 @@ from typing import IO, Any
 from .files import lines_of, texts_of
 from .options import ReadingConfig
 from .rows import Rejected, Row, shown
-from .tables import header_of, row_of
+from .tables import check_header, header_of, row_of
 
 # By itself Python refuses a record with a cell of more than 131,072 characters; here lines
 # have a limit.
@@ -36,6 +36,8 @@ def read_csv(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
         number, first = lines.peek()
         if isinstance(first, Rejected):
             lines.drop(1)
+            if layout is None:
+                check_header(first, config)
             yield first
             continue
         if not first.strip():
@@ -47,7 +49,10 @@ def read_csv(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
             cells = next(parser)
         except csv.Error as error:
             lines.drop(1)
-            yield Rejected("malformed", f"CSV: {error}", file, number, shown(first))
+            bad = Rejected("malformed", f"CSV: {error}", file, number, shown(first))
+            if layout is None:
+                check_header(bad, config)
+            yield bad
             continue
         taken = parser.line_num
         if layout is None:

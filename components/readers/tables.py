@@ -43,8 +43,7 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
     """
     names = [cell.strip() for cell in cells]
     columns = config.columns
-    asked: list[Column] = [*config.extra.values()]
-    asked += [columns.source, columns.target] if columns else []
+    asked = _asked(config)
     named = any(isinstance(column, str) for column in asked)
     source: Column = columns.source if columns else 1
     target: Column = columns.target if columns else 2
@@ -77,6 +76,27 @@ def header_of(cells: Sequence[str], config: ReadingConfig, file: str) -> tuple[L
     alone = not is_header and not asked
     fields = len(names) if is_header else 2 if alone else None
     return Layout.of(place(source), place(target), extra, fields), is_header
+
+
+def check_header(row: Rejected, config: ReadingConfig) -> None:
+    """Refuses a table whose header is no row; the next one would be taken for it.
+
+    Args:
+      row: the first of a table.
+      config: how to read.
+
+    Raises:
+      PipelineError: a header is asked for.
+    """
+    named = any(isinstance(column, str) for column in _asked(config))
+    if config.header or (named and config.header is None):
+        problem = f"a header is asked for, and its first row is none ({row.reason}): {row.detail}"
+        raise unreadable(row.file, problem, row.line)
+
+
+def _asked(config: ReadingConfig) -> list[Column]:
+    sides = [config.columns.source, config.columns.target] if config.columns else []
+    return [*config.extra.values(), *sides]
 
 
 def row_of(

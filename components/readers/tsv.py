@@ -8,7 +8,7 @@ from typing import IO, Any
 from .files import BYTE_ORDER_MARK, blocks_of, lines_of, plain_texts, texts_of
 from .options import ReadingConfig
 from .rows import Pair, Rejected, Row, shown
-from .tables import Layout, header_of, row_of
+from .tables import Layout, check_header, header_of, row_of
 
 
 def read_tsv(stream: IO[bytes], file: str, config: ReadingConfig, first: int = 1) -> Iterator[Row]:
@@ -38,12 +38,17 @@ def rows_of_lines(
     """What numbered lines give; without a layout the first of them tells it."""
     for number, line in lines:
         if isinstance(line, Rejected):
+            if layout is None:
+                check_header(line, config)
             yield line
         elif not line.strip():
             yield Rejected("empty_line", "no text", file, number, shown(line))
         elif "\r" in line:
             detail = f"at character {line.index(chr(13)) + 1}: expected lines that end in LF"
-            yield Rejected("carriage_return", detail, file, number, shown(line))
+            row = Rejected("carriage_return", detail, file, number, shown(line))
+            if layout is None:
+                check_header(row, config)
+            yield row
         else:
             cells = line.split(delimiter)
             if layout is None:

@@ -34,6 +34,19 @@ def test_a_missing_column_is_an_error_that_says_what_there_is(tmp_path, name):
         read(tmp_path / name, columns={"source": "en", "target": "de"}, header=False)
 
 
+@pytest.mark.parametrize("columns", [{"source": 1, "target": 2}, {"source": "é", "target": "x"}])
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("a.tsv", b"\xe9\tx"), ("a.csv", b"\xe9,x"), ("a.csv", b'"a"b,x'), ("a.tsv", b"\xc3\xa9\rx")],
+)
+def test_no_row_stands_in_for_a_header_that_is_none(tmp_path, name, header, columns):
+    data = header + (b"\na\tb\n" if name == "a.tsv" else b"\na,b\n")
+    with pytest.raises(
+        PipelineError, match=r"a\...v:1 .*: a header is asked for, and its first row"
+    ):
+        read_bytes(tmp_path, name, data, columns=columns, header=True)
+
+
 @pytest.mark.parametrize("extra", [{}, {"topic": "en"}])
 def test_two_columns_of_a_name_are_an_error(tmp_path, extra):
     columns = {} if extra else {"columns": {"source": "en", "target": "de"}}
