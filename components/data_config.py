@@ -337,10 +337,12 @@ def files_of(config: DataConfig) -> list[InputFile]:
 def parts_of(files: list[InputFile]) -> int:
     """In how many parts all pairs of files are brought together, one in memory at a time."""
     size = 0
-    for path in (path for file in files for path in file.paths):
-        (found,) = FileSystems.match([escape(path)])
-        unpacked = 1 if bare_name(path) == path else UNPACKED
-        size += sum(metadata.size_in_bytes for metadata in found.metadata_list) * unpacked
+    for file in files:
+        for path in file.paths:
+            (found,) = FileSystems.match([escape(path)])
+            packed = file.format == "parquet" or bare_name(path) != path
+            unpacked = UNPACKED if packed else 1
+            size += sum(metadata.size_in_bytes for metadata in found.metadata_list) * unpacked
     return min(MOST_PARTS, 1 + size // PART_BYTES)
 
 

@@ -134,6 +134,7 @@ def test_a_pattern_that_matches_nothing_may_be_the_name_of_a_file(tmp_path, monk
     assert file.paths == (path,)
     monkeypatch.setattr(data_config, "PART_BYTES", 1)
     assert parts_of([file]) == 5
+    assert parts_of([file._replace(format="parquet")]) == 21  # packed within
     assert [*stamped_files(config.prediction.patterns)] == [path]
     for name in ("v", "2"):
         (tmp_path / name).mkdir()
