@@ -78,7 +78,8 @@ class NearDuplicates(Section):
     MinHash (Broder, 1997), banded so that only pairs with some band in common are
     compared; the similarity is estimated, with a standard error of 0.07 at 0.8. Of a
     band that more than `MOST` kept pairs share, as text from templates does, those
-    alone that came last are compared.
+    alone that came last are compared. A band knows nothing of others: of a chain in
+    which each is near the one before, all but the first may go.
     """
 
     filter: Literal["near_duplicates"]
