@@ -33,8 +33,14 @@ class PieceStream:
         self._left = piece.end - piece.start
 
     def read(self, size: int) -> bytes:
-        """So many bytes, fewer at the end."""
+        """So many bytes, fewer at the end.
+
+        Raises:
+          EOFError: the file has become shorter.
+        """
         content = self._stream.read(min(size, self._left))
+        if self._left and not content:
+            raise EOFError(f"it has become shorter since it was cut: {self._left:,} bytes are gone")
         self._left -= len(content)
         return content
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq2seq_tfx.components.errors import PipelineError
 from seq2seq_tfx.components.readers import pieces
 from seq2seq_tfx.components.readers.files import lines_of
 from seq2seq_tfx.components.readers.options import ReadingConfig
@@ -147,6 +148,16 @@ def test_pieces_of_a_file_give_the_rows_of_the_whole(tmp_path, monkeypatch):
         together = [row for piece in cut for row in read_pairs(file, config, piece)]
         assert together == list(read_pairs(file, config))
         assert [row.line for row in together] == list(range(1, len(together) + 1))
+
+
+def test_a_file_that_becomes_shorter_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 8)
+    path = tmp_path / "a.tsv"
+    path.write_text("one\teins\n" * 9)
+    last = pieces.pieces_of(str(path), "tsv", ReadingConfig())[-1]
+    path.write_text("one\teins\n" * 4)
+    with pytest.raises(PipelineError, match=r"a\.tsv cannot be read: it has become shorter"):
+        list(read_pairs(InputFile((str(path),), "tsv"), ReadingConfig(), last))
 
 
 @pytest.mark.parametrize("config", [{"header": True}, {"columns": {"source": 1, "target": 2}}])
