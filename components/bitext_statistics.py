@@ -93,7 +93,8 @@ class BitextCounts:
                     self.faults[name] += 1
                     if len(self.examples[name]) < EXAMPLES:
                         source, target = (side[:EXAMPLE_CHARACTERS] for side in pairs[place])
-                        self.examples[name].append((source, target))
+                        if (source, target) not in self.examples[name]:
+                            self.examples[name].append((source, target))
 
     def merge(self, other: BitextCounts) -> None:
         """Adds the counts over other pairs."""
@@ -108,7 +109,7 @@ class BitextCounts:
         self.ratios = _sum(self.ratios, other.ratios)
         for name in CHECKS:
             self.faults[name] += other.faults[name]
-            self.examples[name] = sorted(self.examples[name] + other.examples[name])[:EXAMPLES]
+            self.examples[name] = sorted({*self.examples[name], *other.examples[name]})[:EXAMPLES]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

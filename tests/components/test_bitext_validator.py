@@ -145,6 +145,14 @@ def counted(pairs):
     return counts
 
 
+def test_a_fault_that_comes_again_is_one_example():
+    found = counted([("a 1", "b")] * 20 + [("a 2", "b")])
+    found.merge(counted([("a 1", "b")]))
+    told = found.as_dict()
+    assert told["faults"]["numbers"] == 22
+    assert told["examples"]["numbers"] == [("a 1", "b"), ("a 2", "b")]
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_all_pairs_of_a_split_are_looked_at(tmp_path, split):
     rows = [("a", text, str(tmp_path / "a.tsv"), 1, ()) for text in "xyz"]
