@@ -14,11 +14,13 @@ import numpy as np
 from pydantic import Field
 
 from ..models.configuration import Section
-from .bitext_statistics import LENGTHS, RATIOS
+from .bitext_statistics import LENGTHS, RATIOS, TOLD_CHARACTERS
+from .vocabulary_counts import TOLD_WORDS
 
 Distance = Annotated[float, Field(ge=0, le=1)]
 EXAMPLES = 10
 OTHERS = "(others)"
+MOST = {"characters": TOLD_CHARACTERS, "vocabulary": TOLD_WORDS}  # that statistics tell of each
 
 
 class DriftLimits(Section):
@@ -42,8 +44,11 @@ def drift(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     for section in DriftLimits.model_fields:
         sides = []
         for side, (old, new) in _distributions(section, before, now).items():
+            most = MOST.get(section, len(old) + len(new) + 1)
+            old, new = _filled(old, new, most), _filled(new, old, most)
             names = sorted({*old, *new})
             p, q = (np.array([part.get(name, 0.0) for name in names]) for part in (old, new))
+            p, q = (part / max(1.0, part.sum()) for part in (p, q))
             moved = sorted(zip(-abs(q - p), names, p, q, strict=True))[:EXAMPLES]
             items = [[side, name, round(a, 6), round(b, 6)] for _, name, a, b in moved if a != b]
             sides.append((jensen_shannon(p, q), items))
@@ -93,6 +98,27 @@ def _distributions(
                 )
             )
     return found
+
+
+def _filled(shares: dict[str, float], other: dict[str, float], most: int) -> dict[str, float]:
+    """Shares with what a list of so many left out: at most as frequent as its last.
+
+    Else what stands just before the end of one list and just behind that of the other
+    would have come or gone.
+    """
+    told = [share for name, share in shares.items() if name != OTHERS]
+    if len(told) < most:
+        return shares
+    least = min(told)
+    left_out = {
+        name: min(share, least)
+        for name, share in other.items()
+        if name not in shares and name != OTHERS
+    }
+    filled = {**shares, **left_out}
+    if OTHERS in shares:
+        filled[OTHERS] = max(0.0, shares[OTHERS] - sum(left_out.values()))
+    return filled
 
 
 def _shares(counts: Mapping[str, int], whole: int | None = None) -> dict[str, float]:

@@ -50,6 +50,23 @@ def test_the_same_pairs_have_not_moved_and_others_have_where_they_differ():
     assert found["characters"]["distance"] == 1
 
 
+def test_what_stands_behind_the_end_of_a_list_has_not_gone():
+    before, now = statistics(PAIRS), statistics(PAIRS)
+
+    def has(told, first, **more):
+        words = {f"w{i}": 10 for i in range(first, first + 2000 - len(more))}
+        told["vocabulary"]["source"] = {"words": words | more, "tokens": 40_000}
+        told["characters"]["source"] = {chr(0x4E00 + first + i): 10 for i in range(500)}
+
+    has(before, 0)
+    has(now, 100)
+    found = drift(now, before)
+    for section in ("vocabulary", "characters"):
+        assert found[section]["distance"] == pytest.approx(0, abs=1e-6)
+    has(now, 100, new=10_000)
+    assert drift(now, before)["vocabulary"]["items"][0] == ["source", "new", 0.00025, 0.25]
+
+
 def test_words_are_counted_as_by_hand_and_unknown_ones_named():
     counts = VocabularyCounts()
     train, held_out = ["One two two", "three"], ["two four four", "FIVE one"]
