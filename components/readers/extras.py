@@ -51,4 +51,6 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return str(value).encode("utf-8", "replace").decode()

@@ -241,6 +241,12 @@ def test_a_field_of_a_parquet_that_travels_along_is_there(tmp_path):
         parquet(tmp_path, table, extra={"domain": "at.topik"})
 
 
+def test_bytes_of_a_parquet_that_travel_along_are_text(tmp_path):
+    table = {"source": ["a", "b"], "target": ["c", "d"], "topic": ["café".encode(), b"\xff"]}
+    rows = parquet(tmp_path, table, extra={"domain": "topic"})
+    assert extras(rows) == [{"domain": "café"}, {"domain": "\ufffd"}]
+
+
 def test_a_record_with_several_sources_is_rejected(tmp_path):
     path = tmp_path / "a.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
