@@ -129,3 +129,10 @@ def test_what_travels_along_counts_for_the_size_of_a_batch(tmp_path):
     (part,) = ingestion.parts_to_read(data_config.files_of(config), config)
     batches = [kept for kept, _, _ in ingestion.cleaned_batches(part, config, str(tmp_path))]
     assert sum(map(len, batches)) == 200 and max(map(len, batches)) == 42  # 4 MB
+
+
+def test_a_split_that_is_given_and_empty_is_asked_for_and_no_larger_share(tmp_path):
+    (tmp_path / "a.csv").write_text("source,target,part\na,b,train\nc,d,test\n")
+    run = Run(tmp_path / "a.csv", tmp_path / "run", column="part", extra={"part": "part"})
+    assert "the validation split got no pair" in run.error
+    assert "(rejected: none). Give it pairs of its own." in run.error

@@ -380,13 +380,6 @@ def test_splits_that_a_column_gives_stay_as_they_are(tmp_path):
     assert run.rejected[0]["detail"].endswith("in 'part', received 'other'")
 
 
-def test_a_split_that_is_given_and_empty_is_asked_for_and_no_larger_share(tmp_path):
-    (tmp_path / "a.csv").write_text("source,target,part\na,b,train\nc,d,test\n")
-    run = Run(tmp_path / "a.csv", tmp_path / "run", column="part", extra={"part": "part"})
-    assert "the validation split got no pair" in run.error
-    assert "(rejected: none). Give it pairs of its own." in run.error
-
-
 def test_a_row_whose_weight_is_none_is_rejected_in_a_run_and_in_data_check(tmp_path):
     bad = ["much", "nan", "-1", "inf", "", "1,5"]
     weights = ["1", "0", "2.5", "1e-3", *bad] * 8
