@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from .tables import check_header, header_of, row_of
 csv.field_size_limit(sys.maxsize)
 # A quote that is never closed would swallow the rest of the file: no record is longer.
 MOST_LINES = 1000
+# A first line by which spreadsheets tell one another what separates cells.
+SEPARATOR = re.compile(r'sep=([^"\r\n])', re.IGNORECASE | re.ASCII)
 
 
 def read_csv(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Row]:
@@ -39,6 +42,10 @@ def read_csv(stream: IO[bytes], file: str, config: ReadingConfig) -> Iterator[Ro
             if layout is None:
                 check_header(first, config)
             yield first
+            continue
+        if number == 1 and (told := SEPARATOR.fullmatch(first)):
+            delimiter = config.delimiter or told[1]
+            lines.drop(1)
             continue
         if not first.strip():
             lines.drop(1)

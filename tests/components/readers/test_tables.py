@@ -138,6 +138,14 @@ def test_a_carriage_return_within_a_line_of_tatoebas_is_rejected(tmp_path):
     assert told(rows) == [("carriage_return", 1), ("c", "d", 2)]
 
 
+@pytest.mark.parametrize("settings", [{}, {"delimiter": ";"}])
+def test_a_spreadsheet_tells_what_separates_its_cells(tmp_path, settings):
+    content = b"\xef\xbb\xbfsep=;\r\nid;source;target\r\n1;a,b;c\r\nsep=;;\r\n"
+    columns = {"source": "source", "target": "target"}
+    rows = read_bytes(tmp_path, "a.csv", content, columns=columns, **settings)
+    assert told(rows) == [("a,b", "c", 3), ("empty_source", 4)]
+
+
 def test_a_long_cell_of_a_csv_is_as_good_as_any(tmp_path):
     long = "x" * 200_000  # Python's own limit is 131,072
     data = f'"{long}",b\na,{long}\n'.encode()
