@@ -89,7 +89,9 @@ def try_model(model_dir: str, sources: list[str], timeout: int) -> Trial:
     except subprocess.TimeoutExpired:
         return Trial([f"no answer within {timeout} s"], [])
     except subprocess.CalledProcessError as error:
-        return Trial([f"the process failed: {error.stderr.strip()[-2000:]}"], [])
+        # What the system ends, as where memory is short, says nothing itself: `error` tells how.
+        said = error.stderr.strip()[-2000:] or str(error)
+        return Trial([f"the process failed: {said}"], [])
     try:
         result = json.loads(done.stdout)
     except json.JSONDecodeError:

@@ -105,6 +105,12 @@ json.dump({{"signatures": signatures, "answers": answers}}, sys.stdout)
     return use
 
 
+def test_a_process_that_is_killed_without_a_word_is_told_by_its_signal(stand_in):
+    stand_in(before="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    (fault,) = find_faults("model", SOURCES, TIMEOUT)
+    assert "died with <Signals.SIGKILL: 9>" in fault
+
+
 def test_requests_are_a_batch_none_hostile_ones_and_single_ones(stand_in, tmp_path):
     stand_in()
     assert find_faults("model", SOURCES, TIMEOUT) == []
