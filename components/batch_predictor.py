@@ -97,7 +97,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = stamped_files(patterns)
         if not files:
             raise PipelineError(f"prediction.input: expected files, found none at {patterns}")
-        key = json.dumps([uri, nbest, files]).encode()
+        # The code as well: pieces of another version may have rows of another form.
+        key = json.dumps([uri, nbest, files, exec_properties["code_digest"]]).encode()
         folder = os.path.join(
             os.path.dirname(os.path.dirname(predictions)),
             CHECKPOINTS,

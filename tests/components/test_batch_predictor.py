@@ -12,7 +12,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import channel_utils, standard_artifacts
 
-from seq2seq_tfx.components import batch_answers, decoding
+from seq2seq_tfx.components import batch_answers, batch_predictor, decoding
 from seq2seq_tfx.components.artifacts import Predictions
 from seq2seq_tfx.components.batch_answers import AnswerFiles, pieces_in
 from seq2seq_tfx.components.batch_predictor import BatchPredictor, Executor, PredictionConfig
@@ -156,6 +156,17 @@ def test_the_component_goes_on_where_an_earlier_execution_failed(tmp_path):
     rows = [json.loads(line) for line in content_of(folder).splitlines()]
     assert [row["id"] for row in rows] == [*range(1, 75)]
     assert not list((tmp_path / "BatchPredictor" / "checkpoints").iterdir())
+
+
+def test_what_other_code_has_answered_is_answered_again(tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_bytes(content(70))
+    FAULTS.append(40)
+    with pytest.raises(Exception, match="a worker is gone"):
+        component(tmp_path, "1")
+    ASKED.clear()
+    monkeypatch.setattr(batch_predictor, "code_digest", lambda *_: "another version")
+    component(tmp_path, "2")
+    assert len(ASKED) == total_of([tmp_path / "in.txt"])[0]
 
 
 def test_nothing_is_answered_with_a_model_that_was_not_pushed(tmp_path):
