@@ -34,6 +34,11 @@ class Bounds(Section):
     def _bound_something(self) -> Bounds:
         if self.min is None and self.max is None:
             raise ValueError("expected min, max or both, received neither")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(
+                f"expected min of at most max ({self.max:g}), received {self.min:g}: "
+                "no model could pass"
+            )
         return self
 
 

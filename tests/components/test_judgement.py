@@ -255,13 +255,16 @@ def test_intervals_hold_the_figure_of_each_model():
         )
 
 
-def test_a_gate_without_rules_is_refused():
+def test_a_gate_without_rules_or_that_none_could_pass_is_refused():
     with pytest.raises(ValidationError, match="at least 1 item"):
         GateConfig(thresholds={})
     with pytest.raises(ValidationError, match="thresholds\n  Field required"):
         GateConfig(max_loss={"bleu": 1.0})
     with pytest.raises(ValidationError, match="expected min, max or both, received neither"):
         Bounds()
+    with pytest.raises(ValidationError, match=r"expected min of at most max \(0\.2\), received 0\.9"):
+        Bounds(min=0.9, max=0.2)
+    assert Bounds(min=0.0, max=0.0).max == 0.0
     with pytest.raises(ValidationError, match="greater than or equal to 0"):
         GateConfig(thresholds={"bleu": {"min": 1.0}}, max_loss={"bleu": -0.1})
 
