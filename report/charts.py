@@ -105,13 +105,13 @@ def curve(epochs: Sequence[Epoch]) -> dict[str, Any] | None:
     lines = []
     for name, values in series.items():
         points = [
-            (round(x(i), 1), round(y(value), 1), value)
+            (round(x(i), 1), round(y(value), 1), i + 1, value)
             for i, value in enumerate(values)
             if value is not None and math.isfinite(value)
         ]
         if points:
-            path = " ".join(f"{px},{py}" for px, py, _ in points)
-            lines.append({"name": name, "points": points, "path": path, "last": points[-1][2]})
+            path = " ".join(f"{px},{py}" for px, py, *_ in points)
+            lines.append({"name": name, "points": points, "path": path, "last": points[-1][-1]})
     every = max(1, math.ceil(len(epochs) / MARKS))
     count = round((high - low) / step)
     return {

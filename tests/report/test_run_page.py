@@ -198,3 +198,9 @@ def test_any_curve_lies_in_its_plot(epochs):
     assert points
     for x, y in (point.split(",") for line in points for point in line.split()):
         assert 56 <= float(x) <= 628 and 12 <= float(y) <= 184
+
+
+def test_a_loss_is_told_by_its_own_epoch_where_those_before_have_none():
+    source = render(run(epochs=[Epoch(3.0, None), Epoch(2.0, float("inf")), Epoch(1.0, 1.5)]))
+    told = re.findall(r"<title>validation loss of epoch (\d+): ([\d.]+)", source)
+    assert told == [("3", "1.5000")]
