@@ -10,6 +10,7 @@ from typing import Any
 
 from tfx import types
 from tfx.components.evaluator import constants
+from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
@@ -57,7 +58,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the verdict, and the blessing in TFX's own form."""
+        """Writes the verdict on the figures, and the blessing in TFX's own form."""
         self._log_startup(input_dict, output_dict, exec_properties)
         config = GateConfig.model_validate_json(exec_properties["gate_config"])
         uri = artifact_utils.get_single_uri(input_dict["evaluation"])
@@ -91,6 +92,10 @@ class Executor(base_executor.BaseExecutor):
         verdict = _without(_untold(candidate, rules), verdict)
         _write(artifact_utils.get_single_uri(output_dict["verdict"]), VERDICT, _to_json(verdict))
 
+        # What InfraValidator refused is never pushed: it is no baseline of the next model, and
+        # none begins with it.
+        if infra and not model_utils.is_infra_validated(artifact_utils.get_single_instance(infra)):
+            blessed = False
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
         _write(blessing.uri, name, "")

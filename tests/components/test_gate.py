@@ -36,7 +36,7 @@ def write_sentences(folder, answers):
 def decide(tmp_path, monkeypatch):
     """Runs the component on figures of the candidate and answers of the models."""
 
-    def run(figure, answers, report=None, told=None, **config):
+    def run(figure, answers, report=None, told=None, servable=True, **config):
         metrics = {"bleu": figure, "empty_rate": 0.0, "repetition_rate": 0.0, **(told or {})}
         figures = Evaluation(30, metrics)
         found = {model: {OVERALL: figures, SLICE: figures} for model in answers}
@@ -59,6 +59,7 @@ def decide(tmp_path, monkeypatch):
         if report is not None:
             infra = standard_artifacts.InfraBlessing()
             infra.uri = str(tmp_path)
+            infra.set_int_custom_property("blessed", int(servable))
             (tmp_path / REPORT).write_text(json.dumps(report))
             asked["infra_blessing"] = [infra]
         gate.Executor().Do(
@@ -97,6 +98,19 @@ def test_blessing_and_verdict_say_the_same_and_are_json(decide, tmp_path, figure
     assert blessing.get_int_custom_property("current_model_id") == 42
     files = [path.name for path in (tmp_path / "blessing").iterdir()]
     assert files == ["BLESSED" if blessed else "NOT_BLESSED"]
+
+
+@pytest.mark.parametrize("servable", [True, False])
+def test_what_infra_validation_refused_is_not_blessed_whatever_its_figures(
+    decide, tmp_path, servable
+):
+    answers = {CANDIDATE: "the quick brown fox"}
+    bounds = {"bleu": {"min": 20.0}}
+    told, blessing = decide(25.0, answers, {}, servable=servable, thresholds=bounds)
+    assert told["blessed"]  # the verdict is on the figures
+    assert blessing.get_int_custom_property("blessed") == int(servable)
+    files = [path.name for path in (tmp_path / "blessing").iterdir()]
+    assert files == ["BLESSED" if servable else "NOT_BLESSED"]
 
 
 def test_the_verdict_tells_each_comparison_with_its_evidence_and_each_slice(decide):
