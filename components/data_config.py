@@ -21,7 +21,16 @@ from .readers.options import ReadingConfig
 from .readers.registry import ENDINGS, InputFile, format_of
 from .readers.rows import is_unicode, shown
 from .readers.tatoeba import PLACES as TATOEBA
-from .spans import Span, anything, check_specs, in_order, names_spans, newest_versions, spans_in
+from .spans import (
+    Span,
+    anything,
+    check_specs,
+    in_order,
+    names_days,
+    names_spans,
+    newest_versions,
+    spans_in,
+)
 from .splits import COMPARABLE_SOURCE, PRECEDENCE, SOURCE, SPLITS, SplitShares
 
 NEWEST = "newest"  # spans that a run finds out when it reads
@@ -92,6 +101,11 @@ class DataConfig(ReadingConfig):
                 check_specs(pattern)
             except ValueError as error:
                 raise ValueError(f"input: {error}") from error
+        if len({names_days(pattern) for pattern in self.patterns if names_spans(pattern)}) > 1:
+            raise ValueError(
+                "input: expected numbers ({SPAN}) or days ({YYYY}, {MM} and {DD}) in all paths "
+                f"that name spans, received both: {', '.join(filter(names_spans, self.patterns))}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -67,6 +67,11 @@ def names_spans(pattern: str) -> bool:
     return any(name in ("SPAN", *_DIGITS) for name, _ in _SPEC.findall(pattern))
 
 
+def names_days(pattern: str) -> bool:
+    """Whether a path or glob names its spans by a date."""
+    return any(name in _DIGITS for name, _ in _SPEC.findall(pattern))
+
+
 def check_specs(pattern: str) -> None:
     """Refuses a path or glob whose span no number or day can be read from.
 

@@ -83,6 +83,11 @@ FILES = (
                 ("{VERSION}.tsv", "{VERSION}"),
             )
         ),
+        (
+            "input: ['{SPAN}.tsv', '{YYYY}{MM}{DD}.tsv', pairs.tsv]",
+            "data.input: expected numbers ({SPAN}) or days ({YYYY}, {MM} and {DD}) in all paths "
+            "that name spans, received both: {SPAN}.tsv, {YYYY}{MM}{DD}.tsv",
+        ),
         ("input: pairs.tsv, format: xml", "data.format: expected 'auto', 'tsv', 'csv', "),
         ("input: pairs.tsv, delimiter: ab", "data.delimiter: expected one ASCII character"),
         (
