@@ -64,7 +64,8 @@ def words_of(text: str) -> list[str]:
 def by_size(label: str) -> tuple[int, str]:
     """The order in which labels are told: buckets by their numbers, others by their names."""
     digits = label.partition("-")[0].rstrip("+")
-    return (int(digits), label) if digits.isdecimal() else (0, label)
+    is_number = digits.isdecimal() and len(digits) < 19
+    return (int(digits), label) if is_number else (0, label)
 
 
 def count_words(texts: Iterable[str], wanted: Collection[str]) -> Counter[str]:

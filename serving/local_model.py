@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import NamedTuple
 
@@ -303,14 +304,26 @@ class LocalModel:
         from .decode_options import DEFAULT, FLOATS, INTEGERS, PREFIX
 
         self._needs(signature)
+        known = {PREFIX, *INTEGERS, *FLOATS}
+        if unknown := sorted(set(options) - known):
+            raise ModelError(f"expected options of {sorted(known)}, received {unknown}")
         inputs = {features.TEXT: self._tf.constant([source])}
         inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
         for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
             for name in names:
-                inputs[name] = self._tf.constant([options.get(name, DEFAULT)], kind)
+                value = options.get(name, DEFAULT)
+                try:
+                    number = index(value) if kind.is_integer else float(value)
+                    if not kind.min <= number <= kind.max:  # TensorFlow would take what is left
+                        raise OverflowError(number)
+                except (TypeError, ValueError, OverflowError) as error:
+                    raise ModelError(
+                        f"{name}: expected a number of {kind.name}, received {value!r}"
+                    ) from error
+                inputs[name] = self._tf.constant([number], kind)
         try:
             outputs = self._model.signatures[signature](**inputs)
-        except (self._tf.errors.InvalidArgumentError, OverflowError) as error:
+        except self._tf.errors.InvalidArgumentError as error:
             raise ModelError(said_of_graph(str(error))) from error
         return {name: values.numpy() for name, values in outputs.items()}
 

@@ -309,4 +309,5 @@ def _index(column: pa.ChunkedArray | pa.Array, name: str) -> int:
 
 def _by_size(label: str) -> tuple[int, str]:
     digits = label.partition("-")[0].rstrip("+")
-    return (int(digits), label) if digits.isdecimal() else (0, label)
+    is_number = digits.isdecimal() and len(digits) < 19
+    return (int(digits), label) if is_number else (0, label)

@@ -40,6 +40,7 @@ def test_buckets_are_told_by_their_numbers_and_other_labels_by_name():
     labels = ["257+", "9-16", "1-4", "17-32"]
     assert sorted(labels, key=by_size) == ["1-4", "9-16", "17-32", "257+"]
     assert sorted(["news", "law", "mail-2"], key=by_size) == ["law", "mail-2", "news"]
+    assert sorted(["2", "9" * 5000], key=by_size)  # a label is whatever a column has
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,19 @@ def test_a_real_model_explains_the_answers_that_it_gives(exported):
                 assert told.target_tokens[-1] == "</s>"
                 written = "".join(told.target_tokens[:-1])
                 assert written.replace("<unk>", " ⁇ ") == told.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"beam": 2}, r"expected options of \['beam_size', .*received \['beam'\]"),
+        ({"beam_size": 1.5}, "beam_size: expected a number of int32, received 1.5"),
+        ({"beam_size": 2**40}, "beam_size: expected a number of int32, received"),
+        ({"temperature": "hot"}, "temperature: expected a number of float32, received 'hot'"),
+        ({"beam_size": 99}, "beam_size"),
+    ],
+)
+def test_options_that_are_none_are_refused(exported, options, told):
+    with pytest.raises(ModelError, match=told):
+        LocalModel(exported.directory).decode("the fox", options)
