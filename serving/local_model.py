@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -311,7 +311,7 @@ class LocalModel:
         inputs[PREFIX] = self._tf.constant([str(options.get(PREFIX, ""))])
         for names, kind in ((INTEGERS, self._tf.int32), (FLOATS, self._tf.float32)):
             for name in names:
-                value = options.get(name, DEFAULT)
+                value: Any = options.get(name, DEFAULT)
                 try:
                     number = index(value) if kind.is_integer else float(value)
                     if not kind.min <= number <= kind.max:  # TensorFlow would take what is left
