@@ -212,8 +212,8 @@ def compare_all(rows: Iterable[Row], names: Sequence[str]) -> list[Row]:
 
 
 def numbers_of_references(rows: Iterable[Row]) -> set[int]:
-    """With how many references the sentences of a batch are compared."""
-    return {len(row["references"]) for row in rows}
+    """With how many references the sentences of the test split in a batch are compared."""
+    return {len(row["references"]) for row in rows if row["slices"][SET] == features.TEST}
 
 
 def _trained_on(examples: list[types.Artifact], asked: str, counted: str) -> Mapping[str, int]:

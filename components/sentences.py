@@ -89,7 +89,7 @@ def make_record(
     """What is said of the whole, as JSON.
 
     Args:
-      references: the numbers of references that sentences had.
+      references: the numbers of references that sentences of the test split had.
       names: of the measures.
       slices: as `evaluation.slices` has them.
     """

@@ -4,6 +4,8 @@ import pytest
 
 from seq2seq_tfx.components.challenge_sets import digest_of, read_challenge_sets
 from seq2seq_tfx.components.errors import PipelineError
+from seq2seq_tfx.components.evaluator import numbers_of_references
+from seq2seq_tfx.components.sentences import new_row
 
 
 def test_pairs_of_a_source_are_its_references(tmp_path):
@@ -18,6 +20,12 @@ def test_pairs_of_a_source_are_its_references(tmp_path):
         ("two", ["zwei"], {"set": "a"}),
         ("one", ["un"], {"set": "b"}),
     ]
+
+
+def test_their_references_are_not_in_the_signatures_of_the_split():
+    rows = [new_row("one", ["eins"], {"set": "test"})]
+    rows.append(new_row("one", ["eins", "ein"], {"set": "a"}))
+    assert numbers_of_references(rows) == {1}
 
 
 @pytest.mark.parametrize(
