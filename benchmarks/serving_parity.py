@@ -37,7 +37,7 @@ from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
 from seq2seq_tfx.serving import model_check
 from seq2seq_tfx.serving.client import Client
-from seq2seq_tfx.serving.export_record import read_record, weight_path
+from seq2seq_tfx.serving.export_record import read_record, weight_paths
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
@@ -147,8 +147,8 @@ def _predictor(directory: Path, search: SearchConfig) -> Predictor:
     tokenizers = Tokenizer(record.source_model), Tokenizer(record.target_model)
     sizes = [tokenizer.vocabulary_size for tokenizer in tokenizers]
     model = build_seq2seq(ModelConfig(**record.settings), *sizes)
-    for variable in model.weights:
-        variable.assign(record.weights[weight_path(variable)])
+    for path, variable in zip(weight_paths(model.weights), model.weights, strict=True):
+        variable.assign(record.weights[path])
     return Predictor(model, *tokenizers, search, MAX_SOURCE_TOKENS)
 
 

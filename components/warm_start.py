@@ -11,7 +11,7 @@ import sentencepiece
 from ..models import features
 from ..models.model_config import ModelConfig
 from ..models.seq2seq import Seq2Seq
-from ..serving.export_record import ExportRecord, read_record, weight_path
+from ..serving.export_record import ExportRecord, read_record, weight_paths
 from .errors import PipelineError
 
 
@@ -48,7 +48,7 @@ def warm_start(
         "source": _kept(record.source_model, source_model),
         "target": _kept(record.target_model, target_model),
     }
-    variables = {weight_path(variable): variable for variable in model.weights}
+    variables = dict(zip(weight_paths(model.weights), model.weights, strict=True))
     _check_same_parts(record, variables)
     _check_same_use(ModelConfig(**record.settings), ModelConfig(**model.settings))
     for path, variable in variables.items():

@@ -6,7 +6,8 @@ TensorFlow Serving does not look into `assets.extra`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -24,12 +25,26 @@ class ExportRecord(NamedTuple):
     settings: dict[str, Any]  # of `Seq2Seq`
     source_model: bytes  # SentencePiece's
     target_model: bytes
-    weights: dict[str, Any]  # NumPy arrays by the path of their variable
+    weights: dict[str, Any]  # NumPy arrays by `weight_paths`
 
 
-def weight_path(variable: Any) -> str:
-    """The place of a variable in its model, whatever the model is called."""
-    return variable.path.partition("/")[2]
+def weight_paths(variables: Iterable[Any]) -> list[str]:
+    """The place of each variable of a model, whatever the model is called."""
+    return _each_its_own(variable.path.partition("/")[2] for variable in variables)
+
+
+def _each_its_own(paths: Iterable[str]) -> list[str]:
+    """Paths with a number where one was there before.
+
+    Keras names a weight by the layers that were called on the way to it: what a decoder's step
+    or a Transformer's attention reaches past a layer has a path without that layer's name.
+    """
+    counts: Counter[str] = Counter()
+    found = []
+    for path in paths:
+        counts[path] += 1
+        found.append(path if counts[path] == 1 else f"{path} {counts[path]}")
+    return found
 
 
 def write_record(
@@ -75,7 +90,7 @@ def read_record(directory: str) -> ExportRecord:
         reader = tf.train.load_checkpoint(str(PurePath(directory) / "variables" / "variables"))
         weights = {
             path: reader.get_tensor(f"weights/{i}/.ATTRIBUTES/VARIABLE_VALUE")
-            for i, path in enumerate(record["weights"])
+            for i, path in enumerate(_each_its_own(record["weights"]))
         }
         return ExportRecord(record["settings"], read(SOURCE_MODEL), read(TARGET_MODEL), weights)
     except (tf.errors.OpError, OSError, ValueError, KeyError, TypeError) as error:

@@ -27,7 +27,7 @@ from ..models.seq2seq import Seq2Seq
 from .compact_weights import CompactWeights
 from .confidence import of_attention
 from .decode_options import INPUTS, one_for_each, read_options
-from .export_record import weight_path, write_record
+from .export_record import weight_paths, write_record
 from .searcher import Read, Searcher
 from .teacher_forcing import force
 from .tokenizer import Tokenizer, source_ids
@@ -206,7 +206,7 @@ class Predictor(tf.Module):
             write_record(
                 directory,
                 model.settings,
-                [weight_path(variable) for variable in model.weights],
+                weight_paths(model.weights),
                 (self.source_tokenizer.model, self.target_tokenizer.model),
             )
         write_warm_up(directory)

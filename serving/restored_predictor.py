@@ -9,7 +9,7 @@ from ..models.search_options import SearchConfig
 from ..models.seq2seq import Seq2Seq, build_seq2seq
 from .compact_weights import CompactWeights
 from .compiled_predictor import CompiledPredictor
-from .export_record import read_record, weight_path
+from .export_record import read_record, weight_paths
 from .predictor import Predictor
 from .tokenizer import Tokenizer
 
@@ -30,8 +30,8 @@ def restored_network(directory: str) -> tuple[Seq2Seq, Tokenizer, Tokenizer]:
     network = build_seq2seq(
         ModelConfig(**record.settings), source.vocabulary_size, target.vocabulary_size
     )
-    for variable in network.weights:
-        variable.assign(record.weights[weight_path(variable)])
+    for path, variable in zip(weight_paths(network.weights), network.weights, strict=True):
+        variable.assign(record.weights[path])
     return network, source, target
 
 

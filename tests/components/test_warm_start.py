@@ -1,5 +1,7 @@
 """Going on from an exported model, with its vocabulary or another."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from seq2seq_tfx.models import features
 from seq2seq_tfx.models.model_config import ModelConfig
 from seq2seq_tfx.models.search_options import SearchConfig
 from seq2seq_tfx.models.seq2seq import build_seq2seq
+from seq2seq_tfx.serving.export_record import FOLDER, RECORD
 from seq2seq_tfx.serving.predictor import Predictor
+from seq2seq_tfx.serving.restored_predictor import restored_network
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
@@ -64,6 +68,21 @@ def test_the_same_vocabulary_gives_the_same_model(old):
         source.vocabulary_size,
         target.vocabulary_size,
     )
+
+
+@pytest.mark.parametrize("kind", [{"input_feeding": True}, {"preset": "transformer2017"}])
+def test_of_layers_whose_weights_share_a_path_each_keeps_its_own(tmp_path, kind):
+    settings = {**kind, "size": {**SIZE, "encoder_layers": 2, "decoder_layers": 2}}
+    source, target, directory = words("a b c"), words("x y z"), str(tmp_path / "1")
+    model = build(settings, source, target, seed=1)
+    Predictor(model, source, target, SearchConfig(beam_size=1, max_length=4), 8).export(directory)
+    # As earlier versions wrote it: with one path for all of them.
+    record = tmp_path / "1" / FOLDER / RECORD
+    record.write_text(re.sub(r' \d+"', '"', record.read_text()))
+    other = build(settings, source, target, seed=2)
+    assert warm_start(other, directory, source.model, target.model).weights == len(model.weights)
+    for restored in (other, restored_network(directory)[0]):
+        np.testing.assert_array_equal(logits(restored), logits(model))
 
 
 def test_kept_tokens_mean_the_same_under_their_new_ids(old):
