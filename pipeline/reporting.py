@@ -99,7 +99,7 @@ def _metrics(verdict: dict[str, Any]) -> Table:
     table = Table(
         "metric",
         "this model",
-        f"{verdict['confidence']:.0%} interval",
+        f"{_percent(verdict['confidence'])} interval",
         *(["last blessed"] if baseline else []),
         title=f"test split, {verdict['examples']:,} sources",
         title_justify="left",
@@ -125,10 +125,16 @@ def _rule(rule: dict[str, Any]) -> str:
     """A rule of the gate, its figure, its evidence, and what came of it."""
     told = [f"{rule['rule']}: {_number(rule['figure'])}"]
     if rule["bound"] is not None:
-        told.append(f"with {rule['confidence']:.1%} confidence below {_number(rule['bound'])}")
+        sure = _percent(rule["confidence"])
+        told.append(f"with {sure} confidence below {_number(rule['bound'])}")
     if rule["note"]:
         told.append(rule["note"])
     return ", ".join([*told, "passed" if rule["passed"] else "FAILED"])
+
+
+def _percent(share: float) -> str:
+    """A confidence, of which 99.95 % is not 100."""
+    return f"{100 * share:.4g}%"
 
 
 def _number(value: float | None) -> str:
