@@ -100,6 +100,8 @@ def sample(
         ops.repeat(x, samples, axis=0)[:, None]
         for x in (options.temperature_B, options.top_k_B, options.top_p_B)
     )
+    # Over less every log-probability would be infinite, and one token as good as another.
+    temperature_X1 = ops.maximum(temperature_X1, 1e-30)
     uniforms_XL = ops.reshape(uniforms_BNL, (-1, max_length))
 
     def drawn(t: Any, log_probs_XV: Any) -> Any:

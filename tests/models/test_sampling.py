@@ -120,6 +120,16 @@ CUTS = [
 ]
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-38, 1e-45])
+def test_however_cold_it_draws_the_likeliest_of_what_may_come(temperature):
+    asked = [Asked(LIMIT, shortest=2, temperature=temperature)] * ROWS
+    likeliest = greedy_search(table().begun(range(ROWS)), options(asked), LIMIT, False)
+    found = draw(asked, uniforms(), covers=False)
+    for row in range(ROWS):
+        (expected,) = found_in(likeliest, row)
+        assert [ids for *_, ids in found_in(found, row)] == [expected[-1]] * 6
+
+
 @pytest.fixture(scope="module")
 def first_tokens():
     """How often each token was drawn first, by MANY evenly spread uniforms, for each cut."""
