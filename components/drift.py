@@ -49,7 +49,8 @@ def drift(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
             names = sorted({*old, *new})
             p, q = (np.array([part.get(name, 0.0) for name in names]) for part in (old, new))
             p, q = (part / max(1.0, part.sum()) for part in (p, q))
-            moved = sorted(zip(-abs(q - p), names, p, q, strict=True))[:EXAMPLES]
+            moves = abs(q - p).round(9)  # what moved as far stands by its name
+            moved = sorted(zip(-moves, names, p, q, strict=True))[:EXAMPLES]
             items = [[side, name, round(a, 6), round(b, 6)] for _, name, a, b in moved if a != b]
             sides.append((jensen_shannon(p, q), items))
         distance, items = max(sides, key=lambda one: one[0])
