@@ -38,14 +38,13 @@ def lineage(output: Path, version: str) -> list[Trained]:
       UnknownVersion: no run pushed it.
     """
     graph = Graph(open_store(output))
-    pushed = {Path(to).name: model for to, model in graph.pushed_to.items()}
-    if version not in pushed:
+    if version not in graph.pushed:
         raise UnknownVersion(
             f"expected a version that a run in {output} pushed, received {version}; "
-            f"there are {', '.join(sorted(pushed)) or 'none'}"
+            f"there are {', '.join(sorted(graph.pushed)) or 'none'}"
         )
     chain: list[Trained] = []
-    model: int | None = pushed[version]
+    model: int | None = graph.pushed[version]
     while model is not None and len(chain) <= len(graph.artifacts):
         chain.append(graph.trained(model))
         model = graph.began_with(model)
@@ -104,6 +103,8 @@ class Graph:
                 self._inputs.setdefault(event.execution_id, []).append(event.artifact_id)
         self.pushed_to = self._pushed()  # folder of a version -> model
         self.versions = {model: Path(to).name for to, model in self.pushed_to.items()}
+        # A model that was pushed twice has two.
+        self.pushed = {Path(to).name: model for to, model in self.pushed_to.items()}
 
     def _pushed(self) -> dict[str, int]:
         found = {}
@@ -179,5 +180,4 @@ class Graph:
             if artifact.type == "Model" and Path(start).is_relative_to(artifact.uri):
                 return int(artifact.id)
         # A pushed version is a copy of its model.
-        by_version = {Path(to).name: model for to, model in self.pushed_to.items()}
-        return by_version.get(Path(start).name)
+        return self.pushed.get(Path(start).name)

@@ -164,7 +164,7 @@ class Client(_Asks):
         batches = _batches(sources, self._batch_rows)
         if len(batches) == 1:  # in this thread: to change it takes its time
             return one(batches[0])
-        pool = ThreadPoolExecutor(AT_ONCE)
+        pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ask")
         try:
             asked = [pool.submit(one, batch) for batch in batches]
             for answered in as_completed(asked):
