@@ -21,7 +21,7 @@ REST    := $(filter-out $(FIRST) tests/__pycache__/,$(wildcard tests/*/ tests/te
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-gate-seeds bench-serving test test-unit test-models test-e2e fuzz-serving fuzz-readers nights airflow worker-pools test-modern check-env lint format types docs lock clean distclean
+.PHONY: help setup run bench-training bench-training-memory bench-decoding bench-quality bench-data bench-scaling bench-dashboard bench-evaluation bench-gate-seeds bench-serving test test-unit test-models test-e2e accept-serving fuzz-serving fuzz-readers nights airflow worker-pools test-modern check-env lint format types docs lock clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z0-9-]+:.*##/ { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,11 @@ test-models: setup  ## run the quick tests of models/ (KERAS_BACKEND=jax: under 
 
 test-e2e: setup  ## run the tests that train and run pipelines
 	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) $(REST)
+
+accept-serving: setup  ## try exports on TensorFlow Serving itself (SERVER=.../tensorflow_model_server)
+	SEQ2SEQ_TENSORFLOW_SERVING=$(abspath $(or $(SERVER),.cache/tensorflow_serving/tensorflow_model_server)) \
+	  $(PYTHON_BIN) -m pytest -v tests/serving/test_model_server.py tests/serving/test_contract.py \
+	  tests/serving/test_parity.py
 
 fuzz-serving: setup  ## send the local server 12,000 hostile requests
 	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s

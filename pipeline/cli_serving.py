@@ -11,7 +11,7 @@ import click
 from .cli_common import ERROR, asks_a_job, asks_a_model, fail, refuse, say
 
 if TYPE_CHECKING:
-    from ..serving.promotion import Promotion
+    from ..serving.promotion import Follow, Promotion
 
 PORT = click.IntRange(0, 65535)
 COUNT = click.IntRange(min=1)
@@ -199,7 +199,7 @@ def _follows(command: Command) -> Command:
         "version. A TensorFlow Serving that runs needs that.",
     )
     seconds = click.option(
-        "--seconds", type=COUNT, default=300, show_default=True, help="For them to load it."
+        "--seconds", type=COUNT, default=300, show_default=True, help="For each step of servers."
     )
     return base_path(servers(seconds(command)))
 
@@ -224,7 +224,7 @@ def versions_promote(
     _versions(
         model,
         output,
-        lambda base: promote(base, version, label, base_path, _wait(base, servers, seconds)),
+        lambda base: promote(base, version, label, base_path, _follow(base, servers, seconds)),
         servers,
     )
 
@@ -241,7 +241,7 @@ def versions_rollback(
     _versions(
         model,
         output,
-        lambda base: roll_back(base, base_path, _wait(base, servers, seconds)),
+        lambda base: roll_back(base, base_path, _follow(base, servers, seconds)),
         servers,
     )
 
@@ -256,13 +256,15 @@ def versions_withdraw(label: str, model: Path | None, output: Path) -> None:
     _versions(model, output, lambda base: withdraw(base, label))
 
 
-def _wait(base: Path, servers: tuple[str, ...], seconds: int) -> Callable[[int], None] | None:
-    """Waits until servers have a version."""
-    from ..serving.loaded import wait_until_loaded
+def _follow(base: Path, servers: tuple[str, ...], seconds: int) -> Follow | None:
+    """Waits until servers have done what the file says."""
+    from ..serving.following import wait_until_followed
 
     if not servers:
         return None
-    return lambda version: wait_until_loaded(servers, base.name, version, seconds)
+    return lambda labels, versions: wait_until_followed(
+        servers, base.name, labels, versions, seconds
+    )
 
 
 def _versions(

@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 GRPC_PORT, REST_PORT = 8500, 8501
 METRICS = "/monitoring/prometheus/metrics"
+SPARE_THREADS = 64  # which refuse what the queue has no room for
 CONFIG = "/config"  # where a server finds its configuration
 
 
@@ -46,6 +47,11 @@ class BatchingConfig(Section):
                 f"warm-up request, received {rows}: no version could be loaded"
             )
         return rows
+
+    @property
+    def requests_in_hand(self) -> int:
+        """How many requests of one row wait or are decoded at once, at most."""
+        return self.rows * (self.queued_batches + self.threads)
 
 
 class DeploymentConfig(Section):
@@ -140,9 +146,15 @@ def monitoring_config() -> str:
 
 def arguments(config: DeploymentConfig) -> list[str]:
     """Of `tensorflow_model_server`, with its files in `CONFIG`."""
+    # A request has a thread until it is answered. Of upstream's own choice, 4 for each core,
+    # batches would have no more rows, and requests beyond it be refused before the queue is
+    # full by gRPC, or wait without an end by REST.
+    threads = config.batching.requests_in_hand + SPARE_THREADS
     return [
         f"--port={GRPC_PORT}",
         f"--rest_api_port={REST_PORT}",
+        f"--grpc_max_threads={threads}",
+        f"--rest_api_num_threads={threads}",
         f"--rest_api_timeout_in_ms={round(1000 * config.request_seconds)}",
         # Read once: a label cannot move to what is not loaded, so servers are replaced.
         f"--model_config_file={CONFIG}/models.config",

@@ -6,8 +6,9 @@ TensorFlow Serving follows it with `--model_config_file` and
 `--model_config_file_poll_wait_seconds`, the local server with `--model-config`.
 
 TensorFlow Serving refuses a whole file in which a label moves to a version that it has not
-loaded, and so never loads it (`ServerCore::ReloadConfig`): the file first names the version,
-and moves the label once servers have it.
+loaded, and so never loads it (`ServerCore::ReloadConfig`); and a label whose version it was
+told to unload in the same breath answers nobody for a while. So there are steps: the file
+names the version; once servers have it the label moves; once it has moved what it left goes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,26 +62,33 @@ def read(base: Path) -> Promotion:
     Raises:
       PromotionError: the file is damaged.
     """
+    text, model = _file(base)
+    before = _BEFORE.search(text)
+    return Promotion(
+        dict(model.version_labels),
+        int(before[1]) if before else None,
+        model.base_path if _ELSEWHERE in text.splitlines() else "",
+    )
+
+
+def _file(base: Path) -> tuple[str, model_server_config_pb2.ModelConfig]:
+    """The file and what it says of the model; nothing where there is none."""
     path = config_file(base)
     try:
         text = path.read_text("utf-8")
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except FileNotFoundError:
-        return Promotion()
+        return "", model_server_config_pb2.ModelConfig()
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise PromotionError(f"{path}: expected a ModelServerConfig: {error}") from error
     models = config.model_config_list.config
     if len(models) != 1:
         raise PromotionError(f"{path}: expected one model, found {len(models)}")
-    before = _BEFORE.search(text)
-    return Promotion(
-        dict(models[0].version_labels),
-        int(before[1]) if before else None,
-        models[0].base_path if _ELSEWHERE in text.splitlines() else "",
-    )
+    return text, models[0]
 
 
-Wait = Callable[[int], None]
+# Waits until servers have these labels, and these versions alone.
+Follow = Callable[[Mapping[str, int], Collection[int]], None]
 
 
 def promote(
@@ -88,7 +96,7 @@ def promote(
     version: int,
     label: str = STABLE,
     base_path: str = "",
-    wait: Wait | None = None,
+    follow: Follow | None = None,
 ) -> Promotion:
     """Gives a version a label, in one step: readers see the old file or the new one.
 
@@ -97,8 +105,8 @@ def promote(
       version: a pushed one.
       label: STABLE, CANARY, or another.
       base_path: of the folder where it is served, if not here; told once, it stays.
-      wait: waits until servers have loaded a version that the file names without a label;
-        what it raises leaves labels as they were. None where no server runs that must.
+      follow: waits for servers between the steps; what it raises before they all have the
+        version leaves the file as it was. None where no server runs that must follow.
 
     Raises:
       PromotionError: there is no such version, no such label can be asked for, or the
@@ -110,16 +118,16 @@ def promote(
             f"received {label!r}"
         )
     with alone(base):
-        return _promoted(base, version, label, base_path, wait)
+        return _promoted(base, version, label, base_path, follow)
 
 
-def roll_back(base: Path, base_path: str = "", wait: Wait | None = None) -> Promotion:
+def roll_back(base: Path, base_path: str = "", follow: Follow | None = None) -> Promotion:
     """Makes the version stable that was so before; once more undoes it.
 
     Args:
       base: the folder of versions.
       base_path: of the folder where it is served, if not here and not told before.
-      wait: as of `promote`.
+      follow: as of `promote`.
 
     Raises:
       PromotionError: none was, or it is gone.
@@ -130,7 +138,7 @@ def roll_back(base: Path, base_path: str = "", wait: Wait | None = None) -> Prom
             raise PromotionError(
                 f"expected a version that was stable before, found none for {base}"
             )
-        return _promoted(base, before, STABLE, base_path, wait)
+        return _promoted(base, before, STABLE, base_path, follow)
 
 
 def withdraw(base: Path, label: str) -> Promotion:
@@ -170,7 +178,9 @@ def unannounced(before: Promotion, after: Promotion) -> list[int]:
     )
 
 
-def _promoted(base: Path, version: int, label: str, base_path: str, wait: Wait | None) -> Promotion:
+def _promoted(
+    base: Path, version: int, label: str, base_path: str, follow: Follow | None
+) -> Promotion:
     found = versions_in(base)
     if version not in found:
         raise PromotionError(
@@ -185,14 +195,23 @@ def _promoted(base: Path, version: int, label: str, base_path: str, wait: Wait |
         if labels.get(CANARY) == version:
             del labels[CANARY]  # it has arrived
     promotion = Promotion(labels, before, base_path or known.base_path)
-    if wait and known.labels and version not in known.labels.values():
-        _write(base, replace(known, base_path=promotion.base_path), beside=[version])
+    if follow is None or not known.labels:
+        return _write(base, promotion)
+    # More than have labels, where a promotion ended between its steps.
+    held = {*_file(base)[1].model_version_policy.specific.versions}
+    follow(known.labels, held)  # whatever was changed before has come about
+    both = held | {version}
+    if version not in held:
+        _write(base, replace(known, base_path=promotion.base_path), both)
         try:
-            wait(version)
+            follow(known.labels, both)
         except BaseException:
-            _write(base, known)
+            _write(base, known, held)
             raise
-    return _write(base, promotion)
+    for versions in (both, {*labels.values()}):
+        _write(base, promotion, versions)
+        follow(labels, versions)
+    return promotion
 
 
 @contextmanager
@@ -218,16 +237,16 @@ def alone(base: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _write(base: Path, promotion: Promotion, beside: Iterable[int] = ()) -> Promotion:
-    """Writes the file; `beside` are versions to load without a label."""
+def _write(base: Path, promotion: Promotion, versions: Collection[int] = ()) -> Promotion:
+    """Writes the file; `versions` are those to load, if others than have labels."""
     config = model_server_config_pb2.ModelServerConfig()
     model = config.model_config_list.config.add(
         name=base.name,
         base_path=promotion.base_path or str(base.absolute()),
         model_platform="tensorflow",
     )
-    versions = sorted({*promotion.labels.values(), *beside})
-    model.model_version_policy.specific.versions.extend(versions)
+    named = sorted({*(versions or promotion.labels.values())})
+    model.model_version_policy.specific.versions.extend(named)
     for label, version in sorted(promotion.labels.items()):
         model.version_labels[label] = version
     lines = ["# Written by `seq2seq versions`."]

@@ -46,12 +46,17 @@ class ServerError(ModelError):
         self.code = code
 
 
-def of_grpc(code: str, details: str) -> ServerError:
-    """What gRPC tells, where a call that a busy server dropped unread is UNAVAILABLE.
+# What gRPC itself says of calls that a busy server has not read: in Python, and in C++
+# where all threads are taken. Whoever ends a call here says another thing.
+_DROPPED = (
+    (CANCELLED, CANCELLED),
+    ("RESOURCE_EXHAUSTED", "Server Threadpool Exhausted"),
+)
 
-    It says CANCELLED in both places then, and so whoever ends a call here does not.
-    """
-    if code == details == CANCELLED:
+
+def of_grpc(code: str, details: str) -> ServerError:
+    """What gRPC tells, where a call that a busy server dropped unread is UNAVAILABLE."""
+    if (code, details) in _DROPPED:
         return ServerError(UNAVAILABLE, "dropped by the server, which had not read it")
     return ServerError(code, details)
 

@@ -1,6 +1,7 @@
 """Small random models: one exported once for all tests of this folder, others as they are."""
 
 import os
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from seq2seq_tfx.models.seq2seq import Seq2Seq, build_seq2seq
 from seq2seq_tfx.serving.predictor import Predictor
 from seq2seq_tfx.serving.tokenizer import Tokenizer
 
+from .model_server import BINARY, ModelServer
 from .running import Address, Running
 
 LIMIT = 12  # tokens of a source that are read
@@ -98,5 +100,11 @@ def contract_address(request):
     """Where the contract is tried: see `test_contract`."""
     places = [os.environ.get(f"SEQ2SEQ_CONTRACT_{kind}") for kind in ("GRPC", "REST")]
     if all(places):
-        return Address(*places, os.environ.get("SEQ2SEQ_CONTRACT_NAME", "seq2seq"))
-    return request.getfixturevalue("running").address
+        yield Address(*places, os.environ.get("SEQ2SEQ_CONTRACT_NAME", "seq2seq"))
+    elif BINARY:
+        (base := request.getfixturevalue("tmp_path_factory").mktemp("pushed") / "seq2seq").mkdir()
+        shutil.copytree(request.getfixturevalue("exported").directory, base / "1")
+        with ModelServer.of(base) as server:
+            yield server.address
+    else:
+        yield request.getfixturevalue("running").address

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from concurrent import futures
+from contextlib import nullcontext
 
 import grpc
 import numpy as np
@@ -83,6 +84,29 @@ def test_what_a_busy_server_of_grpc_drops_unread_is_asked_again():
         return answers
 
     assert asyncio.run(main()) == ["A"] * 20
+
+
+@pytest.mark.parametrize(
+    ("details", "calls"), [("Server Threadpool Exhausted", 2), ("another quota", 1)]
+)
+def test_what_a_server_without_a_free_thread_refuses_is_asked_again(details, calls):
+    asked = []
+
+    def predict(request, context):
+        asked.append(request)
+        if len(asked) == 1:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
+        return reply("serving_default", ["a"])
+
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((prediction_service(predict),))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    refused = pytest.raises(ServerError, match=details) if calls == 1 else nullcontext()
+    with Client(address) as client, refused:
+        assert client.predict(["a"])[0][0].text == "A"
+    server.stop(0)
+    assert len(asked) == calls
 
 
 def test_nothing_else_is_asked_again(start):

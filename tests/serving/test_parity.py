@@ -1,5 +1,7 @@
 """The promise of serving: whoever is asked, the answer is that of the model that was trained."""
 
+import contextlib
+import shutil
 from itertools import compress
 
 import pytest
@@ -9,6 +11,7 @@ from seq2seq_tfx.serving.predictor import Predictor
 
 from ..scripts import script
 from .asking import REAL
+from .model_server import BINARY, ModelServer
 from .running import Running
 
 parity = script("benchmarks/serving_parity")
@@ -47,12 +50,18 @@ def test_in_process_fresh_without_python_rest_grpc_and_beam_give_the_same(export
     sources = [*REAL, *parity.fuzzed_sources(COUNT, seed=beam)]
     expected = parity.in_process(predictor, sources)
     assert len({text for text, _ in expected}) >= 10
-    with Running(tmp_path / "1") as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Running(tmp_path / "1"))
+        places = [f"http://{server.address.rest}", server.address.grpc]
+        if BINARY:
+            (base := tmp_path / "seq2seq").mkdir()
+            shutil.copytree(tmp_path / "1", base / "1")
+            address = stack.enter_context(ModelServer.of(base)).address
+            places += [f"http://{address.rest}", address.grpc]
         for found in (
             parity.in_fresh_process(tmp_path / "1", sources),
             native.best_answers(tmp_path / "1", parity.batches(sources), tmp_path),
-            parity.from_server(f"http://{server.address.rest}", sources),
-            parity.from_server(server.address.grpc, sources),
+            *(parity.from_server(place, sources) for place in places),
         ):
             compared = parity.compare(expected, found)
             assert compared.different == 0, compared

@@ -93,6 +93,8 @@ def test_monitoring_is_upstreams_configuration_and_what_kubernetes_scrapes(tmp_p
 FLAGS = {
     "--port",
     "--rest_api_port",
+    "--grpc_max_threads",
+    "--rest_api_num_threads",
     "--rest_api_timeout_in_ms",
     "--model_config_file",
     "--allow_version_labels_for_unavailable_models",
@@ -124,6 +126,13 @@ def test_the_container_holds_what_its_command_names(tmp_path, models):
         if "_file=" in flag:
             folder, _, name = flag.partition("=")[2].rpartition("/")
             assert folder == "/config" and f"stable/{name}" in files
+
+
+def test_the_queue_is_full_before_threads_are(tmp_path):
+    batching = BatchingConfig(rows=40, queued_batches=3, threads=5)
+    lines = written(tmp_path, batching=batching)["Dockerfile"]
+    (threads,) = {int(n) for n in re.findall(r"--(?:grpc_max|rest_api_num)_threads=(\d+)", lines)}
+    assert threads > 40 * (3 + 5)
 
 
 def unknown(value, kind, path=""):

@@ -81,6 +81,7 @@ def test_half_a_surrogate_pair_and_other_encodings_are_refused():
     assert "surrogate" in refused(b'{"instances": ["\\ud83d"]}')
     refused('{"instances": ["a"]}'.encode("utf-16"))
     refused(b'\xef\xbb\xbf{"instances": ["a"]}')
+    refused(b'{"instances": ["\xff"]}')  # which TensorFlow Serving takes
 
 
 def test_lists_of_different_lengths_are_refused():

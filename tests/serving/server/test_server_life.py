@@ -85,8 +85,7 @@ def test_a_promotion_waits_for_a_server_and_is_taken_back_where_it_refuses(made,
         assert promoted("2").exit_code == 0
         assert read(base).labels == {"stable": 2}
         # Without it the label would have moved before the server had looked.
-        assert ("available", 2) in server.events()
-        eventually(lambda: ("unloaded", 1) in server.events())
+        assert {("available", 2), ("unloaded", 1)} <= {*server.events()}
         reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
         assert reply.body["predictions"][0]["text"] == "v2:a"
         refused = promoted("3")
@@ -95,7 +94,7 @@ def test_a_promotion_waits_for_a_server_and_is_taken_back_where_it_refuses(made,
         reply = server.address.predict({"instances": ["a"]}, "/labels/stable")
         assert reply.body["predictions"][0]["text"] == "v2:a"
     gone = promoted("1", "--seconds", "1")
-    assert gone.exit_code == 1 and "to be loaded within 1 s, received UNAVAILABLE" in gone.output
+    assert gone.exit_code == 1 and "within 1 s expected a server" in gone.output
 
 
 def test_killed_while_it_switches_and_with_a_full_disk_for_its_log_it_serves_on(made, tmp_path):

@@ -1,0 +1,7 @@
+#pragma once
+
+namespace tensorflow {
+
+constexpr char kSavedModelTagServe[] = "serve";
+
+}  // namespace tensorflow
