@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any
 
 from .production import (
@@ -18,6 +19,7 @@ from .production import (
 from .promotion import CANARY, Promotion
 
 Manifest = dict[str, Any]
+DRAIN_SECONDS = 10  # until nobody sends requests to a pod that is to end
 
 
 def manifests(
@@ -87,7 +89,7 @@ def _deployment(config: DeploymentConfig, name: str, label: str, files: dict[str
         mounts.append({"name": "models", "mountPath": config.models, "readOnly": True})
     # A version answers for its metadata once it is loaded and warm, and not before.
     loaded = {"httpGet": {"path": f"/v1/models/{name}/metadata", "port": "rest"}}
-    container = {
+    container: Manifest = {
         "name": "tensorflow-serving",
         "image": config.image,
         "command": ["tensorflow_model_server"],
@@ -116,6 +118,10 @@ def _deployment(config: DeploymentConfig, name: str, label: str, files: dict[str
         },
         "volumeMounts": mounts,
     }
+    # The server ends the moment that it is told to, and drops what it has not answered. So it
+    # is told only when nothing new has come for as long as a request may take.
+    drained = DRAIN_SECONDS + math.ceil(config.request_seconds)
+    container["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", str(drained)]}}}
     annotations = {
         "prometheus.io/scrape": "true",
         "prometheus.io/port": str(REST_PORT),
@@ -131,7 +137,7 @@ def _deployment(config: DeploymentConfig, name: str, label: str, files: dict[str
             "spec": {
                 "containers": [container],
                 "volumes": volumes,
-                "terminationGracePeriodSeconds": 30 + round(config.request_seconds),
+                "terminationGracePeriodSeconds": drained + 10,
             },
         },
     }

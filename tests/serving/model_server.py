@@ -16,6 +16,7 @@ from .running import SECONDS, Address
 
 VARIABLE = "SEQ2SEQ_TENSORFLOW_SERVING"
 BINARY = os.environ.get(VARIABLE)
+RUNS = "Entering the event loop"  # the last line of its start
 
 
 class ModelServer:
@@ -43,7 +44,8 @@ class ModelServer:
         self.log, self._ready = [], threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._ready.wait(SECONDS) or self.process.poll() is not None:
+        self._ready.wait(SECONDS)
+        if not self.logged(RUNS):
             self.__exit__()
             raise AssertionError("it did not start:\n" + "".join(self.log[-20:]))
         return self
@@ -60,7 +62,7 @@ class ModelServer:
     def _read(self):
         for line in self.process.stderr:
             self.log.append(line)
-            if "Entering the event loop" in line:
+            if RUNS in line:
                 self._ready.set()
         self._ready.set()  # it ended
 

@@ -195,6 +195,14 @@ def test_a_pod_gets_requests_once_its_model_answers_and_is_restarted_once_it_han
         assert container["livenessProbe"]["httpGet"]["path"] == "/v1/models/seq2seq"
 
 
+def test_a_pod_ends_only_when_its_last_requests_have_had_their_time(tmp_path):
+    found = manifests(written(tmp_path, request_seconds=45.5))
+    for label in (STABLE, CANARY):
+        pod = found["Deployment", f"seq2seq-{label}"]["spec"]["template"]["spec"]
+        command, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+        assert command == "sleep" and 45.5 < int(seconds) < pod["terminationGracePeriodSeconds"]
+
+
 def test_a_server_finds_its_files_its_models_and_its_ports(tmp_path):
     files = written(tmp_path, memory="3Gi", cpu=1.5)
     found = manifests(files)
