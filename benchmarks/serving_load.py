@@ -1,8 +1,11 @@
-r"""The local server under load: what it adds, what it reaches, how it refuses and recovers.
+r"""A server under load: what it adds, what it reaches, how it refuses and recovers.
 
     .venv/bin/seq2seq data cmudict && .venv/bin/seq2seq run      # makes output/g2p
     .venv/bin/python benchmarks/serving_load.py                  # under 10 minutes
     .venv/bin/python benchmarks/serving_load.py --soak 100000    # memory, 5 to 15 minutes
+    .venv/bin/python benchmarks/serving_load.py --tensorflow-serving BINARY --to RESULT
+
+The local server, or TensorFlow Serving as `seq2seq deployment` starts it.
 
 Without `--soak`: what the server adds to one sentence, source by source beside the same
 SavedModel in this process, in turns, by the plainest clients there are (upstream's blocking stub,
@@ -36,7 +39,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import grpc
 import numpy as np
 import tensorflow as tf
-from local_server import Address, local_server
+from local_server import Address, local_server, tensorflow_serving
 from serving_speed import BATCH, TOGETHER, as_tensorflow_would, offline, saturated
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -238,6 +241,7 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, default=Path("data/cmudict/pairs.tsv"))
     parser.add_argument("--count", type=int, default=4096, help="sources")
     parser.add_argument("--soak", type=int, default=0, help="requests, and nothing else")
+    parser.add_argument("--tensorflow-serving", type=Path, help="its binary, instead of ours")
     parser.add_argument("--to", type=Path, default=RESULT)
     arguments = parser.parse_args()
 
@@ -254,7 +258,8 @@ def main() -> None:
         "model": "/".join(model.parts[-4:]),
         "sources": len(sources),
     }
-    with local_server(model) as server:
+    binary = arguments.tensorflow_serving
+    with tensorflow_serving(binary, model) if binary else local_server(model) as server:
         if arguments.soak:
             memory = asyncio.run(soak(server, sources, arguments.soak))
             result["soak"] = part = {**machine, "memory": memory}
