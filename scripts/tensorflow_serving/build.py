@@ -28,6 +28,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
 import tensorflow_text
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor
+from tensorflow.core.example import example_pb2
+from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import (
+    config_pb2,
+    error_codes_pb2,
+    meta_graph_pb2,
+    named_tensor_pb2,
+)
 
 MISSING = Path(__file__).resolve().parent / "missing"
 MAIN = "tensorflow_serving/model_servers/main.cc"
@@ -39,7 +49,7 @@ ROOTS = (
 )
 LIBRARIES = ("grpc++", "grpc", "gpr", "event", "event_pthreads", "re2", "curl", "ssl", "crypto")
 # Of examples, of tests, and of kernels that the server is built without.
-OTHER_PROTOS = re.compile(r"example/|_test\.proto|hashmap|remote_op")
+OTHER_PROTOS = re.compile(r"example/|_test\.proto|hashmap|remote_predict")
 
 
 def main() -> None:
@@ -50,12 +60,14 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, required=True, help="the checkout")
     parser.add_argument("--to", type=Path, required=True, help="a folder; it gets the server")
     parser.add_argument("--prefix", type=Path, default=Path("/"), help="where Debian's files are")
+    parser.add_argument("--protoc", type=Path, help="of the wheel's protobuf, if not Debian's")
     options = parser.parse_args()
     sources, to, prefix = (p.resolve() for p in (options.sources, options.to, options.prefix))
     if not (sources / MAIN).exists():
         sys.exit(f"--sources: expected a checkout of tensorflow/serving; found no {MAIN}")
     to.mkdir(parents=True, exist_ok=True)
-    generate(sources, to / "generated", prefix)
+    protoc = options.protoc or prefix / "usr/bin/protoc"
+    generate(sources, to / "generated", protoc, prefix)
     # libevent's headers as upstream's build has them.
     (to / "libevent").mkdir(exist_ok=True)
     if not (to / "libevent/include").exists():
@@ -63,10 +75,9 @@ def main() -> None:
     print(link(compiled([MISSING, sources, to / "generated"], to, prefix), to, prefix))
 
 
-def generate(sources: Path, to: Path, prefix: Path) -> None:
+def generate(sources: Path, to: Path, protoc: Path, prefix: Path) -> None:
     """Generates what protos become in C++."""
     to.mkdir(exist_ok=True)
-    tools = prefix / "usr/bin"
     environment = {"LD_LIBRARY_PATH": str(library_folder(prefix))}
     protos = [
         path.relative_to(root)
@@ -75,11 +86,30 @@ def generate(sources: Path, to: Path, prefix: Path) -> None:
         if not OTHER_PROTOS.search(str(path.relative_to(root)))
     ]
     services = [p for p in protos if re.search("^service ", text(sources, p), re.M)]
-    roots = (sources, MISSING, Path(tf.sysconfig.get_include()), prefix / "usr/include")
-    command = [tools / "protoc", *(f"-I{root}" for root in roots)]
+    # Not every wheel has TensorFlow's own protos; all have what became of them in Python.
+    known = to / "tensorflow.descriptors"
+    known.write_bytes(descriptors().SerializeToString())
+    roots = (sources, MISSING, prefix / "usr/include")
+    command = [protoc, *(f"-I{root}" for root in roots), f"--descriptor_set_in={known}"]
     run([*command, f"--cpp_out={to}", *protos], environment)
-    plugin = f"--plugin=protoc-gen-grpc={tools / 'grpc_cpp_plugin'}"
+    plugin = f"--plugin=protoc-gen-grpc={prefix / 'usr/bin/grpc_cpp_plugin'}"
     run([*command, plugin, f"--grpc_out={to}", *services], environment)
+
+
+def descriptors() -> descriptor_pb2.FileDescriptorSet:
+    """The protos of TensorFlow that the server's refer to, and theirs."""
+    left = [module.DESCRIPTOR for module in (config_pb2, example_pb2, named_tensor_pb2)]
+    left += [module.DESCRIPTOR for module in (error_codes_pb2, meta_graph_pb2, tensor_pb2)]
+    found: dict[str, FileDescriptor] = {}
+    while left:
+        file = left.pop()
+        left += file.dependencies
+        # Those that others need come first.
+        found = {file.name: file} | {name: f for name, f in found.items() if name != file.name}
+    described = descriptor_pb2.FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(described.file.add())
+    return described
 
 
 def compiled(roots: list[Path], to: Path, prefix: Path) -> list[Path]:
@@ -90,6 +120,8 @@ def compiled(roots: list[Path], to: Path, prefix: Path) -> list[Path]:
     last = [include, include / "x86_64-linux-gnu"]
     command = [
         *("g++", "-c", "-O2", "-w", "-std=c++17", "-DNDEBUG", "-DTF_MODELSERVER_VERSION_NO_META"),
+        # gRPC's names for parts of protobuf that nothing uses, and that newer ones do not have.
+        *("-DGRPC_CUSTOM_JSONUTIL=::google::protobuf", "-DGRPC_CUSTOM_UTIL_STATUS=int"),
         *(flag for flag in tf.sysconfig.get_compile_flags() if flag.startswith("-D")),
         *(f"-I{folder}" for folder in folders),
         *(flag for folder in last for flag in ("-idirafter", folder)),

@@ -20,3 +20,7 @@ inline std::unique_ptr<::grpc::Service> CreateProfilerService() {
 }  // namespace profiler
 
 }  // namespace tensorflow
+
+namespace tsl::profiler {  // as later releases name it
+using ::tensorflow::profiler::CreateProfilerService;
+}  // namespace tsl::profiler
