@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 from typing import Any, Literal, NamedTuple
@@ -33,7 +32,9 @@ def read_body(body: bytes) -> Body:
       RequestError: INVALID_ARGUMENT where it is no JSON, or not of that form.
     """
     try:
-        read = json.loads(body.decode(), parse_float=_number)
+        # .NET and PowerShell begin a body with a byte order mark.
+        text = body.decode("utf-8-sig")
+        read = json.loads(text, parse_float=_number, object_pairs_hook=_object)
     except RecursionError:
         raise invalid("JSON: it is nested too deeply") from None
     except ValueError as error:  # of Unicode and of integers with thousands of digits as well
@@ -62,13 +63,10 @@ def read_inputs(body: Body, signature: Signature) -> dict[str, np.ndarray]:
       RequestError: INVALID_ARGUMENT where they are not what the signature takes.
     """
     columns = _from_rows if body.format == ROWS else _from_columns
-    inputs = {
+    return {
         name: _array(name, values, signature.inputs[name])
         for name, values in columns(body.values, list(signature.inputs)).items()
     }
-    if not all(map(len, inputs.values())):
-        raise invalid("expected one row at least, received none")
-    return inputs
 
 
 def write_outputs(outputs: dict[str, np.ndarray], form: str) -> bytes:
@@ -155,10 +153,20 @@ def _bytes(name: str, value: Any) -> bytes:
             raise invalid(f"{name}: expected Unicode, received half of a surrogate pair") from None
     if isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str):
         try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (binascii.Error, ValueError):
+            return _from_base64(value["b64"])
+        except ValueError:
             raise invalid(f"{name}: expected base64 in 'b64'") from None
     raise invalid(f"{name}: expected a string, received {_kind(value)}")
+
+
+def _from_base64(text: str) -> bytes:
+    """What stands in base64; line breaks may be in it, and the `=` of its end missing."""
+    packed = b"".join(text.encode().split())
+    if b"=" not in packed:
+        packed += b"=" * (-len(packed) % 4)
+    if len(packed) % 4:  # Python reads more `=` than belong there
+        raise ValueError("its length is no multiple of four")
+    return base64.b64decode(packed, validate=True)
 
 
 def _numbers(name: str, flat: list[Any], dtype: tf.DType) -> np.ndarray:
@@ -175,6 +183,13 @@ def _numbers(name: str, flat: list[Any], dtype: tf.DType) -> np.ndarray:
         if not special and not low <= value <= high:
             raise invalid(f"{name}: expected {dtype.name}, received a number beyond its range")
     return np.array(flat, dtype.as_numpy_dtype)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise ValueError("a key that comes twice in an object")
+    return read
 
 
 def _number(text: str) -> float:

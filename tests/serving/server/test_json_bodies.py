@@ -41,6 +41,39 @@ def test_strings_are_utf8_or_base64():
     assert inputs["text"].tolist() == ["é\U0001f642".encode(), b"\xff\x00"]
 
 
+@pytest.mark.parametrize("written", ["/wA=", "/wA", "/w\nA=", " /wA=\t"])
+def test_base64_may_be_broken_into_lines_and_lack_its_end(written):
+    assert (
+        read(json.dumps({"instances": [{"b64": written}]}).encode())["text"].item() == b"\xff\x00"
+    )
+
+
+@pytest.mark.parametrize("written", ["=", "/wA==", "/wA===", "/", "_wA=", "/wA=/wA=", "\u2028/wA="])
+def test_what_is_no_base64_is_refused(written):
+    assert "base64" in refused(json.dumps({"instances": [{"b64": written}]}).encode())
+
+
+def test_a_byte_order_mark_before_the_body_is_skipped():
+    assert read(b'\xef\xbb\xbf{"instances": ["a"]}')["text"].item() == b"a"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"instances": ["a"], "instances": ["b"]}',
+        b'{"inputs": {"text": ["a"], "text": ["b"]}}',
+        b'{"instances": [{"text": "a", "text": "b"}]}',
+    ],
+)
+def test_of_two_values_of_one_key_none_is_chosen(content):
+    assert "twice" in refused(content)
+
+
+def test_columns_may_have_no_rows():
+    assert read(b'{"inputs": []}')["text"].shape == (0,)
+    refused(b'{"instances": []}')
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -80,7 +113,6 @@ def test_what_is_no_number_is_no_number(value):
 def test_half_a_surrogate_pair_and_other_encodings_are_refused():
     assert "surrogate" in refused(b'{"instances": ["\\ud83d"]}')
     refused('{"instances": ["a"]}'.encode("utf-16"))
-    refused(b'\xef\xbb\xbf{"instances": ["a"]}')
     refused(b'{"instances": ["\xff"]}')  # which TensorFlow Serving takes
 
 
@@ -114,6 +146,8 @@ def test_outputs_are_written_by_rows_or_by_columns():
     }
     rows = [{"text": t, "score": s} for t, s in zip(texts, scores, strict=True)]
     assert json.loads(write_outputs(OUTPUTS, "instances")) == {"predictions": rows}
+    none = {name: values[:0] for name, values in OUTPUTS.items()}
+    assert json.loads(write_outputs(none, "inputs")) == {"outputs": {"text": [], "score": []}}
 
 
 def test_an_output_that_is_alone_has_no_name_and_bytes_are_base64():
