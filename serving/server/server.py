@@ -117,6 +117,7 @@ async def serve(settings: ServerSettings) -> None:
     # A client that goes away takes its request out of the queue.
     runner = web.AppRunner(
         rest.application(),
+        auto_decompress=False,
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=settings.grace_seconds,

@@ -1,7 +1,9 @@
 """REST without a process: how late answers and late bodies end, and what is measured of them."""
 
 import asyncio
+import gzip
 import re
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,7 +25,7 @@ def post(made, tmp_path):
     """Sends bodies one after another: statuses, answers, metrics."""
     toys.push(made / "1", tmp_path, 1)
 
-    def post(limits, *bodies):
+    def post(limits, *bodies, encoding=""):
         async def main(pool):
             metrics = Metrics()
 
@@ -34,10 +36,13 @@ def post(made, tmp_path):
             await versions.refresh()
             service = RestService(versions, limits, metrics)
             replies = []
-            async with TestClient(TestServer(service.application())) as client:
+            server = TestServer(service.application())
+            await server.start_server(auto_decompress=False)  # as the server itself
+            headers = {"Content-Encoding": encoding} if encoding else {}
+            async with TestClient(server) as client:
                 for body in bodies:
                     data = body() if callable(body) else body
-                    reply = await client.post(PREDICT, data=data)
+                    reply = await client.post(PREDICT, data=data, headers=headers)
                     replies.append((reply.status, (await reply.json()).get("error")))
             await versions.close(60.0)
             return replies, metrics.text().decode()
@@ -76,3 +81,24 @@ def test_a_body_that_takes_too_long_is_504(post):
 
     replies, _ = post(Limits(body_seconds=0.2), late)
     assert replies == [(504, "expected the whole body within 0.2 s")]
+
+
+BODY = b'{"instances": ["a"]}'
+PACKED = gzip.compress(BODY)
+
+
+def test_a_body_in_gzip_is_unpacked_where_it_is_whole(post):
+    broken = [PACKED[:-5], PACKED + b"x", BODY, b""]
+    replies, _ = post(Limits(), PACKED, *broken, encoding="gzip")
+    assert [status for status, _ in replies] == [200, 400, 400, 400, 400]
+
+
+def test_a_small_body_of_much_in_gzip_is_refused(post):
+    replies, _ = post(Limits(request_bytes=1000), gzip.compress(b" " * 10_000), encoding="gzip")
+    assert replies == [(400, "expected a request of at most 1000 bytes, received more")]
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "nope"])
+def test_other_encodings_are_not_looked_at(post, encoding):
+    replies, _ = post(Limits(), BODY, zlib.compress(BODY), encoding=encoding)
+    assert [status for status, _ in replies] == [200, 400]
