@@ -10,6 +10,9 @@ from tensorflow_serving.config import model_server_config_pb2
 from .errors import RequestError, invalid
 from .versions import Policy
 
+PLATFORM = "tensorflow"  # upstream reads no configuration without it
+OLD_PLATFORM = model_server_config_pb2.TENSORFLOW  # of `model_type`, which says the same
+
 
 class ModelConfigError(Exception):
     """A file that holds no configuration for this server."""
@@ -58,8 +61,10 @@ def read_request(
     model = models[0]
     if model.name != name:
         raise invalid(f"expected the model '{name}', received '{model.name[:100]}'")
-    if whole_path and model.base_path and Path(model.base_path) != base:
-        raise invalid("base_path: expected the folder that is served, received another")
+    if model.model_platform != PLATFORM and model.model_type != OLD_PLATFORM:
+        raise invalid(f"model_platform: expected '{PLATFORM}'")
+    if not model.base_path or (whole_path and Path(model.base_path) != base):
+        raise invalid("base_path: expected the folder that is served, received another or none")
     policy = model.model_version_policy
     labels = dict(model.version_labels)
     choice = policy.WhichOneof("policy_choice")

@@ -129,7 +129,9 @@ def grpc_request(seed):
     if method == PREDICT:
         _fill(generator, message)
     elif "Reload" in method:
-        config = message.config.model_config_list.config.add(name="seq2seq")
+        config = message.config.model_config_list.config.add(
+            name="seq2seq", model_platform="tensorflow"
+        )
         config.base_path = generator.choice(["/etc", "..", "gs://x"])
     else:
         message.model_spec.name = "seq2seq"

@@ -10,7 +10,9 @@ from seq2seq_tfx.serving.server.model_config import ModelConfigError, read_file,
 from seq2seq_tfx.serving.server.versions import Policy
 
 BASE = Path("/models/seq2seq")
-MODEL = 'model_config_list {{ config {{ name: "{}" base_path: "/elsewhere" {} }} }}'
+MODEL = """model_config_list {{
+  config {{ name: "{}" base_path: "/elsewhere" model_platform: "tensorflow" {} }}
+}}"""
 
 
 @pytest.fixture
@@ -60,8 +62,31 @@ def test_what_is_no_configuration_of_this_model_is_told_with_its_file(read, text
 
 def test_a_folder_is_the_same_with_a_slash_behind_it():
     config = model_server_config_pb2.ModelServerConfig()
-    config.model_config_list.config.add(name="seq2seq", base_path=f"{BASE}/")
+    config.model_config_list.config.add(
+        name="seq2seq", base_path=f"{BASE}/", model_platform="tensorflow"
+    )
     assert read_request(config, "seq2seq", BASE) == Policy()
     config.model_config_list.config[0].base_path = "/models"
     with pytest.raises(RequestError, match="base_path"):
+        read_request(config, "seq2seq", BASE)
+
+
+@pytest.mark.parametrize(
+    ("platform", "message"),
+    [
+        ({}, "model_platform"),
+        ({"model_platform": "other"}, "model_platform"),
+        ({"model_platform": "tensorflow", "base_path": ""}, "base_path"),
+        ({"model_platform": "tensorflow"}, None),
+        ({"model_type": "TENSORFLOW"}, None),
+    ],
+)
+def test_what_upstream_asks_for_is_asked_for(platform, message):
+    config = model_server_config_pb2.ModelServerConfig()
+    model = {"name": "seq2seq", "base_path": str(BASE), **platform}
+    config.model_config_list.config.add(**model)
+    if message is None:
+        assert read_request(config, "seq2seq", BASE) == Policy()
+        return
+    with pytest.raises(RequestError, match=message):
         read_request(config, "seq2seq", BASE)
