@@ -147,7 +147,8 @@ class GrpcService:
     async def _status(
         self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
     ) -> Message:
-        found = self._versions.known(*self._asked(request.model_spec, StatusCode.NOT_FOUND))
+        number, _ = self._asked(request.model_spec)  # all versions where a label is named: upstream
+        found = self._versions.known(number)
         response = get_model_status_pb2.GetModelStatusResponse()
         for version in found:
             status = response.model_version_status.add(
@@ -162,12 +163,14 @@ class GrpcService:
     ) -> Message:
         policy = model_config.read_request(request.config, self._versions.name, self._versions.base)
         await self._versions.reload(policy)
-        return model_management_pb2.ReloadConfigResponse()
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()  # there, and OK
+        return response
 
     def _using(self, spec: model_pb2.ModelSpec) -> Any:
-        return self._versions.using(*self._asked(spec, StatusCode.NOT_FOUND))
+        return self._versions.using(*self._asked(spec))
 
-    def _asked(self, spec: model_pb2.ModelSpec, otherwise: StatusCode) -> tuple[int | None, str]:
+    def _asked(self, spec: model_pb2.ModelSpec) -> tuple[int | None, str | None]:
         """Version and label that a request names, of this model."""
         if not spec.name:
             raise invalid("expected the name of a model in model_spec, received none")
@@ -176,9 +179,9 @@ class GrpcService:
         if spec.name != self._versions.name:
             which = "Latest" if number is None else f"Specific({number})"
             raise RequestError(
-                otherwise, f"Servable not found for request: {which}({spec.name[:100]})"
+                StatusCode.NOT_FOUND, f"Servable not found for request: {which}({spec.name[:100]})"
             )
-        return number, spec.version_label
+        return number, spec.version_label if choice == "version_label" else None
 
 
 def _spec(name: str, version: Version, signature: str = "") -> model_pb2.ModelSpec:

@@ -27,9 +27,13 @@ METRICS = "/monitoring/prometheus/metrics"  # upstream's default
 MOST_DIGITS = 19  # of an int64
 LARGE = 10_000  # values of an answer that takes a thread of its own milliseconds to write
 _WHICH = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+# Upstream's letters: any case of `/v1/models`, lower case of what is done.
 _PATHS = {
-    "POST": re.compile(_WHICH + ":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII),
-    "GET": re.compile(_WHICH + "(?:/(?P<method>metadata))?", re.IGNORECASE | re.ASCII),
+    method: re.compile(_WHICH + end, re.IGNORECASE | re.ASCII)
+    for method, end in {
+        "POST": ":(?P<method>(?-i:classify|regress|predict))",
+        "GET": "(?:/(?P<method>(?-i:metadata)))?",
+    }.items()
 }
 
 
@@ -79,11 +83,11 @@ class RestService:
         return web.Response(body=body, status=outcome.status, content_type="application/json")
 
     def _method(self, request: web.Request) -> tuple[str, Any, re.Match[str]]:
-        path = request.rel_url.raw_path
+        path = request.rel_url.raw_path_qs  # a query is no part of any, as upstream
         match = _PATHS[request.method].fullmatch(path) if request.method in _PATHS else None
         if match is None:
             raise invalid(f"Malformed request: {request.method} {path[:200]}")
-        name = (match["method"] or "status").lower()
+        name = match["method"] or "status"
         if name not in self._methods:
             raise invalid(f"expected :predict, received :{name}; no signature here is for it")
         return name, self._methods[name], match
@@ -109,15 +113,16 @@ class RestService:
             )
 
     async def _status(self, request: web.Request, match: re.Match[str]) -> bytes:
-        found = self._versions.known(*self._asked(match))
+        number, _ = self._asked(match)  # all versions where a label is named, as upstream
+        found = self._versions.known(number)
         return _json({"model_version_status": [_status(version) for version in found]})
 
     def _using(self, match: re.Match[str]) -> Any:
         return self._versions.using(*self._asked(match))
 
-    def _asked(self, match: re.Match[str]) -> tuple[int | None, str]:
+    def _asked(self, match: re.Match[str]) -> tuple[int | None, str | None]:
         """Version and label that a path names, of this model."""
-        name, label = unquote(match["name"]), unquote(match["label"] or "")
+        name, label = unquote(match["name"]), match["label"] and unquote(match["label"])
         digits = match["version"] or ""
         # Python reads no number of thousands of digits.
         if len(digits) > MOST_DIGITS or int(digits or 0) >= 2**63:

@@ -77,7 +77,7 @@ class TryService:
                 text, options = self._page.read(fields)
             except ValueError as error:
                 raise invalid(str(error)) from None
-            with self._versions.using(None, "") as version:
+            with self._versions.using() as version:
                 found = await self._ask(version, text, options)
                 number = version.number
             # Fonts and shaping take a while: not in the thread that serves others.

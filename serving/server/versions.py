@@ -112,14 +112,12 @@ class Versions:
         numbers = (n for n, known in self._known.items() if known.state is State.AVAILABLE)
         return sorted(numbers, reverse=True)
 
-    def known(self, number: int | None = None, label: str = "") -> list[Version]:
+    def known(self, number: int | None = None) -> list[Version]:
         """All versions ever seen, or the one that was asked for, newest first.
 
         Raises:
           RequestError: there is none such.
         """
-        if label:
-            number = self._labelled(label)
         if number is None:
             found = sorted(self._known.values(), key=lambda version: -version.number)
         else:
@@ -130,7 +128,7 @@ class Versions:
         return found
 
     @contextmanager
-    def using(self, number: int | None = None, label: str = "") -> Iterator[Version]:
+    def using(self, number: int | None = None, label: str | None = None) -> Iterator[Version]:
         """Lends a version, which stays loaded so long.
 
         Args:
@@ -141,7 +139,7 @@ class Versions:
           RequestError: NOT_FOUND where it does not answer; INVALID_ARGUMENT where
             nothing has that label.
         """
-        if label:
+        if label is not None:
             number = self._labelled(label)
         if number is None:
             number = next(iter(self.available), None)

@@ -8,6 +8,8 @@ names its binary. Against another that runs, with any export of this project:
 """
 
 import base64
+import gzip
+import zlib
 
 import grpc
 import numpy as np
@@ -168,6 +170,30 @@ def test_columns_are_answered_by_columns(address, named):
     assert reply.body["outputs"] == columns
 
 
+def test_columns_may_be_empty(address):
+    reply = address.predict({"inputs": {features.TEXT: []}})
+    assert reply == (200, {"outputs": {name: [] for name in NAMES}})
+
+
+@pytest.mark.parametrize("written", ["aGVsbG8", "aGVs\nbG8="])
+def test_base64_may_be_broken_into_lines_and_lack_its_end(address, written):
+    plain = address.predict({"instances": ["hello"]}).body
+    assert address.predict({"instances": [{"b64": written}]}).body == plain
+
+
+def test_a_body_may_begin_with_a_byte_order_mark_and_come_in_gzip(address):
+    path, plain = f"/v1/models/{address.name}:predict", b'{"instances": ["hello"]}'
+    known = address.request(path, plain)
+    assert known.status == 200
+    assert address.request(path, b"\xef\xbb\xbf" + plain) == known
+    packed = gzip.compress(plain)
+    assert address.request(path, packed, {"Content-Encoding": "gzip"}) == known
+    assert address.request(path, packed[:-5], {"Content-Encoding": "gzip"}).status == 400
+    assert (
+        address.request(path, zlib.compress(plain), {"Content-Encoding": "deflate"}).status == 400
+    )
+
+
 def test_the_version_may_be_named(address, version):
     newest = address.predict({"instances": TEXTS}).body
     assert address.predict({"instances": TEXTS}, f"/versions/{version}").body == newest
@@ -195,6 +221,7 @@ def test_the_status_names_every_version_with_its_state(address, version):
             ]
         },
     )
+    assert address.request(f"/v1/models/{address.name}/labels/no-such-label").status == 200
     other = address.request(f"/v1/models/{address.name}/versions/{UNKNOWN_VERSION}")
     assert other.status == 404 and other.body["error"]
     assert address.request("/v1/models/no_such_model").status == 404
@@ -252,6 +279,9 @@ def test_what_is_no_request_is_the_clients_fault(address, body):
         ("GET", "/v1/models/{}:predict"),
         ("POST", "/v1/models/{}"),
         ("POST", "/v1/models/{}:guess"),
+        ("POST", "/v1/models/{}:PREDICT"),
+        ("POST", "/v1/models/{}:predict?a=b"),
+        ("GET", "/v1/models/{}/metadata?a=b"),
         ("GET", "/v1/models/{}/versions/one"),
         ("POST", "/v1/models/{}/versions/1/labels/a:predict"),
     ],
@@ -331,7 +361,7 @@ def test_a_refused_option_is_told_by_its_name(address, ask):
     assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_no_rows_are_answered_by_grpc_and_refused_by_rest(address, ask):
+def test_no_rows_are_answered_by_grpc_and_refused_of_rest_by_rows(address, ask):
     assert {name: len(v) for name, v in ask(text([])).items()} == dict.fromkeys(NAMES, 0)
     assert address.predict({"instances": []}).status == 400
 
@@ -348,6 +378,7 @@ def test_outputs_may_be_chosen(ask):
         ({"name": "no_such_model"}, "NOT_FOUND"),
         ({"version": UNKNOWN_VERSION}, "NOT_FOUND"),
         ({"label": "no-such-label"}, "INVALID_ARGUMENT"),
+        ({"label": ""}, "INVALID_ARGUMENT"),
         ({"name": ""}, "INVALID_ARGUMENT"),
         ({"signature": "no_such_signature"}, "FAILED_PRECONDITION"),
     ],
@@ -370,6 +401,18 @@ def test_what_is_not_there_is_told_by_its_code(ask, asked, code):
 )
 def test_inputs_that_the_signature_does_not_take_are_invalid(ask, inputs):
     assert code_of(ask, inputs) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_strings_may_come_packed_and_values_too_few_or_too_many(ask):
+    one, two, packed = strings([b"the fox"]), strings([b"the fox", b"quick"]), strings([])
+    known = ask({features.TEXT: strings([b"the fox", b"quick", b"quick"])})[features.TEXT].tolist()
+    packed.tensor_shape.dim[0].size = 2
+    packed.tensor_content = b"\x07\x05the foxquick"  # as C++ writes it, lengths first
+    assert ask({features.TEXT: packed})[features.TEXT].tolist() == known[:2]
+    two.tensor_shape.dim[0].size = 3
+    assert ask({features.TEXT: two})[features.TEXT].tolist() == known
+    one.string_val.append(b"quick")
+    assert ask({features.TEXT: one})[features.TEXT].tolist() == known[:1]
 
 
 def test_metadata_by_grpc(address, channel, version):

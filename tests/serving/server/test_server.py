@@ -148,7 +148,7 @@ def test_what_the_server_does_not_have_is_unimplemented(channel):
     [
         "/v1/models/..%2f..%2fetc%2fpasswd",
         "/v1/models/%2e%2e/metadata",
-        "/v1/models/seq2seq/labels/..%2f..%2fetc",
+        "/v1/models/seq2seq/labels/..%2f..%2fetc/metadata",
         "/v1/models/seq2seq/versions/../../../etc/passwd",
         "/static/../../etc/passwd",
         "//etc/passwd",
@@ -163,13 +163,16 @@ def test_no_path_reaches_the_file_system(address, path):
 def test_a_reload_reaches_no_other_folder_and_no_other_model(channel, base):
     request = model_management_pb2.ReloadConfigRequest()
     assert code_of(model_stub(channel).HandleReloadConfigRequest, request) == "INVALID_ARGUMENT"
-    model = request.config.model_config_list.config.add(name="seq2seq", base_path="/etc")
+    model = request.config.model_config_list.config.add(
+        name="seq2seq", base_path="/etc", model_platform="tensorflow"
+    )
     assert code_of(model_stub(channel).HandleReloadConfigRequest, request) == "INVALID_ARGUMENT"
     model.base_path, model.name = str(base), "other"
     assert code_of(model_stub(channel).HandleReloadConfigRequest, request) == "INVALID_ARGUMENT"
     model.name = "seq2seq"
     model.version_labels["stable"] = 1
-    model_stub(channel).HandleReloadConfigRequest(request, timeout=30)
+    reply = model_stub(channel).HandleReloadConfigRequest(request, timeout=30)
+    assert reply.HasField("status") and reply.status.error_code == 0
     spec = predict_pb2.PredictRequest()
     spec.model_spec.name, spec.model_spec.version_label = "seq2seq", "stable"
     spec.inputs["text"].CopyFrom(tf.make_tensor_proto([b"a"]))
@@ -294,7 +297,8 @@ def test_what_cannot_be_served_is_told(made, server, tmp_path):
     assert "serve a link to it" in told("--model", tmp_path / "x[1]")
     config = tmp_path / "models.config"
     policy = "model_version_policy { specific { versions: 7 } }"
-    config.write_text(f"model_config_list {{ config {{ name: 'seq2seq' {policy} }} }}")
+    where = "base_path: '/models/seq2seq' model_platform: 'tensorflow'"
+    config.write_text(f"model_config_list {{ config {{ name: 'seq2seq' {where} {policy} }} }}")
     unwanted = told("--model", made, "--model-config", config)
     assert unwanted.endswith("found none that is asked for: there are 2, 1")
     port = server.address.rest.split(":")[1]
