@@ -147,7 +147,8 @@ class GrpcService:
     async def _status(
         self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
     ) -> Message:
-        number, _ = self._asked(request.model_spec)  # all versions where a label is named: upstream
+        number, label = self._asked(request.model_spec)
+        del label  # as upstream, which tells of all versions then
         found = self._versions.known(number)
         response = get_model_status_pb2.GetModelStatusResponse()
         for version in found:

@@ -113,7 +113,8 @@ class RestService:
             )
 
     async def _status(self, request: web.Request, match: re.Match[str]) -> bytes:
-        number, _ = self._asked(match)  # all versions where a label is named, as upstream
+        number, label = self._asked(match)
+        del label  # as upstream, which tells of all versions then
         found = self._versions.known(number)
         return _json({"model_version_status": [_status(version) for version in found]})
 
