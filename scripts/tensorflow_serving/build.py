@@ -46,8 +46,21 @@ ROOTS = (
     MAIN,
     "tensorflow_serving/model_servers/version.cc",
     "tensorflow_serving/session_bundle/oss/session_bundle_util.cc",
+    "operations.cc",
 )
-LIBRARIES = ("grpc++", "grpc", "gpr", "event", "event_pthreads", "re2", "curl", "ssl", "crypto")
+# The system's zlib comes first: TensorFlow's library has parts of another.
+LIBRARIES = (
+    ":libz.so.1",
+    "grpc++",
+    "grpc",
+    "gpr",
+    "event",
+    "event_pthreads",
+    "re2",
+    "curl",
+    "ssl",
+    "crypto",
+)
 # Of examples, of tests, and of kernels that the server is built without.
 OTHER_PROTOS = re.compile(r"example/|_test\.proto|hashmap|remote_predict")
 
@@ -72,6 +85,8 @@ def main() -> None:
     (to / "libevent").mkdir(exist_ok=True)
     if not (to / "libevent/include").exists():
         (to / "libevent/include").symlink_to(prefix / "usr/include")
+    operations = sorted(Path(tensorflow_text.__file__).parent.glob("python/ops/_*.so"))
+    (to / "generated/operations.inc").write_text("".join(f'"{path}",\n' for path in operations))
     print(link(compiled([MISSING, sources, to / "generated"], to, prefix), to, prefix))
 
 
@@ -120,6 +135,8 @@ def compiled(roots: list[Path], to: Path, prefix: Path) -> list[Path]:
     last = [include, include / "x86_64-linux-gnu"]
     command = [
         *("g++", "-c", "-O2", "-w", "-std=c++17", "-DNDEBUG", "-DTF_MODELSERVER_VERSION_NO_META"),
+        # Without it a body in gzip is empty.
+        "-fno-strict-aliasing",
         # gRPC's names for parts of protobuf that nothing uses, and that newer ones do not have.
         *("-DGRPC_CUSTOM_JSONUTIL=::google::protobuf", "-DGRPC_CUSTOM_UTIL_STATUS=int"),
         *(flag for flag in tf.sysconfig.get_compile_flags() if flag.startswith("-D")),
@@ -158,12 +175,10 @@ def source_files(roots: list[Path]) -> list[Path]:
 
 
 def link(objects: list[Path], to: Path, prefix: Path) -> Path:
-    """Links the server, with tensorflow-text's operations; gives its path."""
+    """Links the server; gives its path."""
     server, debian = to / "tensorflow_model_server", library_folder(prefix)
     tensorflow = Path(tf.sysconfig.get_lib())
-    operations = sorted(Path(tensorflow_text.__file__).parent.glob("python/ops/_*.so"))
     command = ["g++", "-o", server, *objects, f"-L{debian}", *(f"-l{name}" for name in LIBRARIES)]
-    command += ["-lz", "-Wl,--no-as-needed", *operations]
     command += [tensorflow / f"libtensorflow_{part}.so.2" for part in ("cc", "framework")]
     command += ["-Wl,--allow-shlib-undefined", "-Wl,--disable-new-dtags"]
     command += [f"-Wl,-rpath,{debian}:{tensorflow}", "-lpthread", "-ldl"]
