@@ -34,7 +34,7 @@ class BatchingConfig(Section):
 
     rows: Count = features.WARM_UP_ROWS  # at most
     wait_milliseconds: Annotated[float, Field(ge=0)] = 0.0  # for more rows to come
-    queued_batches: Count = 16  # more are answered UNAVAILABLE
+    queued_batches: Count = 4  # more are answered UNAVAILABLE
     threads: Count = 2  # batches decoded at once
 
     @field_validator("rows")

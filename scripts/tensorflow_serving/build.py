@@ -2,12 +2,13 @@
 
     .venv/bin/python scripts/tensorflow_serving/build.py --sources serving --to .cache/serving
 
-`serving` is a checkout of github's tensorflow/serving at the tag of TensorFlow's release
-(2.16.1: the wide lane). Upstream's build compiles TensorFlow as well, which takes hours and
-the network; this one takes the library and the headers out of its wheel, and minutes. What
-it compiles is upstream's, file by file, but for what is in `missing/`: headers that the
-wheel does not have, and two parts that are left out (TensorFlow Lite, the profiler).
-tensorflow-text's operations, which upstream links in, come from its wheel.
+`serving` is a checkout of github's tensorflow/serving at the tag of TensorFlow's release:
+2.16.1 for the wide lane. (For the modern one 2.20.0 was tried, with --protoc 31.1.)
+Upstream's build compiles TensorFlow as well, which takes hours and the network; this one
+takes the library and the headers out of its wheel, and minutes. What it compiles is
+upstream's, file by file, but for what is in `missing/`: headers that the wheel does not
+have, and two parts that are left out (TensorFlow Lite, the profiler). tensorflow-text's
+operations, which upstream links in, come from its wheel.
 
 Of Debian 12 it needs g++ libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev libevent-dev
 libre2-dev rapidjson-dev libcurl4-openssl-dev libssl-dev zlib1g-dev; --prefix names a folder
