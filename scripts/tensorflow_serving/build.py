@@ -138,6 +138,8 @@ def compiled(roots: list[Path], to: Path, prefix: Path) -> list[Path]:
         *("g++", "-c", "-O2", "-w", "-std=c++17", "-DNDEBUG", "-DTF_MODELSERVER_VERSION_NO_META"),
         # Without it a body in gzip is empty.
         "-fno-strict-aliasing",
+        # Or the server would have a copy of protobuf's own empty string, and free TensorFlow's.
+        "-fPIC",
         # gRPC's names for parts of protobuf that nothing uses, and that newer ones do not have.
         *("-DGRPC_CUSTOM_JSONUTIL=::google::protobuf", "-DGRPC_CUSTOM_UTIL_STATUS=int"),
         *(flag for flag in tf.sysconfig.get_compile_flags() if flag.startswith("-D")),
