@@ -49,19 +49,9 @@ ROOTS = (
     "tensorflow_serving/session_bundle/oss/session_bundle_util.cc",
     "operations.cc",
 )
-# The system's zlib comes first: TensorFlow's library has parts of another.
-LIBRARIES = (
-    ":libz.so.1",
-    "grpc++",
-    "grpc",
-    "gpr",
-    "event",
-    "event_pthreads",
-    "re2",
-    "curl",
-    "ssl",
-    "crypto",
-)
+LIBRARIES = ("grpc++", "grpc", "gpr", "event", "event_pthreads", "ssl", "crypto")
+# Of what TensorFlow's library has as well, in other versions: for the server's own code alone.
+PRIVATE = ("re2", "z")
 # Of examples, of tests, and of kernels that the server is built without.
 OTHER_PROTOS = re.compile(r"example/|_test\.proto|hashmap|remote_predict")
 
@@ -138,8 +128,6 @@ def compiled(roots: list[Path], to: Path, prefix: Path) -> list[Path]:
         *("g++", "-c", "-O2", "-w", "-std=c++17", "-DNDEBUG", "-DTF_MODELSERVER_VERSION_NO_META"),
         # Without it a body in gzip is empty.
         "-fno-strict-aliasing",
-        # Or the server would have a copy of protobuf's own empty string, and free TensorFlow's.
-        "-fPIC",
         # gRPC's names for parts of protobuf that nothing uses, and that newer ones do not have.
         *("-DGRPC_CUSTOM_JSONUTIL=::google::protobuf", "-DGRPC_CUSTOM_UTIL_STATUS=int"),
         *(flag for flag in tf.sysconfig.get_compile_flags() if flag.startswith("-D")),
@@ -181,7 +169,12 @@ def link(objects: list[Path], to: Path, prefix: Path) -> Path:
     """Links the server; gives its path."""
     server, debian = to / "tensorflow_model_server", library_folder(prefix)
     tensorflow = Path(tf.sysconfig.get_lib())
-    command = ["g++", "-o", server, *objects, f"-L{debian}", *(f"-l{name}" for name in LIBRARIES)]
+    command = ["g++", "-o", server, *objects, f"-L{debian}"]
+    archives = [f"lib{name}.a" for name in PRIVATE]
+    command += [*(f"-l:{name}" for name in archives), f"-Wl,--exclude-libs,{':'.join(archives)}"]
+    # Newer ones take some of abseil.
+    command += ["-Wl,--as-needed", *sorted(debian.glob("libabsl_*.so"))]
+    command += [f"-l{name}" for name in LIBRARIES]
     command += [tensorflow / f"libtensorflow_{part}.so.2" for part in ("cc", "framework")]
     command += ["-Wl,--allow-shlib-undefined", "-Wl,--disable-new-dtags"]
     command += [f"-Wl,-rpath,{debian}:{tensorflow}", "-lpthread", "-ldl"]
