@@ -91,6 +91,7 @@ class Running:
                 stdout=subprocess.PIPE,
                 stderr=elsewhere if log else subprocess.PIPE,
                 text=True,
+                errors="replace",  # TensorFlow quotes bytes of requests
             )
         self.log = []
         self._reader = threading.Thread(target=self._read, daemon=True)
