@@ -11,6 +11,7 @@ COMPILE    := $(RUN_UV) pip compile --quiet --generate-hashes --no-emit-index-ur
 WORKERS ?= 2
 MARK    ?= slow
 PAIRS   ?= 100000 1000000
+SERVER  ?= .cache/tensorflow_serving/tensorflow_model_server
 KINDS   ?= tsv csv tatoeba aligned jsonl parquet tmx xliff gettext mo tfrecord
 QUICK   := -m "not slow" --numprocesses $(WORKERS) --dist worksteal
 SLOW    := -m "$(MARK)" --numprocesses $(WORKERS) --dist loadfile --durations 10
@@ -47,9 +48,9 @@ test-e2e: setup  ## run the tests that train and run pipelines
 	$(PYTHON_BIN) -m pytest $(SLOW) $(FIRST) $(REST)
 
 accept-serving: setup  ## try exports on TensorFlow Serving itself (SERVER=.../tensorflow_model_server)
-	SEQ2SEQ_TENSORFLOW_SERVING=$(abspath $(or $(SERVER),.cache/tensorflow_serving/tensorflow_model_server)) \
-	  $(PYTHON_BIN) -m pytest -v tests/serving/test_model_server.py tests/serving/test_contract.py \
-	  tests/serving/test_parity.py
+	@test -x $(SERVER) || { echo 'SERVER=$(SERVER): expected the binary; see serving/README.md'; exit 1; }
+	SEQ2SEQ_TENSORFLOW_SERVING=$(abspath $(SERVER)) $(PYTHON_BIN) -m pytest -v \
+	  tests/serving/test_model_server.py tests/serving/test_contract.py tests/serving/test_parity.py
 
 fuzz-serving: setup  ## send the local server 12,000 hostile requests
 	SEQ2SEQ_FUZZ=6000 $(PYTHON_BIN) -m pytest tests/serving/server/test_fuzz.py -s

@@ -28,6 +28,7 @@ import os
 import platform
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import grpc
 import numpy as np
 import tensorflow as tf
-from local_server import Address, local_server, tensorflow_serving
+from local_server import Address, local_server
+from model_server import ModelServer
 from serving_speed import BATCH, TOGETHER, as_tensorflow_would, offline, saturated
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -59,6 +61,19 @@ TURN, REST = 25, 0.2  # sources, and seconds before them
 PAUSE = 0.02  # seconds before a sentence that comes by itself
 RECOVERED = 1.5  # times the median before counts as recovered
 RECOVERY = 15.0  # seconds that are looked at
+
+
+@contextmanager
+def tensorflow_serving(binary: Path, model: Path) -> Iterator[Address]:
+    """Serves a version by TensorFlow Serving as it is in production."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder, "seq2seq")
+        base.mkdir()
+        (base / model.name).symlink_to(model.resolve())
+        with ModelServer.in_production(binary, base, Path(folder, "files")) as server:
+            grpc_port, rest_port = server.ports
+            place = "127.0.0.1"
+            yield Address(f"{place}:{grpc_port}", f"http://{place}:{rest_port}", server.process.pid)
 
 
 @contextmanager

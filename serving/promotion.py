@@ -98,7 +98,9 @@ def promote(
     base_path: str = "",
     follow: Follow | None = None,
 ) -> Promotion:
-    """Gives a version a label, in one step: readers see the old file or the new one.
+    """Gives a version a label: readers see the old file or the new one.
+
+    Where servers follow, there are steps between the two: see above.
 
     Args:
       base: the folder of versions.

@@ -147,8 +147,7 @@ class GrpcService:
     async def _status(
         self, request: get_model_status_pb2.GetModelStatusRequest, _: float | None
     ) -> Message:
-        number, label = self._asked(request.model_spec)
-        del label  # as upstream, which tells of all versions then
+        number = self._asked(request.model_spec)[0]  # of a label upstream tells all versions
         found = self._versions.known(number)
         response = get_model_status_pb2.GetModelStatusResponse()
         for version in found:

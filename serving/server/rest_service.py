@@ -113,8 +113,7 @@ class RestService:
             )
 
     async def _status(self, request: web.Request, match: re.Match[str]) -> bytes:
-        number, label = self._asked(match)
-        del label  # as upstream, which tells of all versions then
+        number = self._asked(match)[0]  # of a label upstream tells all versions
         found = self._versions.known(number)
         return _json({"model_version_status": [_status(version) for version in found]})
 

@@ -104,7 +104,7 @@ def contract_address(request):
     elif BINARY:
         (base := request.getfixturevalue("tmp_path_factory").mktemp("pushed") / "seq2seq").mkdir()
         shutil.copytree(request.getfixturevalue("exported").directory, base / "1")
-        with ModelServer.of(base) as server:
+        with ModelServer.of(BINARY, base) as server:
             yield server.address
     else:
         yield request.getfixturevalue("running").address

@@ -60,27 +60,12 @@ def answering(server, label):
             return error.code()
 
 
-def in_production(base, folder, promoted=None, label=STABLE):
-    """The server as its container starts it."""
-    promoted = promoted or Promotion()
-    config = production.DeploymentConfig(models=str(base.parent))
-    production.write_files(config, base.name, promoted, folder)
-    own = ("--port=", "--rest_api_port=")
-    return ModelServer(
-        *(
-            argument.replace(production.CONFIG, str(folder / label))
-            for argument in production.arguments(config)
-            if not argument.startswith(own)
-        )
-    )
-
-
 def test_as_its_container_starts_it_batches_of_many_clients_are_answered_as_alone(base, tmp_path):
     sources = [*REAL, *(text for text in fuzzed_sources(200, seed=3) if text)]
     local = LocalModel(base / "5")
     rows = local.predict(sources, nbest=2)
     expected = {s: [h[:2] for h in row] for s, row in zip(sources, rows, strict=True)}
-    with in_production(base, tmp_path / "files") as server:
+    with ModelServer.in_production(BINARY, base, tmp_path / "files") as server:
         for place in (server.address.grpc, f"http://{server.address.rest}"):
             with Client(place, seconds=120) as client, ThreadPoolExecutor(16) as pool:
                 found = [*pool.map(lambda s: answers(client, [s], nbest=2)[0], sources)]
@@ -98,7 +83,7 @@ def test_as_its_container_starts_it_batches_of_many_clients_are_answered_as_alon
 
 def test_a_client_asks_again_where_all_threads_are_taken(base):
     with (
-        ModelServer.of(base, "--grpc_max_threads=3") as server,
+        ModelServer.of(BINARY, base, "--grpc_max_threads=3") as server,
         Client(server.address.grpc, attempts=30) as client,
         ThreadPoolExecutor(20) as pool,
     ):
@@ -109,7 +94,8 @@ def test_a_client_asks_again_where_all_threads_are_taken(base):
 def test_servers_of_a_label_answer_for_it_and_for_no_other(base, tmp_path):
     promoted = Promotion({STABLE: 3, CANARY: 5})
     for label, version in promoted.labels.items():
-        with in_production(base, tmp_path / "files", promoted, label) as server:
+        files = tmp_path / label
+        with ModelServer.in_production(BINARY, base, files, promoted, label) as server:
             assert answering(server, label) == version
             assert server.address.request("/v1/models/seq2seq/metadata").status == 200
             other = answering(server, STABLE if label == CANARY else CANARY)
@@ -119,7 +105,7 @@ def test_servers_of_a_label_answer_for_it_and_for_no_other(base, tmp_path):
 def test_a_label_moves_where_the_server_is_named_and_no_request_fails(base):
     promote(base, 3)
     failures, done = [], threading.Event()
-    with ModelServer(f"--model_config_file={config_file(base)}", POLLS, UNLOADED) as server:
+    with ModelServer(BINARY, f"--model_config_file={config_file(base)}", POLLS, UNLOADED) as server:
 
         def go_on():
             with Client(server.address.grpc, label=STABLE, seconds=60) as client:
@@ -152,14 +138,14 @@ def test_a_label_moves_where_the_server_is_named_and_no_request_fails(base):
 
 def test_a_label_that_moves_in_one_step_is_refused_and_what_answered_goes_on(base):
     promote(base, 3)
-    with ModelServer(f"--model_config_file={config_file(base)}", POLLS, UNLOADED) as server:
+    with ModelServer(BINARY, f"--model_config_file={config_file(base)}", POLLS, UNLOADED) as server:
         promote(base, 5)
         eventually(lambda: server.logged("assign label to version 5"), 30)
         assert answering(server, STABLE) == 3
 
 
 def test_a_version_that_cannot_be_read_is_refused_and_the_older_one_answers(base):
-    with ModelServer.of(base) as server:
+    with ModelServer.of(BINARY, base) as server:
         (broken := base.parent / "broken").mkdir()
         (broken / "saved_model.pb").write_bytes(b"no graph")
         broken.rename(base / "9")

@@ -56,7 +56,7 @@ def test_in_process_fresh_without_python_rest_grpc_and_beam_give_the_same(export
         if BINARY:
             (base := tmp_path / "seq2seq").mkdir()
             shutil.copytree(tmp_path / "1", base / "1")
-            address = stack.enter_context(ModelServer.of(base)).address
+            address = stack.enter_context(ModelServer.of(BINARY, base)).address
             places += [f"http://{address.rest}", address.grpc]
         for found in (
             parity.in_fresh_process(tmp_path / "1", sources),
